@@ -1,0 +1,7 @@
+"""``python -m emulator.fleet``."""
+
+import sys
+
+from emulator.fleet.cli import main
+
+sys.exit(main())

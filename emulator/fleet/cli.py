@@ -1,0 +1,56 @@
+"""The command line: ``python -m emulator.fleet up|down|status|ssh``."""
+
+import argparse
+import os
+import sys
+
+from emulator.fleet import fleet, host
+from emulator.fleet.errors import FleetError
+from emulator.fleet.layout import Layout, make_layout
+
+
+def main() -> int:
+    """Run one command; a ``FleetError`` becomes a sentence and status 1."""
+    options = _parser().parse_args()
+    try:
+        layout = make_layout(options.name, options.subnet)
+        return _dispatch(layout, options)
+    except FleetError as error:
+        print(f"emulator.fleet: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted: `up` goes on from here, `down` removes what was made.", file=sys.stderr)
+        return 130
+
+
+def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
+    match options.command:
+        case "up":
+            fleet.up(layout, options.hosts, options.suite)
+        case "down":
+            fleet.down(layout)
+        case "status":
+            print("\n".join(fleet.status(layout)))
+        case "ssh":
+            command = host.ssh_command(host.of_number(layout, options.number))
+            os.execvp(command[0], [*command, *options.words])
+        case "supervise":
+            return host.supervise(host.of_number(layout, options.number))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emulator.fleet", description="Emulated Raspberry Pis to deploy to.")
+    parser.add_argument("--name", default="hailo", help="the fleet's name, for several side by side (default: hailo)")
+    parser.add_argument("--subnet", default="198.18.0.0/24", help="its network (default: 198.18.0.0/24)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="boot the hosts and write their inventory")
+    up.add_argument("--hosts", type=int, default=2, help="how many (default: 2)")
+    up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="Debian release (default: trixie)")
+    commands.add_parser("down", help="remove the fleet and every trace of it")
+    commands.add_parser("status", help="tell which hosts run")
+    ssh = commands.add_parser("ssh", help="log in to a host by its number")
+    ssh.add_argument("number", type=int)
+    ssh.add_argument("words", nargs=argparse.REMAINDER, help="a command to run there")
+    commands.add_parser("supervise").add_argument("number", type=int)
+    return parser

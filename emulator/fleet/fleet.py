@@ -1,0 +1,107 @@
+"""Bring a fleet up, take it down, tell how it is."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from emulator.fleet import host as hosts_of
+from emulator.fleet import inventory, machine, network, rootfs, state
+from emulator.fleet.console import run, say
+from emulator.fleet.errors import FleetError
+from emulator.fleet.host import Host
+from emulator.fleet.layout import MAX_HOSTS, Layout
+from emulator.fleet.state import State
+
+
+def up(layout: Layout, count: int, suite: str) -> list[Host]:
+    """Boot hosts 1 to ``count`` and wait until all answer; what runs already is kept as it is.
+
+    Raises:
+        FleetError: something could not be made; what was made stays recorded, for ``up`` to go on or ``down``.
+    """
+    if not 1 <= count <= min(MAX_HOSTS, layout.subnet.num_addresses - 12):
+        raise FleetError(f"A fleet has 1 to {MAX_HOSTS} hosts, not {count}.")
+    machine.prepare()
+    with state.locked(layout.lock_file):
+        record = state.load_or_create(layout, suite)
+        layout.processes.mkdir(exist_ok=True)
+        network.ensure(layout, record.bridge_mac)
+        if not record.image or not Path(record.image).exists():
+            record.image = str(rootfs.ensure(suite))
+            record.save(layout)
+        _make_key(layout)
+        fleet = [hosts_of.of_number(layout, number) for number in range(1, count + 1)]
+        _drop_surplus(layout, record, {host.name for host in fleet})
+        record.hosts = [host.name for host in fleet]
+        record.save(layout)
+        _boot(fleet, record)
+        inventory.write(layout, fleet, {})
+    return fleet
+
+
+def _make_key(layout: Layout) -> None:
+    if not layout.private_key.exists():
+        part = layout.private_key.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"fleet-{layout.name}", "-f", part])
+        part.with_suffix(".part.pub").replace(layout.private_key.with_suffix(".pub"))
+        part.replace(layout.private_key)
+
+
+def _boot(fleet: list[Host], record: State) -> None:
+    say(f"Booting {len(fleet)} hosts on {record.suite}: {fleet[0].name} to {fleet[-1].name}")
+    for host in fleet:
+        hosts_of.create(host, {})
+    fleet[0].layout.known_hosts.write_text("".join(hosts_of.host_key_line(host) for host in fleet))
+    for host in fleet:
+        hosts_of.boot(host, Path(record.image))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(hosts_of.wait_ready, fleet))
+
+
+def _recorded_hosts(layout: Layout, record: State) -> list[Host]:
+    numbers = {layout.host_name(number): number for number in range(1, MAX_HOSTS + 1)}
+    return [hosts_of.of_number(layout, numbers[name]) for name in record.hosts]
+
+
+def _drop_surplus(layout: Layout, record: State, wanted: set[str]) -> None:
+    surplus = [host for host in _recorded_hosts(layout, record) if host.name not in wanted]
+    if surplus:
+        say(f"Stopping {', '.join(host.name for host in surplus)}")
+        hosts_of.stop_all(surplus)
+        for host in surplus:
+            machine.delete_tree(host.directory)
+
+
+def down(layout: Layout) -> None:
+    """Remove everything that the fleet has on this machine, in reverse order of its making.
+
+    Raises:
+        FleetError: not root, or something is still in use; a second call goes on.
+    """
+    if not layout.directory.exists():
+        say(f"There is no fleet {layout.name!r}.")
+        layout.lock_file.unlink(missing_ok=True)
+        return
+    machine.need_root()
+    with state.locked(layout.lock_file):
+        record = state.load(layout)
+        if record is not None:
+            hosts = _recorded_hosts(layout, record)
+            say(f"Stopping {', '.join(host.name for host in hosts) or 'nothing'}")
+            hosts_of.stop_all(hosts)
+            network.remove(layout, record.bridge_mac)
+        machine.delete_tree(layout.directory)
+        layout.lock_file.unlink()
+    say(f"The fleet {layout.name!r} is gone.")
+
+
+def status(layout: Layout) -> list[str]:
+    """One line for each host: name, address, running or not."""
+    record = state.load(layout)
+    if record is None:
+        return [f"There is no fleet {layout.name!r}."]
+    lines = []
+    for host in _recorded_hosts(layout, record):
+        running = hosts_of.leader(host)
+        lines.append(f"{host.name}  {host.address}  {f'running (pid {running.pid})' if running else 'off'}")
+    return lines

@@ -1,0 +1,109 @@
+"""What this machine must have before a host can boot, and how it gets it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from emulator.fleet.console import run_shown, say
+from emulator.fleet.errors import FleetError
+from emulator.fleet.layout import BUILD
+
+# A program that the fleet runs, and the Debian package that has it.
+_PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "git": "git",
+    "dpkg-deb": "dpkg",
+    "apt-ftparchive": "apt-utils",
+    "gpg": "gnupg",
+    "setpriv": "util-linux",
+}
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def prepare() -> None:
+    """Install what is missing, in one go; nothing is touched when nothing is missing.
+
+    Raises:
+        FleetError: not root, not a Debian-like machine, or apt failed.
+    """
+    need_root()
+    missing = sorted({package for program, package in _PROGRAMS.items() if shutil.which(program) is None})
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        raise FleetError(f"This machine has no apt-get; install these by hand: {' '.join(missing)}.")
+    say(f"Debian packages missing on this machine: {' '.join(missing)}")
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    wait = ["-o", "DPkg::Lock::Timeout=300"]
+    run_shown(["apt-get", *wait, "update"], "apt-get update", BUILD / "log" / "apt-update.log")
+    run_shown(
+        ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *missing],
+        "apt-get install",
+        BUILD / "log" / "apt-install.log",
+    )
+
+
+def need_root() -> None:
+    """Check for root, and make sure that root's programs are found.
+
+    Raises:
+        FleetError: not root.
+    """
+    if os.geteuid() != 0:
+        raise FleetError("Emulated Pis need root (mounts, a bridge, namespaces): run it with sudo.")
+    os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/bin:/bin')}:{_SBIN}"
+
+
+def booted_by_systemd() -> bool:
+    """Whether this machine's own init is systemd (then it hands out the control groups)."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def name_servers() -> str:
+    """A resolv.conf for the hosts: this machine's servers, without those that only it can reach.
+
+    Raises:
+        FleetError: every name server of this machine is on its loopback.
+    """
+    for file in (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")):
+        if file.exists():
+            lines = [line for line in file.read_text().splitlines() if line.startswith(("nameserver", "search"))]
+            usable = [line for line in lines if " 127." not in line and " ::1" not in line]
+            if any(line.startswith("nameserver") for line in usable):
+                return "\n".join(usable) + "\n"
+    raise FleetError("This machine's name servers are all on its loopback, where the hosts cannot reach them.")
+
+
+def mount_points(below: Path) -> list[Path]:
+    """Everything mounted in or below a folder, the deepest first."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = Path(line.split()[4].encode().decode("unicode_escape"))
+        if point == below or below in point.parents:
+            found.append(point)
+    return sorted(found, key=lambda point: len(point.parts), reverse=True)
+
+
+def unmount(below: Path) -> None:
+    """Unmount everything in or below a folder.
+
+    Raises:
+        FleetError: something still uses it.
+    """
+    for point in mount_points(below):
+        result = subprocess.run(["umount", str(point)], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise FleetError(f"{point} cannot be unmounted: {result.stderr.strip()}")
+
+
+def delete_tree(directory: Path) -> None:
+    """Delete a folder; never through a mount."""
+    if mounted := mount_points(directory):
+        raise FleetError(f"{directory} is not deleted: {mounted[0]} is still mounted.")
+    if directory.exists():
+        shutil.rmtree(directory)

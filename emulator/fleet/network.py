@@ -1,0 +1,121 @@
+"""The bridge, the way out, and how both are taken back."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from emulator.fleet.console import run, succeeds
+from emulator.fleet.errors import FleetError
+from emulator.fleet.layout import Layout
+
+# Shared by all fleets of the machine, of whatever checkout; /run is emptied by a reboot, as is what it describes.
+_FORWARDING = Path("/run/hailo-fleet")
+_SWITCH = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def ensure(layout: Layout, mac: str) -> None:
+    """Make the bridge with this machine's address, the masquerade rule, and switch forwarding on.
+
+    Raises:
+        FleetError: a bridge of that name or an address in the subnet belongs to something else.
+    """
+    _ensure_bridge(layout, mac)
+    _ensure_table(layout)
+    _take_forwarding(layout.bridge)
+
+
+def remove(layout: Layout, mac: str) -> None:
+    """Take back what ``ensure`` made; what is not there is passed over."""
+    if succeeds(["nft", "list", "table", "ip", layout.nft_table]):
+        run(["nft", "delete", "table", "ip", layout.nft_table])
+    if _bridge_mac(layout.bridge) == mac:
+        run(["ip", "link", "delete", layout.bridge])
+    _release_forwarding(layout.bridge)
+
+
+def _bridge_mac(bridge: str) -> str | None:
+    try:
+        return Path(f"/sys/class/net/{bridge}/address").read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _ensure_bridge(layout: Layout, mac: str) -> None:
+    present = _bridge_mac(layout.bridge)
+    if present is None:
+        _refuse_taken_subnet(layout)
+        run(["ip", "link", "add", layout.bridge, "address", mac, "type", "bridge"])
+    elif present != mac:
+        raise FleetError(
+            f"The interface {layout.bridge} exists and is not this fleet's: take the fleet that made it down "
+            f"(its own checkout's `make down`), or choose another --name."
+        )
+    run(["ip", "address", "replace", f"{layout.gateway}/{layout.subnet.prefixlen}", "dev", layout.bridge])
+    run(["ip", "link", "set", layout.bridge, "up"])
+
+
+def _refuse_taken_subnet(layout: Layout) -> None:
+    for link in json.loads(run(["ip", "-json", "-4", "address", "show"])):
+        for address in link.get("addr_info", []):
+            if IPv4Address(address["local"]) in layout.subnet:
+                raise FleetError(f"{link['ifname']} already has {address['local']}: choose another --subnet.")
+
+
+def _ensure_table(layout: Layout) -> None:
+    """One transaction: the table is there wholly or not at all, and a second call changes nothing."""
+    run(
+        ["nft", "-f", "-"],
+        text=f"""
+        table ip {layout.nft_table}
+        delete table ip {layout.nft_table}
+        table ip {layout.nft_table} {{
+            chain postrouting {{
+                type nat hook postrouting priority srcnat;
+                ip saddr {layout.subnet} ip daddr != {layout.subnet} masquerade
+            }}
+        }}
+        """,
+    )
+
+
+@contextlib.contextmanager
+def _forwarding_book() -> Iterator[Path]:
+    """The machine-wide list of bridges that need forwarding, held for oneself."""
+    while True:
+        _FORWARDING.mkdir(exist_ok=True)
+        with (_FORWARDING / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (_FORWARDING / "lock").exists():
+                continue  # the last fleet left while this one waited, and took the book with it
+            yield _FORWARDING
+            return
+
+
+def _take_forwarding(bridge: str) -> None:
+    with _forwarding_book() as book:
+        if not (book / "before").exists():
+            (book / "before").write_text(_SWITCH.read_text())
+        (book / f"bridge-{bridge}").touch()
+        if _SWITCH.read_text().strip() != "1":
+            _SWITCH.write_text("1")
+
+
+def _release_forwarding(bridge: str) -> None:
+    """The last fleet to go puts the switch back to what the first one found."""
+    if not _FORWARDING.exists():
+        return
+    with _forwarding_book() as book:
+        for user in book.glob("bridge-*"):
+            name = user.name.removeprefix("bridge-")
+            if name == bridge or _bridge_mac(name) is None:
+                user.unlink()
+        if not any(book.glob("bridge-*")):
+            if (book / "before").exists():
+                if _SWITCH.read_text() != (before := (book / "before").read_text()):
+                    _SWITCH.write_text(before)
+                (book / "before").unlink()
+            (book / "lock").unlink()
+            book.rmdir()

@@ -1,0 +1,86 @@
+"""What a fleet has made on this machine, written down before it is made.
+
+``state.json`` is replaced atomically and synced before each step, so a process killed at any point leaves a
+record of at least everything that exists.  Processes are not in it: they register themselves (``process.py``).
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from emulator.fleet.errors import FleetError
+from emulator.fleet.layout import Layout
+
+
+@dataclass
+class State:
+    """The record of one fleet."""
+
+    name: str
+    subnet: str
+    suite: str
+    bridge_mac: str
+    image: str = ""
+    hosts: list[str] = field(default_factory=list)
+
+    def save(self, layout: Layout) -> None:
+        """Write the record; after this returns it survives a crash."""
+        layout.directory.mkdir(parents=True, exist_ok=True)
+        temporary = layout.directory / "state.json.new"
+        with temporary.open("w") as file:
+            json.dump(asdict(self), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(layout.directory / "state.json")
+
+
+def load(layout: Layout) -> State | None:
+    """The record of this fleet; None if there is none."""
+    try:
+        return State(**json.loads((layout.directory / "state.json").read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def load_or_create(layout: Layout, suite: str) -> State:
+    """The record of this fleet, begun if need be.
+
+    Raises:
+        FleetError: the fleet exists with another subnet or suite.
+    """
+    state = load(layout)
+    if state is None:
+        # The bridge is created with this address, which tells it from a bridge of the same name made by others.
+        mac = ":".join(["02", *(f"{octet:02x}" for octet in secrets.token_bytes(5))])
+        state = State(layout.name, str(layout.subnet), suite, mac)
+        state.save(layout)
+    if (IPv4Network(state.subnet), state.suite) != (layout.subnet, suite):
+        raise FleetError(
+            f"The fleet {layout.name!r} runs {state.suite} on {state.subnet}: take it down first, or give the "
+            f"other one another --name."
+        )
+    return state
+
+
+@contextlib.contextmanager
+def locked(lock_file: Path) -> Iterator[None]:
+    """Hold a fleet for oneself; the lock vanishes with the process.
+
+    Raises:
+        FleetError: another process works on it.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FleetError(f"Another up or down works on this fleet right now (lock: {lock_file}).") from error
+        if not lock_file.exists() or os.fstat(file.fileno()).st_ino != lock_file.stat().st_ino:
+            raise FleetError("The fleet was taken down at this very moment: try again.")
+        yield
