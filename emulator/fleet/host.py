@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from emulator.fleet import process
+from emulator.fleet import cgroup, process
 from emulator.fleet.console import run, say, warn
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout
@@ -52,6 +52,11 @@ class Host:
     def log(self) -> Path:
         """Its console."""
         return self.directory / "console.log"
+
+    @property
+    def cgroup(self) -> str:
+        """The name of its control group."""
+        return f"hailo-fleet-{self.layout.name}-{self.name}"
 
     def supervisor(self) -> Process | None:
         """The process that boots it, and boots it again after a reboot."""
@@ -144,6 +149,7 @@ def _supervise_arguments(host: Host) -> list[str]:
 def supervise(host: Host) -> int:
     """Run the container until it powers off; boot it again when it reboots.  Runs in a process of its own."""
     process.register(host.process_file)
+    cgroup.enter(host.cgroup)
     command = [
         "systemd-nspawn", "--quiet", "--boot", f"--directory={host.root}", f"--machine={host.layout.name}-{host.name}",
         f"--hostname={host.name}", f"--network-bridge={host.layout.bridge}", "--register=no", "--console=passive",
@@ -191,8 +197,8 @@ def stop(host: Host) -> None:
             running.wait(10)
     if supervisor is not None and not supervisor.wait(5):
         _stop_starting(host, supervisor)
-    if mount_points(host.directory):
-        unmount(host.directory)
+    unmount(host.directory)
+    cgroup.remove(host.cgroup)
 
 
 def _stop_starting(host: Host, supervisor: Process) -> None:
