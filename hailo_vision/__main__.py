@@ -1,0 +1,3 @@
+from hailo_vision.cli import main
+
+raise SystemExit(main())

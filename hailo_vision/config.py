@@ -1,0 +1,225 @@
+"""The operator's YAML file, read once into frozen typed values.
+
+Unknown keys and bad values are errors that name the file, the line, the key and what was expected.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+
+from hailo_vision.durations import parse_keep_alive
+
+DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; the text names file, line, key and what was expected."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping of the file whose keys are the attributes below."""
+
+
+class ServerConfig(Section, frozen=True):
+    """Where the service listens and how much it takes on."""
+
+    host: Text = "0.0.0.0"
+    port: Port = 11435
+    max_body_bytes: Count = 32 * 1024 * 1024
+    queue_size: Count = 16
+    request_timeout: Seconds = 300.0
+    shutdown_timeout: Seconds = 30.0
+    keep_alive_comment_interval: Seconds = 10.0
+
+
+class ModelConfig(Section, frozen=True):
+    """Which model is served and for how long it stays on the NPU."""
+
+    name: Text = "qwen2-vl-2b-instruct"
+    hef_path: Text | None = None
+    resources_dir: Text = "/var/lib/hailo-vision/resources"
+    keep_alive: float | str = -1
+    load_timeout: Seconds = 180.0
+    context_reuse: bool = True
+
+    def __post_init__(self) -> None:
+        try:
+            parse_keep_alive(self.keep_alive)
+        except ValueError as error:
+            raise ValueError(f"`keep_alive`: {error}") from error
+
+    @property
+    def keep_alive_seconds(self) -> float:
+        """Idle seconds before the model is unloaded; math.inf for never."""
+        return parse_keep_alive(self.keep_alive)
+
+
+class GenerationConfig(Section, frozen=True):
+    """What a request gets that does not say otherwise."""
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
+    top_k: Count = 20
+    max_tokens: Count = 200
+    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class MediaConfig(Section, frozen=True):
+    """How pictures become frames."""
+
+    fit: Literal["letterbox", "crop", "stretch"] = "letterbox"
+    max_image_bytes: Count = 10 * 1024 * 1024
+    max_image_pixels: Count = 50_000_000
+
+
+class NpuConfig(Section, frozen=True):
+    """How the NPU process reaches the chip.
+
+    device_nodes only explain failures: HailoRT itself finds the device.
+    """
+
+    device_group: Text = "SHARED"
+    device_nodes: tuple[Text, ...] = ("/dev/hailo0", "/dev/h1x-0")
+    stall_timeout: Seconds = 30.0
+
+
+class ResourceLimits(Section, frozen=True):
+    """Bounds that the deployment translates into a systemd slice; the service itself only checks them."""
+
+    memory_max: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]*[KMGT]?|infinity)$")] = "1G"
+    cpu_quota: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]?|100)%$")] = "80%"
+
+
+class Config(Section, frozen=True):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    model: ModelConfig = ModelConfig()
+    generation: GenerationConfig = GenerationConfig()
+    media: MediaConfig = MediaConfig()
+    npu: NpuConfig = NpuConfig()
+    resource_limits: ResourceLimits = ResourceLimits()
+
+
+def load(path: Path) -> Config:
+    """Read and validate a configuration file.
+
+    Raises:
+        ConfigError: the file can't be read, is no YAML mapping, or holds an unknown key or a bad value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Config:
+    """Validate the text of a configuration file; source is its name in messages.
+
+    Raises:
+        ConfigError: as for load().
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        data = None if root is None else loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{source}:{line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{source}: not valid YAML: {error}") from error
+    if root is None or data is None:
+        return Config()
+    _refuse_duplicate_keys(root, source)
+    try:
+        return msgspec.convert(_drop_empty_sections(data), Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), root, source)) from error
+
+
+def _drop_empty_sections(data: object) -> object:
+    """A section whose keys are all commented out is null in YAML and means its defaults."""
+    if not isinstance(data, dict):
+        return data
+    sections = set(Config.__struct_fields__)
+    return {key: value for key, value in data.items() if not (value is None and key in sections)}
+
+
+def _refuse_duplicate_keys(root: yaml.Node, source: str) -> None:
+    for node in _mappings(root):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{source}:{key.start_mark.line + 1}: {key.value}: the key is given twice")
+            seen.add(key.value)
+
+
+def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
+    if isinstance(root, yaml.MappingNode):
+        yield root
+        for _, value in root.value:
+            if isinstance(value, yaml.MappingNode):
+                yield value
+
+
+def _explain(error: str, root: yaml.Node, source: str) -> str:
+    """Turn "Expected `int`, got `str` - at `$.server.port`" into "FILE:LINE: server.port: expected ..."."""
+    message, _, path = error.partition(" - at `$")
+    names = re.findall(r"\.(\w+)", path)
+    unknown = re.search(r"unknown field `(.*)`", message)
+    own_check = re.match(r"`(\w+)`: (.*)", message)
+    if own_check:
+        names.append(own_check[1])
+        message = own_check[2]
+    elif unknown:
+        names.append(unknown[1])
+        message = "unknown key" + _nearest(".".join(names))
+    else:
+        message = message[:1].lower() + message[1:]
+    key = ".".join(names) or "(the whole file)"
+    return f"{source}:{_line_of(root, names)}: {key}: {message}"
+
+
+def _line_of(node: yaml.Node, names: list[str]) -> int:
+    line = node.start_mark.line
+    for name in names:
+        pairs: list[tuple[yaml.Node, yaml.Node]] = node.value if isinstance(node, yaml.MappingNode) else []
+        for key, value in pairs:
+            if key.value == name:
+                line, node = key.start_mark.line, value
+                break
+    return line + 1
+
+
+def known_keys() -> list[str]:
+    """Every key of the file in dotted form."""
+    keys = []
+    for section in msgspec.structs.fields(Config):
+        keys.append(section.name)
+        keys += [f"{section.name}.{field.encode_name}" for field in msgspec.structs.fields(section.type)]
+    return keys
+
+
+def _nearest(key: str) -> str:
+    known = known_keys()
+    same_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
+    close = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not close:
+        tails = {other.rpartition(".")[2]: other for other in known}
+        tail = difflib.get_close_matches(key.rpartition(".")[2], tails, n=1, cutoff=0.6)
+        close = [tails[name] for name in tail]
+    if close:
+        return f"; the nearest known key is {close[0]}"
+    return "; known keys at the top are " + ", ".join(Config.__struct_fields__)

@@ -1,0 +1,51 @@
+"""The NPU process's blocking end of the socket to the front process."""
+
+import select
+import socket
+
+import numpy as np
+
+from hailo_vision.npu import messages
+from hailo_vision.npu.device import Frame
+from hailo_vision.npu.messages import FromNpu, ToNpu
+
+
+class Channel:
+    """The blocking end of the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def send(self, message: FromNpu) -> None:
+        self._socket.sendall(messages.encode(message))
+
+    def receive(self) -> ToNpu:
+        """The next message; waits for it.
+
+        Raises:
+            EOFError: the front process closed the socket.
+        """
+        prefix = self._read(messages.LENGTH_BYTES)
+        message: ToNpu = messages.decode(self._read(messages.body_length(bytes(prefix))), messages.to_npu)
+        return message
+
+    def receive_frame(self, shape: tuple[int, int, int]) -> Frame:
+        """The next raw frame, read straight into the array that HailoRT gets."""
+        frame = np.empty(shape, np.uint8)
+        self._read_into(frame.data.cast("B"))
+        return frame
+
+    def has_message(self) -> bool:
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def _read(self, size: int) -> bytearray:
+        buffer = bytearray(size)
+        self._read_into(memoryview(buffer))
+        return buffer
+
+    def _read_into(self, view: memoryview) -> None:
+        while view:
+            received = self._socket.recv_into(view)
+            if not received:
+                raise EOFError
+            view = view[received:]
