@@ -3,8 +3,9 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
-from emulator.fleet import fleet, host
+from emulator.fleet import fleet, host, mirror
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout, make_layout
 
@@ -36,6 +37,8 @@ def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
             os.execvp(command[0], [*command, *options.words])
         case "supervise":
             return host.supervise(host.of_number(layout, options.number))
+        case "mirror":
+            mirror.serve(layout, options.folder)
     return 0
 
 
@@ -53,4 +56,5 @@ def _parser() -> argparse.ArgumentParser:
     ssh.add_argument("number", type=int)
     ssh.add_argument("words", nargs=argparse.REMAINDER, help="a command to run there")
     commands.add_parser("supervise").add_argument("number", type=int)
+    commands.add_parser("mirror").add_argument("folder", type=Path)
     return parser

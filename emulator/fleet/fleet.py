@@ -1,15 +1,18 @@
 """Bring a fleet up, take it down, tell how it is."""
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emulator.fleet import host as hosts_of
-from emulator.fleet import inventory, machine, network, rootfs, state
-from emulator.fleet.console import run, say
+from emulator.fleet import inventory, machine, mirror, network, rootfs, state, vendor
+from emulator.fleet.console import run, say, tail
 from emulator.fleet.errors import FleetError
 from emulator.fleet.host import Host
-from emulator.fleet.layout import MAX_HOSTS, Layout
+from emulator.fleet.layout import BUILD, MAX_HOSTS, Layout
 from emulator.fleet.state import State
+from emulator.packages import build
+from emulator.packages.build import Mirror
 
 
 def up(layout: Layout, count: int, suite: str) -> list[Host]:
@@ -28,13 +31,14 @@ def up(layout: Layout, count: int, suite: str) -> list[Host]:
         if not record.image or not Path(record.image).exists():
             record.image = str(rootfs.ensure(suite))
             record.save(layout)
+        content = _serve_mirror(layout, record)
         _make_key(layout)
         fleet = [hosts_of.of_number(layout, number) for number in range(1, count + 1)]
         _drop_surplus(layout, record, {host.name for host in fleet})
         record.hosts = [host.name for host in fleet]
         record.save(layout)
-        _boot(fleet, record)
-        inventory.write(layout, fleet, {})
+        _boot(fleet, record, content)
+        inventory.write(layout, fleet, vendor.role_variables(layout, content))
     return fleet
 
 
@@ -47,11 +51,26 @@ def _make_key(layout: Layout) -> None:
         part.replace(layout.private_key)
 
 
-def _boot(fleet: list[Host], record: State) -> None:
+def _serve_mirror(layout: Layout, record: State) -> Mirror:
+    say("Building the vendor's packages, the stand-in model and hailo-apps")
+    try:
+        content = build.ensure(BUILD / "mirror")
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or b"").decode() if isinstance(error.stderr, bytes) else error.stderr
+        raise FleetError(f"`{' '.join(map(str, error.cmd))}` failed: {tail(said or '')}") from error
+    changed = record.mirror != str(content.folder)
+    record.mirror = str(content.folder)
+    record.save(layout)
+    mirror.ensure(layout, content.folder, restart=changed)
+    return content
+
+
+def _boot(fleet: list[Host], record: State, content: Mirror) -> None:
     say(f"Booting {len(fleet)} hosts on {record.suite}: {fleet[0].name} to {fleet[-1].name}")
+    layout = fleet[0].layout
     for host in fleet:
-        hosts_of.create(host, {})
-    fleet[0].layout.known_hosts.write_text("".join(hosts_of.host_key_line(host) for host in fleet))
+        hosts_of.create(host, vendor.image_files(layout, content, record.suite))
+    layout.known_hosts.write_text("".join(hosts_of.host_key_line(host) for host in fleet))
     for host in fleet:
         hosts_of.boot(host, Path(record.image))
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -89,6 +108,7 @@ def down(layout: Layout) -> None:
             hosts = _recorded_hosts(layout, record)
             say(f"Stopping {', '.join(host.name for host in hosts) or 'nothing'}")
             hosts_of.stop_all(hosts)
+            mirror.stop(layout)
             network.remove(layout, record.bridge_mac)
         machine.delete_tree(layout.directory)
         layout.lock_file.unlink()

@@ -68,20 +68,20 @@ def of_number(layout: Layout, number: int) -> Host:
     return Host(layout, layout.host_name(number), layout.host_address(number))
 
 
-def create(host: Host, files: dict[str, str]) -> None:
+def create(host: Host, files: dict[str, str | bytes]) -> None:
     """Lay the host's own files over the image; a host that has them already is left as it is.
 
     Args:
         host: the host.
-        files: path below the root to text; what the whole fleet has in common.
+        files: path below the root to content; what the whole fleet has in common.
     """
     finished = host.directory / "created"
     if finished.exists():
         return
-    for path, text in (_identity(host) | files).items():
+    for path, content in (_identity(host) | files).items():
         target = host.upper / path
         _make_parents(host.upper, target)
-        target.write_text(text)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
     ssh = host.upper / "etc/ssh"
     _make_parents(host.upper, ssh / "ssh_host_ed25519_key")
     for kind in ("ed25519", "ecdsa"):
@@ -105,7 +105,7 @@ def _make_parents(upper: Path, target: Path) -> None:
             directory.chmod(0o755)
 
 
-def _identity(host: Host) -> dict[str, str]:
+def _identity(host: Host) -> dict[str, str | bytes]:
     layout = host.layout
     return {
         "etc/hostname": f"{host.name}\n",

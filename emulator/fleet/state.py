@@ -27,6 +27,7 @@ class State:
     suite: str
     bridge_mac: str
     image: str = ""
+    mirror: str = ""
     hosts: list[str] = field(default_factory=list)
 
     def save(self, layout: Layout) -> None:
