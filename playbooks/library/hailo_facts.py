@@ -1,0 +1,223 @@
+#!/usr/bin/python
+"""Everything that the Hailo roles want to know about a host, in one look."""
+
+from __future__ import annotations
+
+import glob
+import grp
+import os
+import platform
+import pwd
+import re
+import stat
+import struct
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hailo_tree import is_intact
+
+DOCUMENTATION = r"""
+module: hailo_facts
+short_description: Collect what the Hailo roles want to know about a host
+description:
+  - Reads the operating system, the installed Debian packages, the Hailo device, units, accounts and installed
+    trees in one call, and returns them as the fact C(hailo). Changes nothing.
+options:
+  packages:
+    description: Debian packages to tell the versions of, besides those of HailoRT.
+    type: list
+    elements: str
+    default: []
+  units:
+    description: systemd units to tell the state of.
+    type: list
+    elements: str
+    default: [hailo-vision.service, hailo-vision.socket, hailo-vision.slice, hailo.slice]
+  users:
+    description: Accounts to tell the groups of.
+    type: list
+    elements: str
+    default: [hailo-vision]
+  trees:
+    description: Folders, or links to folders, that hold releases.
+    type: dict
+    default: {apps: /opt/hailo-vision/vendor/hailo-apps, vision: /opt/hailo-vision/current}
+  device_timeout:
+    description: Seconds to wait for a device node before looking.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  hailo_facts:
+    packages: [dkms]
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: A dictionary C(hailo), described by the functions of the module.
+  returned: always
+  type: dict
+"""
+
+PACKAGES = ("h10-hailort*", "hailort*", "hailo-*", "python3-h10-hailort", "dkms", "linux-headers-*", "python3-venv")
+UNITS = ["hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice"]
+TREES = {"apps": "/opt/hailo-vision/vendor/hailo-apps", "vision": "/opt/hailo-vision/current"}
+DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
+PCI_VENDOR = "0x1e60"
+DRIVER_LIST = "/var/lib/dpkg/info/h10-hailort-pcie-driver.list"
+UNIT_PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
+    "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID"
+)
+
+
+def read(path: str) -> str:
+    """The text of a file, empty if it can't be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def system() -> dict:
+    """Operating system, processor and what the running kernel offers."""
+    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', read("/etc/os-release"), re.MULTILINE))
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "bits": struct.calcsize("P") * 8,
+        "kernel": platform.release(),
+        "os": release.get("PRETTY_NAME", platform.system()),
+        "os_family": [release.get("ID", ""), *release.get("ID_LIKE", "").split()],
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "wheels": {
+            "python": ".".join(platform.python_version_tuple()[:2]),
+            "machine": platform.machine(),
+            "glibc": platform.libc_ver()[1],
+        },
+        "cores": os.cpu_count() or 1,
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "udev": os.path.exists("/run/udev/control"),
+        "model": read("/proc/device-tree/model").rstrip("\0\n"),
+    }
+
+
+def device() -> dict:
+    """The Hailo device as the PCI bus and the device nodes show it."""
+    nodes = []
+    for path in sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern)):
+        info = os.stat(path)
+        nodes.append({"path": path, "group": group_name(info.st_gid), "mode": f"{stat.S_IMODE(info.st_mode):04o}"})
+    vendors = [(read(path).strip(), read(path[:-6] + "device").strip()) for path in glob.glob("/sys/bus/pci/devices/*/vendor")]
+    return {"nodes": nodes, "pci": sorted(product for vendor, product in vendors if vendor == PCI_VENDOR)}
+
+
+def await_device(seconds: int) -> None:
+    """Return when there is a device node, or after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not any(glob.glob(pattern) for pattern in DEVICE_NODES):
+        time.sleep(0.5)
+
+
+def group_name(gid: int) -> str:
+    """Name of a group, or its number."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def booted_at() -> float:
+    """When process 1 started, in seconds since the epoch."""
+    boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
+    ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
+    return int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def reboot_pending() -> bool:
+    """Whether the driver was installed after the last boot: the chip's firmware and module are still the old ones."""
+    try:
+        return os.stat(DRIVER_LIST).st_mtime > booted_at()
+    except OSError:
+        return False
+
+
+def packages(module: AnsibleModule, names: list[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    if not os.path.exists("/usr/bin/dpkg-query"):
+        return {}
+    form = "${db:Status-Status} ${binary:Package} ${Version}\\n"
+    _, out, _ = module.run_command(["/usr/bin/dpkg-query", "--show", f"--showformat={form}", *names])
+    found = {}
+    for line in out.splitlines():
+        status, _, rest = line.partition(" ")
+        name, _, version = rest.partition(" ")
+        if status == "installed":
+            found[name.partition(":")[0]] = version
+    return found
+
+
+def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
+    """State of units as `systemctl show` tells it."""
+    if not os.path.isdir("/run/systemd/system"):
+        return {}
+    command = ["systemctl", "show", "--timestamp=unix", f"--property={UNIT_PROPERTIES}", "--", *names]
+    _, out, _ = module.run_command(command)
+    states = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")]
+    return {state["Id"]: state for state in states if "Id" in state}
+
+
+def accounts(names: list[str]) -> dict[str, list[str]]:
+    """Groups of those users that exist."""
+    found = {}
+    for name in names:
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        found[name] = sorted({group_name(user.pw_gid), *(group.gr_name for group in grp.getgrall() if name in group.gr_mem)})
+    return found
+
+
+def trees(links: dict[str, str]) -> dict[str, dict]:
+    """Which release each link names and whether that is as it was installed."""
+    found = {}
+    for name, link in links.items():
+        target = os.path.realpath(link)
+        found[name] = {"release": os.path.basename(target) if os.path.isdir(target) else "", "intact": is_intact(target)}
+    return found
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "str", "default": UNITS},
+            "users": {"type": "list", "elements": "str", "default": ["hailo-vision"]},
+            "trees": {"type": "dict", "default": TREES},
+            "device_timeout": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    await_device(module.params["device_timeout"])
+    installed = packages(module, [*PACKAGES, *module.params["packages"]])
+    runtime = installed.get("h10-hailort") or installed.get("hailort") or ""
+    facts = system() | device()
+    facts |= {
+        "packages": installed,
+        "runtime": re.split(r"[-+~]", runtime)[0],
+        "reboot_pending": reboot_pending(),
+        "units": units(module, module.params["units"]),
+        "users": accounts(module.params["users"]),
+        "groups": sorted(group.gr_name for group in grp.getgrall()),
+        "trees": trees(module.params["trees"]),
+    }
+    module.exit_json(changed=False, ansible_facts={"hailo": facts})
+
+
+if __name__ == "__main__":
+    main()

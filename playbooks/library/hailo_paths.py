@@ -1,0 +1,273 @@
+#!/usr/bin/python
+"""Keep a list of files, folders and links as they should be, in one call."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: hailo_paths
+short_description: Keep a list of files, folders and links as they should be
+description:
+  - Does in one call what M(ansible.builtin.file) and M(ansible.builtin.copy) do for one path each.
+    All new contents are validated before the first file is replaced, and every file is replaced at once.
+options:
+  paths:
+    description: The paths, treated in this order.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      state:
+        description: What the path should be.
+        type: str
+        choices: [file, directory, link, absent]
+        default: file
+      content:
+        description: Text of a file. Without it only owner, group and mode of an existing file are kept.
+        type: str
+      target:
+        description: What a link points to.
+        type: str
+      owner:
+        description: Owner.
+        type: str
+        default: root
+      group:
+        description: Group.
+        type: str
+        default: root
+      mode:
+        description: Mode in octal. Default is 0644 for files and 0755 for folders.
+        type: str
+      validate:
+        description: Command that must accept the new file, whose path replaces C(%s).
+        type: list
+        elements: str
+      backup:
+        description: Keep the replaced file beside the new one, with C(~) added to its name.
+        type: bool
+        default: false
+"""
+
+EXAMPLES = r"""
+- name: Configure the service
+  hailo_paths:
+    paths:
+      - {path: /etc/example, state: directory}
+      - {path: /etc/example/main.yaml, content: "{{ settings | to_nice_yaml }}", validate: [example, check, "%s"]}
+"""
+
+RETURN = r"""
+changed_paths:
+  description: Paths that were changed, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+modified:
+  description: When the files and links were last modified, in whole seconds since the epoch.
+  returned: always
+  type: dict
+"""
+
+SPEC = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+    "content": {"type": "str"},
+    "target": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "str"},
+    "validate": {"type": "list", "elements": "str"},
+    "backup": {"type": "bool", "default": False},
+}
+
+
+class Failure(Exception):
+    """The list can't be brought about; the text names the path and the reason."""
+
+
+def lstat(path: str) -> os.stat_result | None:
+    """The path itself, not what it points to; None if there is nothing."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read(path: str) -> str:
+    """The text of a file, empty if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+
+
+def describe(path: str) -> str:
+    """What is at a path now, as one line for a diff."""
+    info = lstat(path)
+    if info is None:
+        return "absent"
+    if stat.S_ISLNK(info.st_mode):
+        return f"link to {os.readlink(path)}"
+    kind = "directory" if stat.S_ISDIR(info.st_mode) else "file"
+    return f"{kind} {name_of(pwd.getpwuid, info.st_uid)}:{name_of(grp.getgrgid, info.st_gid)} {stat.S_IMODE(info.st_mode):04o}"
+
+
+def name_of(lookup, number: int) -> str:
+    """Name of a user or group, or its number."""
+    try:
+        return lookup(number)[0]
+    except KeyError:
+        return str(number)
+
+
+def wanted(item: dict) -> str:
+    """What a path should be, in the words of describe()."""
+    if item["state"] == "absent":
+        return "absent"
+    if item["state"] == "link":
+        return f"link to {item['target']}"
+    mode = int(item["mode"] or ("0755" if item["state"] == "directory" else "0644"), 8)
+    return f"{item['state']} {item['owner']}:{item['group']} {mode:04o}"
+
+
+def content_differs(item: dict) -> bool:
+    """Whether a file's text must be replaced."""
+    return item["content"] is not None and (not os.path.isfile(item["path"]) or read(item["path"]) != item["content"])
+
+
+def difference(item: dict) -> dict | None:
+    """The diff of one path, None if it is as it should be."""
+    before, after = describe(item["path"]), wanted(item)
+    rewrite = item["state"] == "file" and content_differs(item)
+    if before == after and not rewrite:
+        return None
+    diff = {"before_header": f"{item['path']} ({before})", "after_header": f"{item['path']} ({after})"}
+    if rewrite:
+        return {**diff, "before": read(item["path"]), "after": item["content"]}
+    return {**diff, "before": before + "\n", "after": after + "\n"}
+
+
+def validate(module: AnsibleModule, item: dict) -> None:
+    """Let the item's command judge the new text."""
+    command = item["validate"]
+    if not command or not content_differs(item):
+        return
+    if module.check_mode and not os.path.exists(command[0]):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = os.path.join(folder, os.path.basename(item["path"]))
+        with open(candidate, "w", encoding="utf-8") as file:
+            file.write(item["content"])
+        code, out, err = module.run_command([part.replace("%s", candidate) for part in command])
+    if code != 0:
+        reason = (err or out).strip().replace(candidate, item["path"])
+        raise Failure(f"{item['path']} was not replaced, the new text is wrong: {reason}")
+
+
+def remove(path: str) -> None:
+    """Remove whatever is at a path."""
+    info = lstat(path)
+    if info is None:
+        return
+    if stat.S_ISDIR(info.st_mode):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def set_owner(item: dict, path: str) -> None:
+    """Give a path its owner, group and mode."""
+    try:
+        shutil.chown(path, item["owner"], item["group"])
+    except LookupError as error:
+        raise Failure(f"{item['path']}: {error}") from error
+    os.chmod(path, int(wanted(item).rpartition(" ")[2], 8))
+
+
+def put_file(item: dict) -> None:
+    """Write a file beside its place and rename it into place."""
+    path = item["path"]
+    if item["content"] is None:
+        set_owner(item, path)
+        return
+    if item["backup"] and os.path.isfile(path) and read(path) != item["content"]:
+        shutil.copy2(path, path + "~")
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".hailo-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(item["content"])
+            file.flush()
+            os.fsync(file.fileno())
+        set_owner(item, temporary)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def put_link(item: dict) -> None:
+    """Make a link beside its place and rename it into place."""
+    temporary = item["path"] + ".new"
+    remove(temporary)
+    os.symlink(item["target"], temporary)
+    if os.path.isdir(item["path"]) and not os.path.islink(item["path"]):
+        shutil.rmtree(item["path"])
+    os.replace(temporary, item["path"])
+
+
+def put_directory(item: dict) -> None:
+    """Make a folder, in place of anything else that bears its name."""
+    if not os.path.isdir(item["path"]) or os.path.islink(item["path"]):
+        remove(item["path"])
+        os.makedirs(item["path"])
+    set_owner(item, item["path"])
+
+
+def put(item: dict) -> None:
+    """Bring one path about."""
+    actions = {"file": put_file, "link": put_link, "directory": put_directory, "absent": lambda item: remove(item["path"])}
+    try:
+        actions[item["state"]](item)
+    except OSError as error:
+        raise Failure(f"{item['path']}: {error.strerror or error}") from error
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={"paths": {"type": "list", "elements": "dict", "required": True, "options": SPEC}},
+        supports_check_mode=True,
+    )
+    items = module.params["paths"]
+    diffs = [(item, diff) for item in items if (diff := difference(item)) is not None]
+    try:
+        for item, _ in diffs:
+            validate(module, item)
+        if not module.check_mode:
+            for item, _ in diffs:
+                put(item)
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
+    changed = [item["path"] for item, _ in diffs]
+    modified = {item["path"]: int(info.st_mtime) for item in items if (info := lstat(item["path"])) is not None}
+    module.exit_json(changed=bool(diffs), changed_paths=changed, modified=modified, diff=[diff for _, diff in diffs])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+#!/usr/bin/python
+"""Record that an installed tree is complete."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hailo_tree import fingerprint, is_intact, seal_path
+
+DOCUMENTATION = r"""
+module: hailo_seal
+short_description: Record that an installed tree is complete
+description:
+  - Writes a fingerprint of the tree beside it, by which M(hailo_facts) tells later whether the tree is still
+    as it was installed. An installation that was interrupted has none.
+options:
+  path:
+    description: The tree.
+    type: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Seal the release
+  hailo_seal:
+    path: /opt/hailo-vision/releases/0.1.0
+"""
+
+RETURN = r""" # """
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec={"path": {"type": "path", "required": True}}, supports_check_mode=True)
+    path = module.params["path"]
+    if is_intact(path):
+        module.exit_json(changed=False)
+    if not module.check_mode:
+        with open(seal_path(path), "w", encoding="ascii") as file:
+            file.write(fingerprint(path) + "\n")
+            os.fsync(file.fileno())
+    module.exit_json(changed=True)
+
+
+if __name__ == "__main__":
+    main()

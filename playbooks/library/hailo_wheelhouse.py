@@ -1,0 +1,202 @@
+#!/usr/bin/python
+"""Collect, on the controller, everything that one kind of host installs, as one archive."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: hailo_wheelhouse
+short_description: Collect the wheels of a release into one archive
+description:
+  - Runs on the controller. Builds the service's wheel from a checkout, or takes a ready one, and downloads the wheels of
+    the lock file for another Python and architecture. pip checks every hash of the lock file.
+  - The release is named after the version and everything that goes into it, so that the same input is never built twice.
+options:
+  source:
+    description: Checkout of the service.
+    type: path
+    required: true
+  lock:
+    description: Requirements with hashes.
+    type: path
+    required: true
+  wheel:
+    description: Ready wheel of the service, instead of building one.
+    type: path
+  python:
+    description: Python of the hosts, as in C(3.13).
+    type: str
+    required: true
+  machine:
+    description: Architecture of the hosts, as in C(aarch64).
+    type: str
+    required: true
+  glibc:
+    description: C library of the hosts, as in C(2.41).
+    type: str
+    required: true
+  dest:
+    description: Folder for the archives.
+    type: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Collect the wheels
+  hailo_wheelhouse:
+    source: /srv/hailo-vision
+    lock: /srv/hailo-vision/roles/hailo_vision/files/requirements.lock
+    python: "3.13"
+    machine: aarch64
+    glibc: "2.41"
+    dest: /srv/hailo-vision/.build/wheelhouse
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+release:
+  description: Name of the release.
+  returned: always
+  type: str
+archive:
+  description: Path of the archive with the wheels and their requirements.
+  returned: always
+  type: str
+"""
+
+OLDEST_GLIBC = 17
+BUILD_BACKEND = "hatchling"
+
+
+class Failure(Exception):
+    """The release can't be collected; the text says why."""
+
+
+def digest_of(paths: list[str], *words: str) -> str:
+    """SHA-256 over names and contents of files, and some words."""
+    digest = hashlib.sha256("\0".join(words).encode())
+    for path in sorted(paths):
+        with open(path, "rb") as file:
+            digest.update(os.path.basename(path).encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def sources(params: dict) -> list[str]:
+    """The files that a release is made from."""
+    if params["wheel"]:
+        return [params["wheel"], params["lock"]]
+    found = [os.path.join(params["source"], "pyproject.toml"), params["lock"]]
+    for folder, folders, files in os.walk(os.path.join(params["source"], "hailo_vision")):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [os.path.join(folder, name) for name in files]
+    return found
+
+
+def version(params: dict) -> str:
+    """Version of the service, without building or importing it."""
+    if params["wheel"]:
+        return os.path.basename(params["wheel"]).split("-")[1]
+    with open(os.path.join(params["source"], "hailo_vision", "__init__.py"), encoding="utf-8") as file:
+        found = re.search(r'^__version__ = "([^"]+)"', file.read(), re.MULTILINE)
+    if not found:
+        raise Failure("hailo_vision/__init__.py names no __version__.")
+    return found[1]
+
+
+def pip(module: AnsibleModule, *arguments: str) -> None:
+    """Run the controller's pip."""
+    code, out, err = module.run_command([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments])
+    if code != 0:
+        raise Failure(f"pip {arguments[0]} failed on the controller: {(err or out).strip()[-2000:]}")
+
+
+def platforms(machine: str, glibc: str) -> list[str]:
+    """Wheel platforms that run on a host, the newest first."""
+    newest = int(glibc.split(".")[1])
+    return [f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)] + [f"manylinux2014_{machine}"]
+
+
+def build_wheel(module: AnsibleModule, params: dict, folder: str) -> str:
+    """Build the service's wheel, or copy the ready one; its path."""
+    if params["wheel"]:
+        return shutil.copy(params["wheel"], folder)
+    if importlib.util.find_spec(BUILD_BACKEND) is None:
+        raise Failure(
+            f"The controller's Python {sys.executable} has no {BUILD_BACKEND} to build the service's wheel. "
+            f"Install it there, or set hailo_vision_wheel to a ready wheel."
+        )
+    pip(module, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, params["source"])
+    return next(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".whl"))
+
+
+def collect(module: AnsibleModule, params: dict, folder: str) -> None:
+    """Fill a folder with all wheels and the requirements that pin them."""
+    wheel = build_wheel(module, params, folder)
+    choice = [part for name in platforms(params["machine"], params["glibc"]) for part in ("--platform", name)]
+    choice += ["--implementation", "cp", "--python-version", params["python"], "--only-binary", ":all:"]
+    pip(module, "download", "--require-hashes", "--no-deps", *choice, "--dest", folder, "--requirement", params["lock"])
+    with open(params["lock"], encoding="utf-8") as file:
+        lock = file.read().rstrip("\n")
+    with open(os.path.join(folder, "requirements.lock"), "w", encoding="utf-8") as file:
+        file.write(f"{lock}\nhailo-vision=={version(params)} --hash=sha256:{digest_of_file(wheel)}\n")
+
+
+def digest_of_file(path: str) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pack(folder: str, archive: str) -> None:
+    """Make an archive of a folder, complete or not at all."""
+    temporary = f"{archive}.new"
+    with tarfile.open(temporary, "w") as tar:
+        for name in sorted(os.listdir(folder)):
+            tar.add(os.path.join(folder, name), arcname=name)
+    os.replace(temporary, archive)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "path", "required": True},
+            "lock": {"type": "path", "required": True},
+            "wheel": {"type": "path"},
+            "python": {"type": "str", "required": True},
+            "machine": {"type": "str", "required": True},
+            "glibc": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        kind = f"cp{params['python']}-{params['machine']}"
+        release = f"{version(params)}-{digest_of(sources(params), kind)[:10]}"
+        archive = os.path.join(params["dest"], f"{release}.tar")
+        missing = not os.path.exists(archive)
+        if missing and not module.check_mode:
+            os.makedirs(params["dest"], exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=params["dest"]) as folder:
+                collect(module, params, folder)
+                pack(folder, archive)
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    module.exit_json(changed=missing, release=release, archive=archive)
+
+
+if __name__ == "__main__":
+    main()
