@@ -1,8 +1,8 @@
 """A control group of its own for each host, on machines whose init is not systemd.
 
-systemd-nspawn puts a container below the group that it is started in.  Two hosts started in one group would share
-it, and so would their services of the same name: stopping one would wait for the other.  Where this machine runs
-systemd itself, that gives every container a scope, and nothing is done here.
+systemd-nspawn puts a container below the group that it is started in.  Two hosts started in one group
+would share it, and so would their services of the same name: stopping one would wait for the other.  Where
+this machine runs systemd itself, that gives every container a scope, and nothing is done here.
 """
 
 import os

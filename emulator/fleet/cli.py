@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from emulator.fleet import fleet, host, mirror
+from emulator.fleet import fleet, guide, host, mirror, state
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout, make_layout
 
@@ -14,6 +14,10 @@ def main() -> int:
     """Run one command; a ``FleetError`` becomes a sentence and status 1."""
     options = _parser().parse_args()
     try:
+        if options.command == "down" and options.all:
+            for layout in state.every_layout():
+                fleet.down(layout)
+            return 0
         layout = make_layout(options.name, options.subnet)
         return _dispatch(layout, options)
     except FleetError as error:
@@ -32,6 +36,10 @@ def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
             fleet.down(layout)
         case "status":
             print("\n".join(fleet.status(layout)))
+        case "urls":
+            print("\n".join(guide.urls(fleet.hosts(layout))))
+        case "guide":
+            print(guide.text(layout, fleet.hosts(layout)))
         case "ssh":
             command = host.ssh_command(host.of_number(layout, options.number))
             os.execvp(command[0], [*command, *options.words])
@@ -43,15 +51,18 @@ def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m emulator.fleet", description="Emulated Raspberry Pis to deploy to.")
-    parser.add_argument("--name", default="hailo", help="the fleet's name, for several side by side (default: hailo)")
+    parser = argparse.ArgumentParser(prog="python -m emulator.fleet", description="Emulated Pis.")
+    parser.add_argument("--name", default="hailo", help="the fleet's name (default: hailo)")
     parser.add_argument("--subnet", default="198.18.0.0/24", help="its network (default: 198.18.0.0/24)")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="boot the hosts and write their inventory")
     up.add_argument("--hosts", type=int, default=2, help="how many (default: 2)")
-    up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="Debian release (default: trixie)")
-    commands.add_parser("down", help="remove the fleet and every trace of it")
+    up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="default: trixie")
+    down = commands.add_parser("down", help="remove the fleet and every trace of it")
+    down.add_argument("--all", action="store_true", help="remove all fleets of this checkout")
     commands.add_parser("status", help="tell which hosts run")
+    commands.add_parser("urls", help="print the service's address on each host")
+    commands.add_parser("guide", help="tell what to do with the fleet")
     ssh = commands.add_parser("ssh", help="log in to a host by its number")
     ssh.add_argument("number", type=int)
     ssh.add_argument("words", nargs=argparse.REMAINDER, help="a command to run there")

@@ -30,7 +30,8 @@ def run(command: Sequence[str | Path], *, text: str | None = None, cwd: Path | N
     words = [str(word) for word in command]
     result = subprocess.run(words, input=text, capture_output=True, text=True, cwd=cwd, check=False)
     if result.returncode != 0:
-        raise FleetError(f"`{' '.join(words)}` failed ({result.returncode}): {tail(result.stderr or result.stdout)}")
+        said = tail(result.stderr or result.stdout)
+        raise FleetError(f"`{' '.join(words)}` failed ({result.returncode}): {said}")
     return result.stdout
 
 
@@ -71,4 +72,5 @@ def run_shown(command: Sequence[str | Path], what: str, log: Path) -> None:
             process.wait()
             raise
     if status != 0:
-        raise FleetError(f"{what} failed ({status}); the end of {log}:\n{tail(log.read_text(errors='replace'), 15)}")
+        end = tail(log.read_text(errors="replace"), 15)
+        raise FleetError(f"{what} failed ({status}); the end of {log}:\n{end}")

@@ -19,7 +19,7 @@ def up(layout: Layout, count: int, suite: str) -> list[Host]:
     """Boot hosts 1 to ``count`` and wait until all answer; what runs already is kept as it is.
 
     Raises:
-        FleetError: something could not be made; what was made stays recorded, for ``up`` to go on or ``down``.
+        FleetError: something could not be made; ``up`` goes on from there, ``down`` removes it.
     """
     if not 1 <= count <= min(MAX_HOSTS, layout.subnet.num_addresses - 12):
         raise FleetError(f"A fleet has 1 to {MAX_HOSTS} hosts, not {count}.")
@@ -105,14 +105,26 @@ def down(layout: Layout) -> None:
     with state.locked(layout.lock_file):
         record = state.load(layout)
         if record is not None:
-            hosts = _recorded_hosts(layout, record)
-            say(f"Stopping {', '.join(host.name for host in hosts) or 'nothing'}")
-            hosts_of.stop_all(hosts)
+            fleet = _recorded_hosts(layout, record)
+            say(f"Stopping {', '.join(host.name for host in fleet) or 'nothing'}")
+            hosts_of.stop_all(fleet)
             mirror.stop(layout)
             network.remove(layout, record.bridge_mac)
         machine.delete_tree(layout.directory)
         layout.lock_file.unlink()
     say(f"The fleet {layout.name!r} is gone.")
+
+
+def hosts(layout: Layout) -> list[Host]:
+    """The hosts of a fleet.
+
+    Raises:
+        FleetError: there is no such fleet.
+    """
+    record = state.load(layout)
+    if record is None or not record.hosts:
+        raise FleetError(f"There is no fleet {layout.name!r}: `make up` boots one.")
+    return _recorded_hosts(layout, record)
 
 
 def status(layout: Layout) -> list[str]:

@@ -13,7 +13,7 @@ from emulator.fleet import cgroup, process
 from emulator.fleet.console import run, say, warn
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout
-from emulator.fleet.machine import booted_by_systemd, mount_points, name_servers, unmount
+from emulator.fleet.machine import booted_by_systemd, name_servers, unmount
 from emulator.fleet.process import Process
 
 REBOOT = 133  # systemd-nspawn's exit status when the container asked for a reboot
@@ -97,7 +97,7 @@ def create(host: Host, files: dict[str, str | bytes]) -> None:
 
 
 def _make_parents(upper: Path, target: Path) -> None:
-    """Folders of an upper layer replace the image's in owner and mode: root, 0755, but for what is set later."""
+    """A folder of the upper layer replaces the image's in owner and mode: root and 0755, unless set later."""
     for parent in reversed(target.relative_to(upper).parents):
         directory = upper / parent
         if not directory.exists():
@@ -150,11 +150,10 @@ def supervise(host: Host) -> int:
     """Run the container until it powers off; boot it again when it reboots.  Runs in a process of its own."""
     process.register(host.process_file)
     cgroup.enter(host.cgroup)
-    command = [
-        "systemd-nspawn", "--quiet", "--boot", f"--directory={host.root}", f"--machine={host.layout.name}-{host.name}",
-        f"--hostname={host.name}", f"--network-bridge={host.layout.bridge}", "--register=no", "--console=passive",
-        "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no",
-    ]  # fmt: skip
+    command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={host.root}"]
+    command += [f"--machine={host.layout.name}-{host.name}", f"--hostname={host.name}"]
+    command += [f"--network-bridge={host.layout.bridge}", "--console=passive", "--register=no"]
+    command += ["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no"]
     if not booted_by_systemd():
         command.append("--keep-unit")  # there is no systemd that could give the container a scope of its own
     while True:
@@ -254,4 +253,4 @@ def wait_ready(host: Host, seconds: float = 90.0) -> None:
         if host.supervisor() is None:
             raise FleetError(f"{host.name} stopped while booting; its console: {host.log}")
         time.sleep(0.3)
-    raise FleetError(f"{host.name} did not answer over SSH within {seconds:.0f} s ({said}); its console: {host.log}")
+    raise FleetError(f"{host.name} did not answer over SSH in {seconds:.0f} s ({said}); see {host.log}")

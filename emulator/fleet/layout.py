@@ -93,7 +93,7 @@ def make_layout(name: str, subnet: str) -> Layout:
         FleetError: the name does not fit into an interface's name, or the subnet is no test network.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]{0,10}", name):
-        raise FleetError(f"The fleet's name {name!r} must be 1 to 11 of a-z and 0-9, and begin with a letter.")
+        raise FleetError(f"The fleet's name {name!r} must be 1 to 11 of a-z and 0-9 and begin with a letter.")
     try:
         network = IPv4Network(subnet)
     except ValueError as error:
@@ -101,5 +101,5 @@ def make_layout(name: str, subnet: str) -> Layout:
     if network.prefixlen > 24 or not network.subnet_of(TEST_NETWORK):
         raise FleetError(f"The subnet {subnet} must be a /24 or larger inside {TEST_NETWORK}.")
     if any(character in str(REPOSITORY) for character in ":,\\ "):
-        raise FleetError(f"An overlay mount cannot name {REPOSITORY}: move the checkout to a path without ':', ',', '\\' or spaces.")
+        raise FleetError(f"Overlay mounts cannot name {REPOSITORY}: its path has ':', ',', '\\' or a space.")
     return Layout(name, network)

@@ -72,11 +72,11 @@ def name_servers() -> str:
     """
     for file in (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")):
         if file.exists():
-            lines = [line for line in file.read_text().splitlines() if line.startswith(("nameserver", "search"))]
+            lines = [line for line in file.read_text().splitlines() if line.startswith("nameserver")]
             usable = [line for line in lines if " 127." not in line and " ::1" not in line]
-            if any(line.startswith("nameserver") for line in usable):
+            if usable:
                 return "\n".join(usable) + "\n"
-    raise FleetError("This machine's name servers are all on its loopback, where the hosts cannot reach them.")
+    raise FleetError("This machine's name servers are all on its loopback: the hosts cannot reach them.")
 
 
 def mount_points(below: Path) -> list[Path]:

@@ -70,13 +70,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802 (the name is the base class's)
+    def do_GET(self) -> None:
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         if match := _GIT.fullmatch(self._path()):
             self._run_git(match["repository"], match["service"])
         else:
@@ -144,7 +144,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "REMOTE_ADDR": self.client_address[0],
         }
         result = subprocess.run(
-            ["git", "http-backend"], input=self.rfile.read(length), env=environment, capture_output=True, check=False
+            ["git", "http-backend"],
+            input=self.rfile.read(length), env=environment, capture_output=True, check=False,
         )
         head, _, body = result.stdout.partition(b"\r\n\r\n")
         fields = [line.partition(": ") for line in head.decode("latin-1").split("\r\n") if line]

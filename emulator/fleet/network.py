@@ -11,7 +11,7 @@ from emulator.fleet.console import run, succeeds
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout
 
-# Shared by all fleets of the machine, of whatever checkout; /run is emptied by a reboot, as is what it describes.
+# Shared by all fleets of the machine, whatever their checkout; a reboot undoes it and forwarding alike.
 _FORWARDING = Path("/run/hailo-fleet")
 _SWITCH = Path("/proc/sys/net/ipv4/ip_forward")
 

@@ -119,4 +119,5 @@ def start(arguments: list[str], file: Path, log: Path, seconds: float = 15.0) ->
         if child.poll() is not None:
             break
         time.sleep(0.02)
-    raise FleetError(f"`{' '.join(arguments)}` did not start; the end of {log}: {log.read_text(errors='replace')[-800:]}")
+    end = log.read_text(errors="replace")[-800:]
+    raise FleetError(f"`{' '.join(arguments)}` did not start; the end of {log}: {end}")

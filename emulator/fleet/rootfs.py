@@ -28,8 +28,8 @@ printf 'UseDNS no\\nPasswordAuthentication no\\n' > "$root/etc/ssh/sshd_config.d
 echo force-unsafe-io > "$root/etc/dpkg/dpkg.cfg.d/fleet"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/etc/machine-id" "$root/var/lib/dbus/machine-id"
 chroot "$root" systemctl --quiet enable systemd-networkd ssh
-chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer \\
-    systemd-firstboot.service e2scrub_all.timer fstrim.timer getty@.service console-getty.service
+chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service systemd-firstboot.service \\
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer getty@.service console-getty.service
 """
 
 
@@ -61,7 +61,8 @@ def _build(suite: str, image: Path) -> None:
     command = ["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={_PACKAGES}"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     command += ['--aptopt=Acquire::Languages "none"', f"--customize-hook=sh {hook} \"$1\"", suite, str(part)]
-    run_shown(command, f"Building the {suite} image with mmdebstrap", BUILD / "log" / f"mmdebstrap-{suite}.log")
+    log = BUILD / "log" / f"mmdebstrap-{suite}.log"
+    run_shown(command, f"Building the {suite} image with mmdebstrap", log)
     hook.unlink()
     # mmdebstrap creates the top folder as it would a private one; a service's user must get through it.
     part.chmod(0o755)

@@ -1,7 +1,7 @@
 """What a fleet has made on this machine, written down before it is made.
 
 ``state.json`` is replaced atomically and synced before each step, so a process killed at any point leaves a
-record of at least everything that exists.  Processes are not in it: they register themselves (``process.py``).
+record of at least everything that exists.  Processes register themselves (``process.py``).
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from emulator.fleet.errors import FleetError
-from emulator.fleet.layout import Layout
+from emulator.fleet.layout import REPOSITORY, Layout, make_layout
 
 
 @dataclass
@@ -57,16 +57,25 @@ def load_or_create(layout: Layout, suite: str) -> State:
     """
     state = load(layout)
     if state is None:
-        # The bridge is created with this address, which tells it from a bridge of the same name made by others.
+        # The bridge is created with this address, which tells it from others' of the same name.
         mac = ":".join(["02", *(f"{octet:02x}" for octet in secrets.token_bytes(5))])
         state = State(layout.name, str(layout.subnet), suite, mac)
         state.save(layout)
     if (IPv4Network(state.subnet), state.suite) != (layout.subnet, suite):
         raise FleetError(
-            f"The fleet {layout.name!r} runs {state.suite} on {state.subnet}: take it down first, or give the "
-            f"other one another --name."
+            f"The fleet {layout.name!r} runs {state.suite} on {state.subnet}: take it down first, or give "
+            f"the other one another --name."
         )
     return state
+
+
+def every_layout() -> list[Layout]:
+    """All fleets that this checkout has a record of."""
+    found = []
+    for file in sorted((REPOSITORY / ".fleet").glob("*/state.json")):
+        record = json.loads(file.read_text())
+        found.append(make_layout(record["name"], record["subnet"]))
+    return found
 
 
 @contextlib.contextmanager
@@ -81,7 +90,7 @@ def locked(lock_file: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise FleetError(f"Another up or down works on this fleet right now (lock: {lock_file}).") from error
+            raise FleetError(f"Another up or down works on this fleet right now ({lock_file}).") from error
         if not lock_file.exists() or os.fstat(file.fileno()).st_ino != lock_file.stat().st_ino:
             raise FleetError("The fleet was taken down at this very moment: try again.")
         yield

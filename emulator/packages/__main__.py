@@ -6,5 +6,5 @@ from pathlib import Path
 from emulator.packages import build
 
 parser = argparse.ArgumentParser(prog="python -m emulator.packages", description=__doc__)
-parser.add_argument("folder", type=Path, help="below it the mirror is built, in a folder named by its content")
+parser.add_argument("folder", type=Path, help="where to build, in a folder named by its content")
 print(build.ensure(parser.parse_args().folder.resolve()).folder)

@@ -1,7 +1,7 @@
 """A stand-in for the hailo-apps repository: the real one's shape, a few files of our own.
 
-Its commits have fixed dates and authors, so that the same files always give the same commit ids and a deployment
-can pin one, as it must for the real repository.
+Its commits have fixed dates and authors, so that the same files always give the same commit ids and a
+deployment can pin one, as it must for the real repository.
 """
 
 import os
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-_TREE = Path(__file__).resolve().parent / "hailo-apps"
+_TREE = Path(__file__).resolve().parent / "files" / "hailo-apps"
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Emulated vendor",
     "GIT_AUTHOR_EMAIL": "root@localhost",
@@ -23,33 +23,35 @@ _IDENTITY = {
 
 
 def build(folder: Path) -> list[str]:
-    """Make ``hailo-apps.git`` and an archive of each commit below ``folder``; return the commits, oldest first.
+    """Make ``hailo-apps.git`` and an archive of each commit; return the commits, oldest first.
 
     Raises:
         subprocess.CalledProcessError: git failed.
     """
     bare = folder / "hailo-apps.git"
     with tempfile.TemporaryDirectory() as scratch:
-        work = Path(scratch) / "hailo-apps"
+        work = Path(scratch) / "files" / "hailo-apps"
         shutil.copytree(_TREE, work, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         _git(work, "init", "--quiet", "--initial-branch=main")
         commits = [_commit(work, "Release 25.12.0", day=1)]
-        (work / "CHANGELOG.md").write_text("# Changelog\n\n## 25.12.1\n- A later commit, for tests that move the pin.\n")
+        (work / "CHANGELOG.md").write_text("# 25.12.1\n- A later commit, for tests that move the pin.\n")
         commits.append(_commit(work, "Release 25.12.1", day=2))
         _git(work, "clone", "--quiet", "--bare", str(work), str(bare))
-    _git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")  # as GitHub allows: a fetch of one commit by its id
+    # GitHub lets a client fetch one commit by its id; so does this.
+    _git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
     archives = folder / "hailo-apps" / "archive"
     archives.mkdir(parents=True)
     for commit in commits:
-        target = archives / f"{commit}.tar.gz"
-        _git(bare, "archive", "--format=tar.gz", f"--prefix=hailo-apps-{commit}/", f"--output={target}", commit)
+        options = ["--format=tar.gz", f"--prefix=hailo-apps-{commit}/", f"-o{archives / commit}.tar.gz"]
+        _git(bare, "archive", *options, commit)
     return commits
 
 
 def _commit(work: Path, message: str, day: int) -> str:
     date = f"2026-01-{day:02d}T12:00:00+00:00"
     _git(work, "add", "--all")
-    _git(work, "commit", "--quiet", f"--message={message}", dates={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date})
+    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    _git(work, "commit", "--quiet", f"--message={message}", dates=dates)
     return _git(work, "rev-parse", "HEAD").strip()
 
 

@@ -19,7 +19,7 @@ HEF = "Qwen2-VL-2B-Instruct.hef"
 
 @dataclass(frozen=True)
 class Mirror:
-    """A finished folder: /apt, /vVERSION/blob/FILE.hef, /hailo-apps.git, /hailo-apps/archive/COMMIT.tar.gz."""
+    """A finished folder: apt, vVERSION/blob/FILE.hef, hailo-apps.git, hailo-apps/archive/COMMIT.tar.gz."""
 
     folder: Path
 

@@ -1,7 +1,7 @@
 """The packages of the emulated vendor's archive: names, versions and relations as Raspberry Pi OS has them.
 
-Names and relations of the h10 line: https://www.raspberrypi.com/documentation/computers/ai.html and the archive's
-own index for trixie, which carries version 5.1.1.  Bookworm's index has only the Hailo-8 line.
+The h10 line, its relations and version 5.1.1: the index of archive.raspberrypi.com for trixie.  The index for
+bookworm has only the Hailo-8 line.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ class Package:
 _H10 = (
     Package(
         "hailo-h10-all", RUNTIME, "everything for the Hailo-10H",
-        depends="h10-hailort, h10-hailort-pcie-driver, python3-h10-hailort, hailo-tappas-core, python3-hailo-tappas, "
-        "rpicam-apps-hailo-postprocess",
+        depends="h10-hailort, h10-hailort-pcie-driver, python3-h10-hailort, hailo-tappas-core, "
+        "python3-hailo-tappas, rpicam-apps-hailo-postprocess",
     ),
     Package(
         "h10-hailort", RUNTIME, "HailoRT runtime and hailortcli for the Hailo-10H",
@@ -57,15 +57,16 @@ _H10 = (
     ),
     Package(
         "python3-h10-hailort", f"{RUNTIME}-1", "HailoRT's Python bindings for the Hailo-10H",
-        depends=f"python3 (>= 3.13), python3-numpy, python3-jinja2, h10-hailort (= {RUNTIME})", fill=content.bindings,
+        depends=f"python3 (>= 3.13), python3-numpy, python3-jinja2, h10-hailort (= {RUNTIME})",
+        fill=content.bindings,
     ),
     Package("hailo-tappas-core", "5.1.0", "GStreamer elements for Hailo devices"),
     Package("python3-hailo-tappas", "5.1.0-1", "Python side of TAPPAS", depends="hailo-tappas-core, python3"),
     Package("rpicam-apps-hailo-postprocess", "1.10.0-1", "camera post-processing on Hailo devices"),
 )  # fmt: skip
 
-# Without the compiler and the kernel's sources that the real ones need: nothing is compiled for an emulated device.
-# The epoch makes apt prefer this dkms to Debian's.
+# Without the compiler and the kernel's sources that the real ones need: nothing is compiled for an emulated
+# device. The epoch makes apt prefer this dkms to Debian's.
 _BUILD = (
     Package("dkms", "1:3.2.2-1", "Dynamic Kernel Module System"),
     Package("linux-headers-rpi-2712", "1:6.12.47-1+rpt1", "kernel headers for the Raspberry Pi 5"),

@@ -16,7 +16,8 @@ def runtime(root: Path) -> None:
 def bindings(root: Path) -> None:
     """``hailo_platform`` for the system's Python: a venv sees it only with --system-site-packages."""
     target = root / "usr/lib/python3/dist-packages/hailo_platform"
-    shutil.copytree(_EMULATOR / "hailo_platform", target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    bytecode = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(_EMULATOR / "hailo_platform", target, ignore=bytecode)
 
 
 def driver(root: Path) -> None:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Make the device node of the emulated Hailo-10H, with the owner and mode that the udev rules give it.
 
-On a Pi the kernel module makes it and udevd applies the rules; an emulated Pi has neither, so this reads the rules
-that name the driver's class.  Without such a rule the node is root's alone.
+On a Pi the kernel module makes it and udevd applies the rules; an emulated Pi has neither, so this reads the
+rules that name the driver's class.  Without such a rule the node is root's alone.
 """
 
 import grp

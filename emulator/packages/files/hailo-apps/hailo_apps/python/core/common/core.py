@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from dotenv import load_dotenv
-
 from hailo_apps.config import config_manager
 from hailo_apps.python.core.common.defines import HAILO_FILE_EXTENSION, RESOURCES_ROOT_PATH_DEFAULT
 

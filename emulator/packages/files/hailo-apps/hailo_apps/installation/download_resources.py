@@ -5,7 +5,11 @@ from pathlib import Path
 from urllib.request import urlretrieve
 
 from hailo_apps.config import config_manager
-from hailo_apps.python.core.common.defines import HAILO10H_ARCH, HAILO_FILE_EXTENSION, RESOURCES_ROOT_PATH_DEFAULT
+from hailo_apps.python.core.common.defines import (
+    HAILO10H_ARCH,
+    HAILO_FILE_EXTENSION,
+    RESOURCES_ROOT_PATH_DEFAULT,
+)
 
 MODEL_ZOO_VERSION = "v5.1.1"
 

@@ -1,0 +1,79 @@
+# `make help` lists what there is.
+
+PYTHON ?= python3
+HOSTS ?= 2
+SUITE ?= trixie
+PORT ?= 11435
+
+BUILD := .build
+VENV := $(BUILD)/venv
+SERVE := $(BUILD)/serve
+BIN := $(CURDIR)/$(VENV)/bin
+FLEET := $(VENV)/bin/python -m emulator.fleet
+INVENTORY := .fleet/hailo/inventory
+RUNTIME_LOCK := roles/hailo_vision/files/requirements.lock
+TEST_LOCKS := tests/requirements.txt emulator/requirements-cpu.txt
+PHOTO := tests/data/chelsea.jpg
+QUESTION := What is in this picture?
+
+# Ansible refuses to run without UTF-8, and root's programs are not on every PATH.
+export LC_ALL := C.UTF-8
+export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status ask test unit lint types serve venv lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+up: venv  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
+	$(FLEET) up --hosts $(HOSTS) --suite $(SUITE)
+	ansible-playbook -i $(INVENTORY) playbooks/site.yml
+	@$(MAKE) --no-print-directory ask
+	@$(FLEET) guide
+
+down:  ## remove the emulated Pis and every trace of them (root)
+	@$(PYTHON) -m emulator.fleet down --all
+
+status: venv  ## tell which emulated Pis run
+	@$(FLEET) status
+
+ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
+	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(FLEET) urls)
+
+test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
+	PYTHONPATH=emulator pytest tests/unit tests/api emulator/tests tests/deploy
+
+unit: venv  ## the quick tests only
+	PYTHONPATH=emulator pytest tests/unit tests/api
+
+lint: venv  ## ruff, yamllint, ansible-lint
+	ruff check .
+	yamllint --strict .
+	ansible-lint --offline
+
+types: venv  ## mypy, strict
+	MYPYPATH=emulator mypy --strict -p hailo_vision -p hailo_platform
+	mypy --strict -p emulator.fleet -p emulator.packages --exclude "^emulator/packages/files/"
+	mypy --strict tests/clients tests/deploy
+
+serve:  ## the service alone with an emulated NPU on PORT=11435, no root needed
+	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(SERVE) $(RUNTIME_LOCK)
+	@sh tests/tools/serve.sh $(SERVE) $(PORT)
+
+venv:
+	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) tests/requirements.txt
+
+.PHONY: $(BUILD)/test-venv
+$(BUILD)/test-venv:
+	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) $(TEST_LOCKS)
+
+lock: venv  ## pin the development tools anew from tests/requirements.in
+	uv pip compile tests/requirements.in pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	    --upgrade --quiet --output-file tests/requirements.txt
+
+clean:  ## delete what was built; emulated Pis must be down
+	@[ -z "$$(ls .fleet 2>/dev/null)" ] || { echo "Emulated Pis are up: make down first." >&2; exit 1; }
+	rm -rf $(BUILD)

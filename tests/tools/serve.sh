@@ -1,0 +1,30 @@
+#!/bin/sh
+# serve.sh VENV PORT: the service from this checkout with the emulated NPU, as an ordinary user.
+# Its "device" is an ordinary file, its model the stand-in; nothing outside .build/ is written.
+set -eu
+venv=$1
+port=$2
+data=$PWD/.build/serve-data
+hef=$data/resources/Qwen2-VL-2B-Instruct.hef
+
+mkdir -p "$data/resources"
+export PYTHONPATH="$PWD/emulator" HAILO_EMULATOR_DEVICE="$data/npu" HAILORT_LOGGER_PATH=NONE
+[ -e "$data/npu" ] || : >"$data/npu"
+[ -e "$hef" ] || "$venv/bin/python" -m hailo_platform._emulator.hef make "$hef"
+cat >"$data/hailo-vision.yaml" <<EOF
+server:
+  host: 127.0.0.1
+  port: $port
+model:
+  resources_dir: $data/resources
+EOF
+
+cat <<EOF
+Serving on http://127.0.0.1:$port with an emulated NPU; Ctrl-C stops it. In another terminal:
+
+  curl -s http://127.0.0.1:$port/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Who are you?"}]}'
+  $venv/bin/hailo-vision ask tests/data/chelsea.jpg "What is in this picture?" --url http://127.0.0.1:$port
+
+EOF
+exec "$venv/bin/hailo-vision" serve --config "$data/hailo-vision.yaml"

@@ -1,0 +1,67 @@
+#!/bin/sh
+# venv.sh FOLDER LOCK [LOCK ...]: a virtual environment with exactly what the locks name, and this checkout.
+# $PYTHON chooses the interpreter (default: python3). Nothing is done when the locks have not changed.
+set -eu
+venv=$1
+shift
+python=${PYTHON:-python3}
+
+fail() {
+    echo "$0: $*" >&2
+    exit 1
+}
+
+command -v "$python" >/dev/null || fail "there is no $python; Debian: apt-get install python3"
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+case $version in
+    3.11 | 3.12 | 3.13) ;;
+    *) fail "$python is Python $version, and 3.11 to 3.13 are supported: say PYTHON=/path/to/one" ;;
+esac
+
+# What was installed last is kept by name: `make up` and `make test` share a folder and need different locks.
+state() {
+    echo "$venv/state/$(basename "$1")"
+}
+current() {
+    [ -f "$(state "$1")" ] && [ "$(cat "$(state "$1")")" = "$version $(sha256sum <"$1")" ]
+}
+todo=
+for lock in "$@" pyproject.toml; do
+    current "$lock" || todo="$todo $lock"
+done
+[ -n "$todo" ] || exit 0
+
+# Debian's Python comes without what a virtual environment needs.
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    [ "$(id -u)" = 0 ] || fail "Python's venv module is missing; Debian: sudo apt-get install python3-venv"
+    echo "Installing python3-venv"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=300 update
+    apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends python3-venv >/dev/null
+fi
+
+case "$(cat "$venv"/state/* 2>/dev/null)" in
+    "$version "*) ;;
+    *) rm -rf "$venv" ;;
+esac
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+mkdir -p "$venv/state"
+mkdir -p .build/log
+log=.build/log/pip.log
+: >"$log"
+# pip's hundreds of lines go to the log; here one line for every ten packages shows that it works.
+install() {
+    rm -f "$venv/failed"
+    { "$venv/bin/pip" install --disable-pip-version-check "$@" 2>&1 || touch "$venv/failed"; } | tee -a "$log" |
+        awk '/^Collecting / && ++n % 10 == 0 { print "  " n " packages"; fflush() }'
+    [ ! -e "$venv/failed" ] || fail "pip failed; the end of $log: $(tail -n 12 "$log")"
+}
+for lock in $todo; do
+    rm -f "$(state "$lock")"
+    echo "Installing $lock into $venv (Python $version)"
+    case $lock in
+        pyproject.toml) install --no-deps --editable . ;;
+        *) install --requirement "$lock" ;;
+    esac
+    echo "$version $(sha256sum <"$lock")" >"$(state "$lock")"
+done
