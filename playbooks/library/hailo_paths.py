@@ -255,18 +255,20 @@ def main() -> None:
         supports_check_mode=True,
     )
     items = module.params["paths"]
-    diffs = [(item, diff) for item in items if (diff := difference(item)) is not None]
+    diffs: dict[str, dict] = {}
     try:
-        for item, _ in diffs:
+        for item in items:
             validate(module, item)
-        if not module.check_mode:
-            for item, _ in diffs:
-                put(item)
+        for item in items:
+            diff = difference(item)
+            if diff is not None:
+                diffs[item["path"]] = diff
+                if not module.check_mode:
+                    put(item)
     except Failure as failure:
         module.fail_json(msg=str(failure))
-    changed = [item["path"] for item, _ in diffs]
     modified = {item["path"]: int(info.st_mtime) for item in items if (info := lstat(item["path"])) is not None}
-    module.exit_json(changed=bool(diffs), changed_paths=changed, modified=modified, diff=[diff for _, diff in diffs])
+    module.exit_json(changed=bool(diffs), changed_paths=list(diffs), modified=modified, diff=list(diffs.values()))
 
 
 if __name__ == "__main__":

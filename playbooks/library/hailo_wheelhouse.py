@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from packaging.requirements import Requirement
 
 DOCUMENTATION = r"""
 module: hailo_wheelhouse
@@ -126,6 +127,32 @@ def platforms(machine: str, glibc: str) -> list[str]:
     return [f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)] + [f"manylinux2014_{machine}"]
 
 
+def requirements(params: dict) -> str:
+    """Those entries of the lock file that the hosts' Python needs, without their conditions.
+
+    pip would judge the conditions by the Python that it runs under, which is the controller's.
+    """
+    with open(params["lock"], encoding="utf-8") as file:
+        entries = re.findall(r"^(\w\S*?==\S+)(?: *; *(.*?))?( \\\n(?: +--hash=.*\n?)+)", file.read(), re.MULTILINE)
+    python = params["python"]
+    target = {
+        "implementation_name": "cpython",
+        "os_name": "posix",
+        "platform_machine": params["machine"],
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
+    kept = []
+    for name, condition, hashes in entries:
+        marker = Requirement(f"{name} ; {condition}").marker if condition else None
+        if marker is None or marker.evaluate(target):
+            kept.append(name + hashes)
+    return "".join(kept)
+
+
 def build_wheel(module: AnsibleModule, params: dict, folder: str) -> str:
     """Build the service's wheel, or copy the ready one; its path."""
     if params["wheel"]:
@@ -144,11 +171,12 @@ def collect(module: AnsibleModule, params: dict, folder: str) -> None:
     wheel = build_wheel(module, params, folder)
     choice = [part for name in platforms(params["machine"], params["glibc"]) for part in ("--platform", name)]
     choice += ["--implementation", "cp", "--python-version", params["python"], "--only-binary", ":all:"]
-    pip(module, "download", "--require-hashes", "--no-deps", *choice, "--dest", folder, "--requirement", params["lock"])
-    with open(params["lock"], encoding="utf-8") as file:
-        lock = file.read().rstrip("\n")
-    with open(os.path.join(folder, "requirements.lock"), "w", encoding="utf-8") as file:
-        file.write(f"{lock}\nhailo-vision=={version(params)} --hash=sha256:{digest_of_file(wheel)}\n")
+    lock = os.path.join(folder, "requirements.lock")
+    with open(lock, "w", encoding="utf-8") as file:
+        file.write(requirements(params))
+    pip(module, "download", "--require-hashes", "--no-deps", *choice, "--dest", folder, "--requirement", lock)
+    with open(lock, "a", encoding="utf-8") as file:
+        file.write(f"hailo-vision=={version(params)} --hash=sha256:{digest_of_file(wheel)}\n")
 
 
 def digest_of_file(path: str) -> str:
