@@ -1,0 +1,1 @@
+"""The emulator behind the public faces of hailo_platform: chip, session, tokenizer, vision, language."""

@@ -1,0 +1,243 @@
+"""One generation as the client sees it, on a virtual time line.
+
+On the chip tokens come at their own pace whether or not they are read. Here nobody has to run for that:
+each token has the moment at which it is ready, and reading it blocks until then. So a call can hold the
+GIL while it waits, as the native one does.
+"""
+
+import os
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from hailo_platform._emulator import clock, faults
+from hailo_platform._emulator.errors import Status, failure
+from hailo_platform._emulator.journal import record
+from hailo_platform._emulator.session import GenerationStatus, Session
+from hailo_platform._emulator.settings import settings
+from hailo_platform._emulator.shared import update_state
+
+_QUEUE_LENGTH = 1024
+_PREFILL_CHUNK = 96
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A piece, or the failure that ends the stream, and when it reaches the client."""
+
+    ready: float
+    piece: str
+    status: GenerationStatus
+    error: Status | None = None
+
+
+class Completion:
+    """The native completion object. The chip begins with the prefill as soon as it exists."""
+
+    def __init__(self, session: Session, prompt: str) -> None:
+        self.status = GenerationStatus.GENERATING
+        self.prompt_cells = 0
+        self._session = session
+        self._prompt = prompt
+        self._decoder = session.engine.decoder()
+        self._begun = clock.now()
+        self._waiting: deque[Delivery] = deque()
+        self._read_times: deque[float] = deque(maxlen=_QUEUE_LENGTH)
+        self._last_ready = self._begun
+        self._last_read = self._begun
+        self._produced = 0
+        self._pieces_read = 0
+        self._closed = False
+        self._final: Delivery | None = None
+
+    # Reading
+
+    def read(self, timeout_ms: int) -> str:
+        """The next piece.
+
+        Raises native status 6 after the end, 4 if nothing came in time (and reading may go on), 62 if
+        the link is lost.
+        """
+        if self.status is not GenerationStatus.GENERATING:
+            raise failure(Status.INVALID_OPERATION)
+        deadline = clock.now() + timeout_ms / 1000.0
+        if faults.strikes_at("read_hang_after_tokens", self._pieces_read):
+            clock.hang()
+        delivery = self._front()
+        if delivery.error is not None:
+            self._fail(delivery, deadline)
+        if delivery.ready > deadline:
+            clock.wait_until(deadline)
+            raise failure(Status.TIMEOUT)
+        clock.wait_until(delivery.ready)
+        self._waiting.popleft()
+        self._last_read = clock.now()
+        self._read_times.append(self._last_read)
+        self._pieces_read += 1
+        self.status = delivery.status
+        if self.status is not GenerationStatus.GENERATING:
+            self._note_end("end")
+        return delivery.piece
+
+    def read_all(self, timeout_ms: int) -> str:
+        """All remaining pieces within one time limit."""
+        deadline = clock.now() + timeout_ms / 1000.0
+        text = ""
+        while self.status is GenerationStatus.GENERATING:
+            text += self.read(max(0, round((deadline - clock.now()) * 1000)))
+        return text
+
+    def _fail(self, delivery: Delivery, deadline: float) -> None:
+        """A failed stream tells so only a reader that waits at that moment; a later one just waits in vain."""
+        if self._last_read > delivery.ready and delivery.error is not Status.COMMUNICATION_CLOSED:
+            clock.wait_until(deadline)
+            raise failure(Status.TIMEOUT)
+        if delivery.ready > deadline:
+            clock.wait_until(deadline)
+            raise failure(Status.TIMEOUT)
+        clock.wait_until(delivery.ready)
+        assert delivery.error is not None
+        raise failure(delivery.error)
+
+    # Producing
+
+    def _front(self) -> Delivery:
+        if not self._waiting:
+            self._produce()
+        return self._waiting[0]
+
+    def _produce(self) -> None:
+        """Add the next delivery to the time line."""
+        if self._final is not None:
+            self._waiting.append(self._final)
+            return
+        if faults.strikes_at("crash_after_tokens", self._produced):
+            os.kill(os.getpid(), signal.SIGKILL)
+        error = self._injected_failure()
+        if error is None and self._produced == 0:
+            error = self._prefill()
+        if error is not None:
+            self._final = Delivery(self._last_ready, "", GenerationStatus.GENERATING, error)
+            self._waiting.append(self._final)
+            return
+        self._waiting.append(self._next_piece())
+
+    def _prefill(self) -> Status | None:
+        tail = ". [{'type': 'text', 'text': " if faults.strikes("stray_tail") else ""
+        try:
+            self.prompt_cells = self._session.prefill(self._prompt, tail)
+        except Exception as error:
+            self._last_ready = clock.now() if not self._session.engine.paced else self._last_ready
+            record("generation_failed", error=str(error))
+            return Status(int(str(error))) if str(error).isdigit() else Status.INTERNAL_FAILURE
+        chunks = -(-self.prompt_cells // _PREFILL_CHUNK)
+        self._last_ready += self._cost(settings().timing.prefill_chunk) * chunks
+        record("prefill", cells=self.prompt_cells, usage=self._session.cache.usage, chunks=chunks)
+        return None
+
+    def _next_piece(self) -> Delivery:
+        step = self._session.step()
+        if step.computed and self._produced > 0:
+            self._last_ready += self._cost(settings().timing.token)
+        if not self._session.engine.paced:
+            self._last_ready = clock.now()
+        ahead = self._produced - _QUEUE_LENGTH - (self._pieces_read - len(self._read_times))
+        if 0 <= ahead < len(self._read_times):
+            # The queue was full until the reader took one.
+            self._last_ready = max(self._last_ready, self._read_times[ahead])
+        self._produced += 1
+        if step.status is not GenerationStatus.GENERATING or not step.computed:
+            self._decoder.drop_pending()
+        delivery = Delivery(self._last_ready, self._decoder.piece(step.token), step.status)
+        if step.status is not GenerationStatus.GENERATING:
+            self._final = delivery
+        return delivery
+
+    def _injected_failure(self) -> Status | None:
+        if faults.strikes_at("link_lost_after_tokens", self._produced):
+            lose_link(self._session)
+            return Status.COMMUNICATION_CLOSED
+        if faults.strikes_at("decode_fails_after_tokens", self._produced):
+            return Status.INVALID_OPERATION
+        if faults.strikes_at("stall_after_tokens", self._produced):
+            self._last_ready = float("inf")
+        return None
+
+    def _cost(self, seconds: float) -> float:
+        return seconds * settings().time_scale if self._session.engine.paced else 0.0
+
+    @property
+    def undefined_to_disturb(self) -> bool:
+        """Whether another generation or a cleared context now would be undefined behaviour."""
+        return not self._closed and self.status is GenerationStatus.GENERATING
+
+    def catch_up(self) -> None:
+        """Produce what the chip has produced by now, read or not."""
+        if not self._session.engine.paced:
+            return
+        now = clock.now()
+        while self._final is None and self._last_ready <= now and len(self._waiting) < _QUEUE_LENGTH:
+            self._produce()
+
+    def finish_running_token(self) -> None:
+        """Wait as a further request of the session does: until the running inference is done."""
+        self.catch_up()
+        if self._final is None and self._session.engine.paced:
+            clock.wait_until(self._last_ready)
+
+    # Ending
+
+    def release(self) -> None:
+        """Abort what is still running and wait for its end; the discarded pieces are gone."""
+        if self._closed:
+            return
+        self.catch_up()
+        running = self._final is None or self._final.ready > clock.now()
+        if running and faults.strikes("abort_in_release"):
+            record("release", status="SIGABRT", pieces=self._pieces_read)
+            os.abort()
+        if self._final is None:
+            self._abort()
+        elif running:
+            clock.wait_until(self._final.ready)
+        self._closed = True
+        if self.status is GenerationStatus.GENERATING:
+            self._note_end("release")
+
+    def _abort(self) -> None:
+        self._wait_for_inference()
+        self._session.abort_requested = True
+        self._last_ready = min(self._last_ready, clock.now())
+        while self._final is None:
+            self._produce()
+        if self._final.error is None:
+            self.status = self._final.status
+        clock.wait_until(self._final.ready)
+
+    def _wait_for_inference(self) -> None:
+        """Nothing stops the running inference: a token, or a chunk of the prefill (or all of it, by setting)."""
+        if self._produced == 0 and self._final is None:
+            self._produce()
+        in_flight = self._waiting[-1] if self._waiting else None
+        if in_flight is None or in_flight.ready <= clock.now():
+            return
+        until = in_flight.ready
+        if self._produced == 1 and settings().timing.abort_waits_for == "chunk":
+            chunk = self._cost(settings().timing.prefill_chunk)
+            done = max(0.0, clock.now() - self._begun)
+            until = min(until, self._begun + (int(done / chunk) + 1) * chunk) if chunk > 0 else until
+        clock.wait_until(until)
+
+    def _note_end(self, how: str) -> None:
+        record("release" if how == "release" else "finished", status=self.status.name,
+               pieces=self._pieces_read, produced=self._produced, seconds=time.monotonic() - self._begun)
+
+
+def lose_link(session: Session) -> None:
+    """Close a session's link; unless the settings let it recover, the chip is lost until a power cycle."""
+    session.closed = True
+    recovers = settings().faults.link_recovers
+    record("link_lost", recovers=recovers)
+    if not recovers:
+        update_state(lambda state: state.update(lost=True))

@@ -1,0 +1,95 @@
+"""What all processes on the machine know of the chip: files in /dev/shm, keyed by the device path.
+
+Locks are flock locks, which vanish with their process. Files are made with mode 0666 and opened without
+O_CREAT when they exist, because fs.protected_regular forbids O_CREAT on another user's file there.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hailo_platform._emulator.settings import settings
+
+
+def shared_path(kind: str) -> Path:
+    """The path of one of the chip's shared files."""
+    device = os.path.realpath(settings().device)
+    key = hashlib.sha256(device.encode()).hexdigest()[:12]
+    return Path(settings().state_dir) / f"hailo-emulator-{key}.{kind}"
+
+
+def open_shared(kind: str) -> int:
+    """A read-write descriptor of a shared file, made if it is missing."""
+    path = shared_path(kind)
+    for _ in range(3):
+        try:
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            pass
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileExistsError:
+            continue
+        os.fchmod(descriptor, 0o666)
+        return descriptor
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def try_lock(descriptor: int, *, exclusive: bool) -> bool:
+    """Take a flock lock at once or not at all."""
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    data = os.pread(descriptor, 1 << 20, 0)
+    try:
+        loaded = json.loads(data) if data else {}
+    except ValueError:
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def update_state(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Change the chip's state record under its lock and return it as it is afterwards."""
+    descriptor = open_shared("state")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        state = _read(descriptor)
+        before = json.dumps(state, sort_keys=True)
+        change(state)
+        after = json.dumps(state, sort_keys=True)
+        if after != before:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, after.encode(), 0)
+        return state
+    finally:
+        os.close(descriptor)
+
+
+def read_state() -> dict[str, Any]:
+    """The chip's state record: `loads`, `lost`, `fired` (faults), `counters` (see `count`)."""
+    return update_state(lambda state: None)
+
+
+def count(counter: str) -> None:
+    """Add one to a machine-wide counter, such as "poisoned", "overflowed", "assertions"."""
+
+    def change(state: dict[str, Any]) -> None:
+        counters = state.setdefault("counters", {})
+        counters[counter] = counters.get(counter, 0) + 1
+
+    update_state(change)
+
+
+def power_cycle() -> None:
+    """Forget everything, as a reboot does: loads since boot, a lost device, counters, spent faults."""
+    update_state(lambda state: state.clear())

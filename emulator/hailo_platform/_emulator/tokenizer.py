@@ -1,0 +1,112 @@
+"""A deterministic byte-level tokenizer that knows Qwen's special tokens, also inside a user's text.
+
+Text is cut into runs of letters (with the space before them) and single other characters; a run becomes
+the longest known tokens from left to right. So any prefix of a text's tokens is the tokenization of the
+text up to there, and a special token separates what is around it: the same text gives the same tokens
+whether it was sent whole or in parts that begin at a special token.
+"""
+
+import re
+from collections.abc import Iterable
+
+from hailo_platform._emulator import vocabulary as v
+
+_SPECIAL = re.compile("(" + "|".join(re.escape(text) for text in v.SPECIAL_TOKENS) + ")")
+_RUN = re.compile(r" ?[A-Za-z]+|.", re.DOTALL)
+_SPECIAL_TEXT = {identity: text.encode() for text, identity in v.SPECIAL_TOKENS.items()}
+_FIRST_SPECIAL = v.END_OF_TEXT
+
+
+def tokenize(text: str) -> list[int]:
+    """The token ids of a text; special tokens in it are recognised wherever they stand.
+
+    Raises UnicodeEncodeError for a lone surrogate, as the conversion to UTF-8 in the bindings does.
+    """
+    text.encode()
+    tokens: list[int] = []
+    for part in _SPECIAL.split(text):
+        if part in v.SPECIAL_TOKENS:
+            tokens.append(v.SPECIAL_TOKENS[part])
+        else:
+            for run in _RUN.findall(part):
+                _append_run(tokens, run)
+    return tokens
+
+
+def _append_run(tokens: list[int], run: str) -> None:
+    if len(run) == 1:
+        tokens.extend(_character(run))
+        return
+    known, longest = v.words(), v.longest_word()
+    position = 0
+    while position < len(run):
+        for length in range(min(longest, len(run) - position), 1, -1):
+            identity = known.get(run[position:position + length])
+            if identity is not None:
+                tokens.append(identity)
+                position += length
+                break
+        else:
+            tokens.append(ord(run[position]))
+            position += 1
+
+
+def _character(character: str) -> list[int]:
+    """The tokens of one character: some of three bytes and all of four bytes are split inside."""
+    data = character.encode()
+    if len(data) == 1:
+        return [data[0]]
+    if len(data) == 2 or (len(data) == 3 and ord(character) % 3):
+        return [v.CHARACTER_BASE + ord(character)]
+    if len(data) == 3:
+        return [v.THREE_BYTE_BASE + (data[0] - 0xE0) * 64 + data[1] - 0x80, data[2]]
+    return [v.FOUR_BYTE_BASE + (data[0] - 0xF0) * 64 + data[1] - 0x80, data[2], data[3]]
+
+
+def token_bytes(token: int) -> bytes:
+    """The bytes that a token stands for; empty for an id that is no token."""
+    if 0 <= token < v.PAIR_BASE:
+        return bytes([token])
+    if token >= _FIRST_SPECIAL:
+        return _SPECIAL_TEXT.get(token, b"")
+    if token >= v.FOUR_BYTE_BASE:
+        first, second = divmod(token - v.FOUR_BYTE_BASE, 64)
+        return bytes([0xF0 + first, 0x80 + second]) if first < 8 else b""
+    if token >= v.THREE_BYTE_BASE:
+        first, second = divmod(token - v.THREE_BYTE_BASE, 64)
+        return bytes([0xE0 + first, 0x80 + second]) if first < 16 else b""
+    if token >= v.CHARACTER_BASE:
+        return chr(token - v.CHARACTER_BASE).encode("utf-8", "ignore")
+    return v.word_bytes().get(token, b"")
+
+
+def detokenize(tokens: Iterable[int]) -> str:
+    """The text of whole tokens; bytes that are no UTF-8 become U+FFFD."""
+    return b"".join(map(token_bytes, tokens)).decode("utf-8", "replace")
+
+
+class PieceDecoder:
+    """Turns tokens into pieces of text, never cutting a character.
+
+    Source: hailort/common/genai/tokenizer/hailo_tokenizer.cpp of hailo-ai/hailort: a token that ends
+    inside a character gives an empty piece and its bytes come with a later one.
+    """
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def piece(self, token: int) -> str:
+        """The text that this token completes, possibly empty."""
+        self._pending += token_bytes(token)
+        try:
+            text = self._pending.decode()
+        except UnicodeDecodeError as error:
+            text = self._pending[:error.start].decode()
+            self._pending = self._pending[error.start:]
+            return text
+        self._pending = b""
+        return text
+
+    def drop_pending(self) -> None:
+        """Forget bytes that wait for the rest of their character."""
+        self._pending = b""

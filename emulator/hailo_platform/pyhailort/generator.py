@@ -1,0 +1,61 @@
+"""LLMGeneratorCompletion: a running generation, read piece by piece."""
+
+from types import TracebackType
+
+from hailo_platform._emulator.completion import Completion
+from hailo_platform.pyhailort._pyhailort import LLMGeneratorCompletionStatus
+from hailo_platform.pyhailort.exceptions import native_call
+
+_DEFAULT_TIMEOUT_MS = 10000
+
+
+class LLMGeneratorCompletion:
+    """The pieces of one answer. Releasing it is the only way to abort it.
+
+    After release() every use raises AttributeError.
+    """
+
+    def __init__(self, completion: Completion) -> None:
+        self._completion: Completion = completion
+
+    def read(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS) -> str:
+        """The next piece, possibly empty.
+
+        Raises HailoRTTimeout if it did not come in time (reading may go on),
+        HailoRTInvalidOperationException after the end or if the chip failed,
+        HailoCommunicationClosedException if the link is lost.
+        """
+        with native_call():
+            return self._completion.read(timeout_ms)
+
+    def read_all(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS) -> str:
+        """All remaining pieces, within one time limit. Raises as read does."""
+        with native_call():
+            return self._completion.read_all(timeout_ms)
+
+    @property
+    def generation_status(self) -> LLMGeneratorCompletionStatus:
+        """The state as of the last piece read."""
+        return self._completion.status
+
+    def release(self) -> None:
+        """Abort the generation if it still runs, wait for its end, and free it."""
+        completion, self._completion = self._completion, None  # type: ignore[assignment]
+        if completion is not None:
+            with native_call():
+                completion.release()
+
+    def __iter__(self) -> "LLMGeneratorCompletion":
+        return self
+
+    def __next__(self) -> str:
+        if self.generation_status is not LLMGeneratorCompletionStatus.GENERATING:
+            raise StopIteration
+        return self.read()
+
+    def __enter__(self) -> "LLMGeneratorCompletion":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.release()
