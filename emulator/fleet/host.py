@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from emulator.fleet import cgroup, process
+from emulator.fleet import cgroup, machine, process
 from emulator.fleet.console import run, say, warn
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout
@@ -146,12 +146,17 @@ def _supervise_arguments(host: Host) -> list[str]:
     return ["--name", layout.name, "--subnet", str(layout.subnet), "supervise", str(number)]
 
 
+def machine_name(host: Host) -> str:
+    """What systemd-nspawn calls the container; unlike the host name unique on this machine."""
+    return f"{host.layout.name}-{host.name}"
+
+
 def supervise(host: Host) -> int:
     """Run the container until it powers off; boot it again when it reboots.  Runs in a process of its own."""
     process.register(host.process_file)
     cgroup.enter(host.cgroup)
     command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={host.root}"]
-    command += [f"--machine={host.layout.name}-{host.name}", f"--hostname={host.name}"]
+    command += [f"--machine={machine_name(host)}", f"--hostname={host.name}"]
     command += [f"--network-bridge={host.layout.bridge}", "--console=passive", "--register=no"]
     command += ["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no"]
     if not booted_by_systemd():
@@ -198,6 +203,11 @@ def stop(host: Host) -> None:
         _stop_starting(host, supervisor)
     unmount(host.directory)
     cgroup.remove(host.cgroup)
+    for leftover in ("propagate", "unix-export"):
+        # systemd-nspawn removes these itself unless it was killed.
+        directory = Path("/run/systemd/nspawn") / leftover / machine_name(host)
+        unmount(directory)
+        machine.delete_tree(directory)
 
 
 def _stop_starting(host: Host, supervisor: Process) -> None:

@@ -29,7 +29,7 @@ echo force-unsafe-io > "$root/etc/dpkg/dpkg.cfg.d/fleet"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/etc/machine-id" "$root/var/lib/dbus/machine-id"
 chroot "$root" systemctl --quiet enable systemd-networkd ssh
 chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service systemd-firstboot.service \\
-    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer getty@.service console-getty.service
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer console-getty.service
 """
 
 
