@@ -36,10 +36,13 @@ def _scan() -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 1 with the native status on stderr."""
     parser = argparse.ArgumentParser(prog="hailortcli", description="HailoRT command line, emulated")
-    parser.add_argument("-v", "--version", action="version", version=f"HailoRT-CLI version {settings().version}")
+    parser.add_argument(
+        "-v", "--version", action="version", version=f"HailoRT-CLI version {settings().version}"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     control = commands.add_parser("fw-control", help="control operations").add_subparsers(
-        dest="control", required=True)
+        dest="control", required=True
+    )
     control.add_parser("identify", help="show the device's identity")
     commands.add_parser("scan", help="show the devices")
     options = parser.parse_args(arguments)
@@ -47,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _identify() if options.command == "fw-control" else _scan()
     except HailoRTStatusException as error:
         status = int(error.args[0])
-        print(f"[HailoRT CLI] [error] CHECK_SUCCESS failed with status={status_name(status)}({status})",
-              file=sys.stderr)
+        print(
+            f"[HailoRT CLI] [error] CHECK_SUCCESS failed with status={status_name(status)}({status})",
+            file=sys.stderr,
+        )
         return 1

@@ -89,7 +89,7 @@ class Completion:
         return text
 
     def _fail(self, delivery: Delivery, deadline: float) -> None:
-        """A failed stream tells so only a reader that waits at that moment; a later one just waits in vain."""
+        """Only a reader that waits at that moment is told of a failure; a later one waits in vain."""
         if self._last_read > delivery.ready and delivery.error is not Status.COMMUNICATION_CLOSED:
             clock.wait_until(deadline)
             raise failure(Status.TIMEOUT)
@@ -216,7 +216,7 @@ class Completion:
         clock.wait_until(self._final.ready)
 
     def _wait_for_inference(self) -> None:
-        """Nothing stops the running inference: a token, or a chunk of the prefill (or all of it, by setting)."""
+        """Nothing stops the running inference: a token, or a chunk of the prefill (by setting, all)."""
         if self._produced == 0 and self._final is None:
             self._produce()
         in_flight = self._waiting[-1] if self._waiting else None
@@ -230,8 +230,13 @@ class Completion:
         clock.wait_until(until)
 
     def _note_end(self, how: str) -> None:
-        record("release" if how == "release" else "finished", status=self.status.name,
-               pieces=self._pieces_read, produced=self._produced, seconds=time.monotonic() - self._begun)
+        record(
+            "release" if how == "release" else "finished",
+            status=self.status.name,
+            pieces=self._pieces_read,
+            produced=self._produced,
+            seconds=time.monotonic() - self._begun,
+        )
 
 
 def lose_link(session: Session) -> None:

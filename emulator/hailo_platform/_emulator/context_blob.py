@@ -33,7 +33,7 @@ def unpack(session: Session, version: str, blob: bytes) -> None:
     if len(blob) < _HEADER.size:
         raise failure(Status.INVALID_ARGUMENT)
     size = _HEADER.unpack_from(blob)[-1]
-    if blob[:_HEADER.size] != _head(session, version, size) or len(blob) != _HEADER.size + size + _KV_BYTES:
+    if blob[: _HEADER.size] != _head(session, version, size) or len(blob) != _HEADER.size + size + _KV_BYTES:
         raise failure(Status.INVALID_ARGUMENT)
-    snapshot, history, prefix = pickle.loads(blob[_HEADER.size:_HEADER.size + size])
+    snapshot, history, prefix = pickle.loads(blob[_HEADER.size : _HEADER.size + size])
     session.restore(snapshot, history, prefix)

@@ -66,7 +66,7 @@ class EmulatedEngine:
 
     paced = True
     template = QWEN2_VL_TEMPLATE
-    end_tokens = (vocabulary.IM_END, vocabulary.END_OF_TEXT)
+    end_tokens: tuple[int, ...] = (vocabulary.IM_END, vocabulary.END_OF_TEXT)
     image_pad = vocabulary.IMAGE_PAD
     video_pad = vocabulary.VIDEO_PAD
     frame_shape = (336, 336, 3)

@@ -27,6 +27,7 @@ class Status(IntEnum):
     DRIVER_OPERATION_FAILED = 36
     COMMUNICATION_CLOSED = 62
     STREAM_ABORT = 63
+    DRIVER_NOT_INSTALLED = 64
     NOT_AVAILABLE = 65
     OUT_OF_FW_MEMORY = 71
     DEVICE_IN_USE = 73
@@ -51,18 +52,18 @@ def status_name(code: int) -> str:
         return f"HAILO_STATUS_{code}"
 
 
-class HailoRTException(Exception):  # noqa: N818
+class HailoRTException(Exception):
     """The base of what the Python wrapper raises."""
 
 
 _status_base: type[Exception] = HailoRTException if settings().version_tuple() >= (5, 2) else Exception
 
 
-class HailoRTStatusException(_status_base):  # type: ignore[valid-type,misc]  # noqa: N818
+class HailoRTStatusException(_status_base):  # type: ignore[valid-type,misc]
     """The native module's exception: its only argument is the status as text, e.g. "74"."""
 
 
-class EmulatorAssertion(BaseException):  # noqa: N818
+class EmulatorAssertion(BaseException):
     """A call whose behaviour is undefined on the chip.
 
     No Exception, so that no recovery path of the program under test takes it for a fault of the device.

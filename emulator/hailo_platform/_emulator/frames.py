@@ -34,7 +34,13 @@ def _from_memory(array: NDArray[np.generic]) -> bytes:
     owner: NDArray[np.generic] = array
     while isinstance(owner.base, np.ndarray):
         owner = owner.base
-    _, end = np.lib.array_utils.byte_bounds(owner)
     start = array.__array_interface__["data"][0]
-    there = max(0, min(array.nbytes, end - start))
+    there = max(0, min(array.nbytes, _end_of(owner) - start))
     return ctypes.string_at(start, there).ljust(array.nbytes, b"\0")
+
+
+def _end_of(array: NDArray[np.generic]) -> int:
+    """The address behind an array's last byte."""
+    end: int = array.__array_interface__["data"][0]
+    steps = ((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True))
+    return end + sum(int(step) for step in steps if step > 0) + int(array.itemsize)

@@ -66,7 +66,7 @@ def check(model_path: str, runtime: tuple[int, ...]) -> HefInfo:
         raise failure(Status.INVALID_HEF)
     if path.stat().st_size < size or len(head) < _HEADER.size + _DESCRIPTION_AREA:
         raise failure(Status.FILE_OPERATION_FAILURE)
-    info = _described(head[_HEADER.size:])
+    info = _described(head[_HEADER.size :])
     if info.arch != "HAILO10H":
         raise failure(Status.HEF_NOT_COMPATIBLE_WITH_DEVICE)
     if not info.genai:

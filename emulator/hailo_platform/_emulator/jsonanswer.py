@@ -48,8 +48,13 @@ def _plain(reading: Reading) -> dict[str, Any]:
     if not reading.frames:
         return {"answer": " ".join(reading.question.text.split()[:12])}
     frame = reading.frames[-1]
-    return {"description": _sentence(frame), "main_color": frame.main, "colors": [n for n, _ in frame.shares],
-            "brightness": light_words(frame), "images": len(reading.frames)}
+    return {
+        "description": _sentence(frame),
+        "main_color": frame.main,
+        "colors": [n for n, _ in frame.shares],
+        "brightness": light_words(frame),
+        "images": len(reading.frames),
+    }
 
 
 def _sentence(frame: Percept) -> str:
@@ -105,7 +110,11 @@ class _Filler:
             kind = kind[0]
         if kind == "object":
             properties = schema.get("properties", {})
-            return {key: self.value(key, sub, depth - 1) for key, sub in properties.items() if isinstance(sub, dict)}
+            return {
+                key: self.value(key, sub, depth - 1)
+                for key, sub in properties.items()
+                if isinstance(sub, dict)
+            }
         if kind == "array":
             return self._list(name, schema, depth)
         return self._scalar(name, kind, schema)
@@ -120,7 +129,8 @@ class _Filler:
         return target if isinstance(target, dict) else {}
 
     def _list(self, name: str, schema: dict[str, Any], depth: int) -> list[Any]:
-        items = schema.get("items") if isinstance(schema.get("items"), dict) else {"type": "string"}
+        declared = schema.get("items")
+        items: dict[str, Any] = declared if isinstance(declared, dict) else {"type": "string"}
         if "colo" in name.lower() and self._frame and items.get("type") == "string" and "enum" not in items:
             return [colour for colour, _ in self._frame.shares]
         count = min(max(schema.get("minItems", 2), 1), schema.get("maxItems", 8))
@@ -140,7 +150,7 @@ class _Filler:
                 return len(self._reading.frames)
             span = low + (high - low) * self._roll(name, 101) / 100
             return int(span) if kind == "integer" else round(float(span), 2)
-        return self._text(name.lower())[:schema.get("maxLength", 400)]
+        return self._text(name.lower())[: schema.get("maxLength", 400)]
 
     def _text(self, name: str) -> str:
         if self._frame is None:
@@ -151,9 +161,13 @@ class _Filler:
             return light_words(self._frame)
         if "texture" in name or "surface" in name:
             return texture_words(self._frame)
-        if any(part in name for part in ("descri", "caption", "summary", "answer", "text", "title", "reason")):
+        if any(
+            part in name for part in ("descri", "caption", "summary", "answer", "text", "title", "reason")
+        ):
             return _sentence(self._frame)
-        return f"{self._frame.shares[self._roll(name, len(self._frame.shares))][0]} {name.rstrip('0123456789')}"
+        return (
+            f"{self._frame.shares[self._roll(name, len(self._frame.shares))][0]} {name.rstrip('0123456789')}"
+        )
 
     def _one_of(self, name: str, options: list[Any]) -> Any:
         if self._frame:

@@ -1,4 +1,4 @@
-"""hailort.log, as libhailort writes it: into the current directory unless HAILORT_LOGGER_PATH says otherwise."""
+"""hailort.log, written into the current directory unless HAILORT_LOGGER_PATH names another."""
 
 import os
 import sys
@@ -21,5 +21,8 @@ def write(level: str, message: str) -> None:
     except OSError:
         if not _warned:
             _warned = True
-            print("HailoRT warning: Cannot create log file hailort.log! Please check the directory "
-                  "write permissions.", file=sys.stderr)
+            print(
+                "HailoRT warning: Cannot create log file hailort.log! Please check the directory "
+                "write permissions.",
+                file=sys.stderr,
+            )

@@ -4,6 +4,7 @@ Follows libhailort/src/genai/vlm/vlm.cpp of hailo-ai/hailort (client side). Ever
 status exception; the Python wrapper translates it, except for the constructor.
 """
 
+import hashlib
 import os
 import signal
 import weakref
@@ -93,31 +94,39 @@ class LoadedModel:
 
     # Generation
 
-    def generate_messages(self, messages: list[str], frames: list[bytes], videos: list[list[bytes]],
-                          params: Params) -> Completion:
+    def generate_messages(
+        self, messages: list[str], frames: list[bytes], videos: list[list[bytes]], params: Params
+    ) -> Completion:
         """Generate from JSON messages through the chat template."""
         self._check(params)
         if not messages:
             raise failure(Status.INVALID_ARGUMENT)
         return self._generate(self.chat.render(messages), frames, videos, params)
 
-    def generate_text(self, prompt: str, frames: list[bytes], videos: list[list[bytes]],
-                      params: Params) -> Completion:
+    def generate_text(
+        self, prompt: str, frames: list[bytes], videos: list[list[bytes]], params: Params
+    ) -> Completion:
         """Generate from a prompt text as it is."""
         self._check(params)
         return self._generate(prompt, frames, videos, params)
 
     def _check(self, params: Params) -> None:
         least = 0 if self._version >= (5, 2) else 1
-        good = (params.temperature > 0 and 0 <= params.top_p <= 1 and params.top_k >= 1
-                and params.frequency_penalty != 0 and params.max_generated_tokens >= least)
+        good = (
+            params.temperature > 0
+            and 0 <= params.top_p <= 1
+            and params.top_k >= 1
+            and params.frequency_penalty != 0
+            and params.max_generated_tokens >= least
+        )
         if not good:
             record("rejected", params=vars(params))
             raise failure(Status.INVALID_ARGUMENT)
         self._settle()
 
-    def _generate(self, prompt: str, frames: list[bytes], videos: list[list[bytes]],
-                  params: Params) -> Completion:
+    def _generate(
+        self, prompt: str, frames: list[bytes], videos: list[list[bytes]], params: Params
+    ) -> Completion:
         if not prompt:
             raise failure(Status.INVALID_ARGUMENT)
         self._assert_undisturbed("generate() while another completion is generating")
@@ -129,9 +138,15 @@ class LoadedModel:
             clock.hang()
         if faults.strikes("poison"):
             session.leave_broken_frame()
-        record("generate", prompt=prompt, frames=[_digest(f) for f in frames],
-               videos=[[_digest(f) for f in video] for video in videos], params=vars(params),
-               usage=session.usage(), encode_s=round(clock.now() - begun, 4))
+        record(
+            "generate",
+            prompt=prompt,
+            frames=[_digest(f) for f in frames],
+            videos=[[_digest(f) for f in video] for video in videos],
+            params=vars(params),
+            usage=session.usage(),
+            encode_s=round(clock.now() - begun, 4),
+        )
         completion = Completion(session, prompt)
         self._live = weakref.ref(completion)
         return completion
@@ -266,10 +281,9 @@ def _cpu_engine(folder: str) -> Engine:
     # torch and transformers take seconds to import and are no dependency of the emulator.
     from hailo_platform._emulator.cpu_model import CpuEngine
 
-    return CpuEngine(folder, settings().cpu_dtype)
+    engine: Engine = CpuEngine(folder, settings().cpu_dtype)
+    return engine
 
 
 def _digest(frame: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(frame).hexdigest()

@@ -39,7 +39,7 @@ def choose(scores: Sequence[float], repeated: Sequence[float], params: Params, r
     order = sorted(range(len(adjusted)), key=lambda i: -adjusted[i])
     if not params.do_sample:
         return order[0]
-    kept = order[:params.top_k]
+    kept = order[: params.top_k]
     weights = [math.exp(max(-700.0, adjusted[i] - adjusted[kept[0]])) for i in kept]
     total = sum(weights)
     reached, nucleus = 0.0, []

@@ -20,6 +20,7 @@ from hailo_platform._emulator.sampler import RANDOM_SEED, Params
 from hailo_platform._emulator.shared import count
 
 MAX_FRAMES_511 = 5
+NO_TOKEN = -1
 _STOP_WINDOW = 50
 
 
@@ -104,7 +105,7 @@ class Session:
 
     def encode(self, frames: list[bytes], *, video: bool) -> None:
         """Encode a picture (one frame) or a video (several, in pairs) and keep it for the prefill."""
-        passes = [frames[i:i + 2] for i in range(0, len(frames), 2)] if video else [frames]
+        passes = [frames[i : i + 2] for i in range(0, len(frames), 2)] if video else [frames]
         cells: list[VisionCell] = []
         for pair in passes:
             if video and len(pair) == 1:
@@ -165,6 +166,9 @@ class Session:
             self._note_full()
             self.engine.feed(self._last)
         token = self.engine.next_token(self._history, self._params, self._rng)
+        if self._params.max_generated_tokens == 0:
+            # Prefill only (5.2.0): one empty piece, nothing waits for the next prompt.
+            return Step(NO_TOKEN, GenerationStatus.MAX_TOKENS_REACHED, computed=True)
         self._last = token
         self._produced += 1
         status = self._status_after(token)
@@ -178,7 +182,7 @@ class Session:
             return GenerationStatus.MAX_TOKENS_REACHED
         self._recent.append(token)
         recent = list(self._recent)
-        if any(recent[-len(stop):] == stop for stop in self.stop_sequences if stop):
+        if any(recent[-len(stop) :] == stop for stop in self.stop_sequences if stop):
             return GenerationStatus.LOGICAL_END_OF_GENERATION
         return GenerationStatus.ABORTED if self.abort_requested else GenerationStatus.GENERATING
 
@@ -233,5 +237,7 @@ class Session:
             count("overflowed")
         if self.cache.full and not self._warned_full:
             self._warned_full = True
-            log.write("warning", "Conversation context is full. It is adivsable to clear context as cache "
-                      "size was reached")
+            log.write(
+                "warning",
+                "Conversation context is full. It is adivsable to clear context as cache size was reached",
+            )

@@ -29,7 +29,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Timing:
-    """Durations in seconds at time_scale 1, as published for 5.1.1 (hailo_model_zoo_genai docs/MODELS.rst)."""
+    """Seconds at time_scale 1, as published for 5.1.1 (hailo_model_zoo_genai docs/MODELS.rst)."""
 
     vdevice_open: float = 0.1
     contention_wait: float = 5.0

@@ -84,7 +84,7 @@ class ChatTemplate:
         if self._later_system_is_error and "system" in roles:
             raise failure(Status.INVALID_OPERATION)
         try:
-            return self._apply([_PLACEHOLDER, *parsed], generation_prompt=True)[len(self._prelude):]
+            return self._apply([_PLACEHOLDER, *parsed], generation_prompt=True)[len(self._prelude) :]
         except Exception as error:
             raise failure(Status.INTERNAL_FAILURE) from error
 

@@ -41,7 +41,7 @@ def _append_run(tokens: list[int], run: str) -> None:
     position = 0
     while position < len(run):
         for length in range(min(longest, len(run) - position), 1, -1):
-            identity = known.get(run[position:position + length])
+            identity = known.get(run[position : position + length])
             if identity is not None:
                 tokens.append(identity)
                 position += length
@@ -101,8 +101,8 @@ class PieceDecoder:
         try:
             text = self._pending.decode()
         except UnicodeDecodeError as error:
-            text = self._pending[:error.start].decode()
-            self._pending = self._pending[error.start:]
+            text = self._pending[: error.start].decode()
+            self._pending = self._pending[error.start :]
             return text
         self._pending = b""
         return text

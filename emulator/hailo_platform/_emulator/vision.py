@@ -70,7 +70,7 @@ def see(data: bytes, shape: tuple[int, int, int]) -> Percept:
     """
     pixels = np.frombuffer(data, dtype=np.uint8).reshape(shape).astype(np.float32)
     height, width, _ = shape
-    small = pixels[:height // _CELL * _CELL, :width // _CELL * _CELL]
+    small = pixels[: height // _CELL * _CELL, : width // _CELL * _CELL]
     small = small.reshape(height // _CELL, _CELL, width // _CELL, _CELL, 3).mean(axis=(1, 3))
     names = _name_indices(small)
     light = small @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -83,13 +83,15 @@ def see(data: bytes, shape: tuple[int, int, int]) -> Percept:
     return Percept(
         identity=hashlib.sha256(data).hexdigest(),
         shares=_shares(names),
-        grid=tuple(_commonest(part) for row in np.array_split(names, 3) for part in np.array_split(row, 3, axis=1)),
+        grid=tuple(
+            _commonest(part) for row in np.array_split(names, 3) for part in np.array_split(row, 3, axis=1)
+        ),
         brightness=float(light.mean()),
         contrast=float(light.std()),
         texture=float((across.mean() + down.mean()) / 2),
         warmth=float((small[..., 0] - small[..., 2]).mean()),
         symmetric=mirrored < 0.35 * float(light.std()) + 1.0,
-        light_at=_centre(light),
+        light_at=_centre((light - light.min()) ** 2 + 1e-3),
         detail_at=_centre(detail + 1e-3),
     )
 
@@ -102,8 +104,14 @@ def _name_indices(pixels: Pixels) -> NDArray[np.intp]:
     saturation = spread / np.maximum(value, 1e-6)
     red, green, blue = unit[..., 0], unit[..., 1], unit[..., 2]
     safe = np.maximum(spread, 1e-6)
-    hue = np.where(value == red, (green - blue) / safe % 6.0,
-                   np.where(value == green, (blue - red) / safe + 2.0, (red - green) / safe + 4.0)) * 60.0
+    hue = (
+        np.where(
+            value == red,
+            (green - blue) / safe % 6.0,
+            np.where(value == green, (blue - red) / safe + 2.0, (red - green) / safe + 4.0),
+        )
+        * 60.0
+    )
     column = np.searchsorted(np.array([limit for limit, *_ in _HUES]), hue, side="right")
     shade = np.where(value < 0.5, 1, np.where((saturation < 0.45) & (value > 0.6), 2, 0))
     table = np.array([[_INDEX[name] for name in names] for _, *names in _HUES])
@@ -119,7 +127,9 @@ def _shares(names: NDArray[np.intp]) -> tuple[tuple[str, int], ...]:
     counts = np.bincount(names.ravel(), minlength=len(NAMES))
     order = np.argsort(-counts, kind="stable")
     percents = [(NAMES[i], round(100 * int(counts[i]) / names.size)) for i in order if counts[i]]
-    return tuple((name, percent) for place, (name, percent) in enumerate(percents) if percent >= 3 or place == 0)[:6]
+    return tuple(
+        (name, percent) for place, (name, percent) in enumerate(percents) if percent >= 3 or place == 0
+    )[:6]
 
 
 def _commonest(names: NDArray[np.intp]) -> str:
@@ -137,4 +147,5 @@ def _centre(weights: NDArray[Any]) -> tuple[int, int]:
 def blend(frames: Sequence[bytes]) -> bytes:
     """The mean of several frames of equal size, as bytes."""
     stack = np.stack([np.frombuffer(frame, dtype=np.uint8).astype(np.uint16) for frame in frames])
-    return (stack.sum(axis=0) // len(frames)).astype(np.uint8).tobytes()
+    mean: NDArray[np.uint8] = (stack.sum(axis=0) // len(frames)).astype(np.uint8)
+    return mean.tobytes()

@@ -39,7 +39,7 @@ THREE_BYTE_BASE, FOUR_BYTE_BASE = 130000, 132000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ENDINGS = """ing tion ions able ment ness less ful ized ise ize est ers ous ive ity ally ance ence ward
 graph photo scape stand under over inter trans com con pre pro dis ver ter ther the and ent ight ound ould
-ause ring ling ning ting able ible ical ation ment ture sion ular ality""".split()
+ause ring ling ning ting able ible ical ation ment ture sion ular ality"""
 _WORDS = """a about above across again all almost along already also always am among an and another answer
 any anything are area around as ask asked at away back background balance balanced be because been before
 behind below beside best between black blue both bottom bright brighter brightest brightness brown building
@@ -70,7 +70,7 @@ which while white whole why wide will window with within without woman wooden wo
 write yellow yes yet you young your assistant system lower gradient muted neutral cool band bands corners
 impression overexposed underexposed lit dimly brightly striped patterned textured uniform composition
 quarter third dominates covers occupying hue hues navy maroon olive beige lime turquoise silver charcoal
-json true false null type string integer description object array properties""".split()
+json true false null type string integer description object array properties"""
 
 
 @cache
@@ -81,7 +81,7 @@ def words() -> dict[str, int]:
         for other, second in enumerate(_LETTERS):
             table[first + second] = PAIR_BASE + index * len(_LETTERS) + other
     identity = WORD_BASE
-    for word in dict.fromkeys([*_WORDS, *_ENDINGS]):
+    for word in dict.fromkeys([*_WORDS.split(), *_ENDINGS.split()]):
         forms = (word, " " + word, word.capitalize(), " " + word.capitalize())
         for form in forms:
             if len(form) > 1 and form not in table:

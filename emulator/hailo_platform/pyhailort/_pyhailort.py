@@ -34,7 +34,13 @@ class SchedulingAlgorithm(Enum):
 class VDeviceParams:
     """Parameters of a device. Like the native class it knows no other attributes and checks types."""
 
-    __slots__ = ("_device_count", "_device_ids", "_group_id", "_multi_process_service", "_scheduling_algorithm")
+    __slots__ = (
+        "_device_count",
+        "_device_ids",
+        "_group_id",
+        "_multi_process_service",
+        "_scheduling_algorithm",
+    )
 
     def __init__(self) -> None:
         self._device_count = 1

@@ -49,16 +49,22 @@ class HailoRTStreamAborted(HailoRTException):
 
 
 _CLASSES: dict[Status, tuple[type[HailoRTException], str]] = {
-    Status.TIMEOUT: (HailoRTTimeout, "Received a timeout - hailort has failed because a timeout had occurred"),
+    Status.TIMEOUT: (
+        HailoRTTimeout,
+        "Received a timeout - hailort has failed because a timeout had occurred",
+    ),
     Status.INVALID_OPERATION: (HailoRTInvalidOperationException, f"Invalid operation. {_SEE_LOG}"),
     Status.INVALID_ARGUMENT: (HailoRTInvalidArgumentException, f"Invalid argument. {_SEE_LOG}"),
     Status.NOT_FOUND: (HailoRTNotFoundException, f"Item not found. {_SEE_LOG}"),
     Status.INVALID_HEF: (HailoRTInvalidHEFException, f"Invalid HEF. {_SEE_LOG}"),
     Status.HEF_NOT_COMPATIBLE_WITH_DEVICE: (
-        HailoRTHEFNotCompatibleWithDevice, f"HEF file is not compatible with device. {_SEE_LOG}"),
+        HailoRTHEFNotCompatibleWithDevice,
+        f"HEF file is not compatible with device. {_SEE_LOG}",
+    ),
     Status.DRIVER_OPERATION_FAILED: (
         HailoRTDriverOperationFailedException,
-        "Failure in hailort driver ioctl. run 'dmesg | grep hailo' for more information"),
+        "Failure in hailort driver ioctl. run 'dmesg | grep hailo' for more information",
+    ),
     Status.COMMUNICATION_CLOSED: (HailoCommunicationClosedException, "Communication closed"),
     Status.STREAM_ABORT: (HailoRTStreamAborted, "Stream was aborted"),
 }

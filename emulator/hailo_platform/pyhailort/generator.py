@@ -56,6 +56,7 @@ class LLMGeneratorCompletion:
     def __enter__(self) -> "LLMGeneratorCompletion":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()

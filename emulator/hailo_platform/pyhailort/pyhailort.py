@@ -3,14 +3,22 @@
 from hailo_platform._emulator.errors import HailoRTException as HailoRTException
 from hailo_platform.pyhailort._pyhailort import FormatOrder as FormatOrder
 from hailo_platform.pyhailort._pyhailort import SchedulingAlgorithm as HailoSchedulingAlgorithm
-from hailo_platform.pyhailort.exceptions import HailoCommunicationClosedException as HailoCommunicationClosedException
+from hailo_platform.pyhailort.exceptions import (
+    HailoCommunicationClosedException as HailoCommunicationClosedException,
+)
 from hailo_platform.pyhailort.exceptions import (
     HailoRTDriverOperationFailedException as HailoRTDriverOperationFailedException,
 )
-from hailo_platform.pyhailort.exceptions import HailoRTHEFNotCompatibleWithDevice as HailoRTHEFNotCompatibleWithDevice
-from hailo_platform.pyhailort.exceptions import HailoRTInvalidArgumentException as HailoRTInvalidArgumentException
+from hailo_platform.pyhailort.exceptions import (
+    HailoRTHEFNotCompatibleWithDevice as HailoRTHEFNotCompatibleWithDevice,
+)
+from hailo_platform.pyhailort.exceptions import (
+    HailoRTInvalidArgumentException as HailoRTInvalidArgumentException,
+)
 from hailo_platform.pyhailort.exceptions import HailoRTInvalidHEFException as HailoRTInvalidHEFException
-from hailo_platform.pyhailort.exceptions import HailoRTInvalidOperationException as HailoRTInvalidOperationException
+from hailo_platform.pyhailort.exceptions import (
+    HailoRTInvalidOperationException as HailoRTInvalidOperationException,
+)
 from hailo_platform.pyhailort.exceptions import HailoRTNotFoundException as HailoRTNotFoundException
 from hailo_platform.pyhailort.exceptions import HailoRTStreamAborted as HailoRTStreamAborted
 from hailo_platform.pyhailort.exceptions import HailoRTTimeout as HailoRTTimeout

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hailo_platform._emulator.completion import Completion
-from hailo_platform._emulator.errors import HailoRTException
+from hailo_platform._emulator.errors import HailoRTException, Status, failure
 from hailo_platform._emulator.frames import raw_bytes
 from hailo_platform._emulator.model import LoadedModel
 from hailo_platform._emulator.sampler import Params
@@ -18,7 +18,6 @@ from hailo_platform.pyhailort._pyhailort import FormatOrder, SchedulingAlgorithm
 from hailo_platform.pyhailort.exceptions import native_call
 from hailo_platform.pyhailort.generator import LLMGeneratorCompletion
 from hailo_platform.pyhailort.vdevice import VDevice
-from hailo_platform._emulator.errors import Status, failure
 
 Prompt = str | Sequence[Mapping[str, Any]]
 _UINT32_MAX = 0xFFFFFFFF
@@ -51,11 +50,14 @@ class VlmCommon:
     def __enter__(self) -> "VlmCommon":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
-    def _start(self, prompt: Prompt, frames: Any, videos: Any, options: Mapping[str, Any]) -> LLMGeneratorCompletion:
+    def _start(
+        self, prompt: Prompt, frames: Any, videos: Any, options: Mapping[str, Any]
+    ) -> LLMGeneratorCompletion:
         model = self._vlm
         _check_frames(frames)
         for video in videos or []:
@@ -153,48 +155,121 @@ class VlmCommon:
 class _Vlm51(VlmCommon):
     """The VLM of 5.1.x."""
 
-    def generate(self, prompt: Prompt, frames: list[Any], temperature: float | None = None,
-                 top_p: float | None = None, top_k: int | None = None,
-                 frequency_penalty: float | None = None, max_generated_tokens: int | None = None,
-                 do_sample: bool | None = None, seed: int | None = None) -> LLMGeneratorCompletion:
+    def generate(
+        self,
+        prompt: Prompt,
+        frames: list[Any],
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        frequency_penalty: float | None = None,
+        max_generated_tokens: int | None = None,
+        do_sample: bool | None = None,
+        seed: int | None = None,
+    ) -> LLMGeneratorCompletion:
         """Upload and encode the frames, begin to generate, and return the completion."""
-        return self._start(prompt, frames, None, {
-            "temperature": temperature, "top_p": top_p, "top_k": top_k,
-            "frequency_penalty": frequency_penalty, "max_generated_tokens": max_generated_tokens,
-            "do_sample": do_sample, "seed": seed})
+        return self._start(
+            prompt,
+            frames,
+            None,
+            {
+                "temperature": temperature,
+                "top_p": top_p,
+                "top_k": top_k,
+                "frequency_penalty": frequency_penalty,
+                "max_generated_tokens": max_generated_tokens,
+                "do_sample": do_sample,
+                "seed": seed,
+            },
+        )
 
-    def generate_all(self, prompt: Prompt, frames: list[Any], temperature: float | None = None,
-                     top_p: float | None = None, top_k: int | None = None,
-                     frequency_penalty: float | None = None, max_generated_tokens: int | None = None,
-                     do_sample: bool | None = None, seed: int | None = None,
-                     timeout_ms: int = _GENERATE_ALL_TIMEOUT_MS) -> str:
+    def generate_all(
+        self,
+        prompt: Prompt,
+        frames: list[Any],
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        frequency_penalty: float | None = None,
+        max_generated_tokens: int | None = None,
+        do_sample: bool | None = None,
+        seed: int | None = None,
+        timeout_ms: int = _GENERATE_ALL_TIMEOUT_MS,
+    ) -> str:
         """The whole answer as text, special tokens included."""
-        with self.generate(prompt, frames, temperature, top_p, top_k, frequency_penalty, max_generated_tokens,
-                           do_sample, seed) as completion:
+        with self.generate(
+            prompt,
+            frames,
+            temperature,
+            top_p,
+            top_k,
+            frequency_penalty,
+            max_generated_tokens,
+            do_sample,
+            seed,
+        ) as completion:
             return completion.read_all(timeout_ms)
 
 
 class _Vlm52(VlmCommon):
     """The VLM of 5.2.0: videos before the parameters."""
 
-    def generate(self, prompt: Prompt, frames: list[Any], videos: list[list[Any]] | None = None,
-                 temperature: float | None = None, top_p: float | None = None, top_k: int | None = None,
-                 frequency_penalty: float | None = None, max_generated_tokens: int | None = None,
-                 do_sample: bool | None = None, seed: int | None = None) -> LLMGeneratorCompletion:
+    def generate(
+        self,
+        prompt: Prompt,
+        frames: list[Any],
+        videos: list[list[Any]] | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        frequency_penalty: float | None = None,
+        max_generated_tokens: int | None = None,
+        do_sample: bool | None = None,
+        seed: int | None = None,
+    ) -> LLMGeneratorCompletion:
         """Upload and encode frames and videos, begin to generate, and return the completion."""
-        return self._start(prompt, frames, videos, {
-            "temperature": temperature, "top_p": top_p, "top_k": top_k,
-            "frequency_penalty": frequency_penalty, "max_generated_tokens": max_generated_tokens,
-            "do_sample": do_sample, "seed": seed})
+        return self._start(
+            prompt,
+            frames,
+            videos,
+            {
+                "temperature": temperature,
+                "top_p": top_p,
+                "top_k": top_k,
+                "frequency_penalty": frequency_penalty,
+                "max_generated_tokens": max_generated_tokens,
+                "do_sample": do_sample,
+                "seed": seed,
+            },
+        )
 
-    def generate_all(self, prompt: Prompt, frames: list[Any], videos: list[list[Any]] | None = None,
-                     temperature: float | None = None, top_p: float | None = None, top_k: int | None = None,
-                     frequency_penalty: float | None = None, max_generated_tokens: int | None = None,
-                     do_sample: bool | None = None, seed: int | None = None,
-                     timeout_ms: int = _GENERATE_ALL_TIMEOUT_MS) -> str:
+    def generate_all(
+        self,
+        prompt: Prompt,
+        frames: list[Any],
+        videos: list[list[Any]] | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        frequency_penalty: float | None = None,
+        max_generated_tokens: int | None = None,
+        do_sample: bool | None = None,
+        seed: int | None = None,
+        timeout_ms: int = _GENERATE_ALL_TIMEOUT_MS,
+    ) -> str:
         """The whole answer as text, special tokens included."""
-        with self.generate(prompt, frames, videos, temperature, top_p, top_k, frequency_penalty,
-                           max_generated_tokens, do_sample, seed) as completion:
+        with self.generate(
+            prompt,
+            frames,
+            videos,
+            temperature,
+            top_p,
+            top_k,
+            frequency_penalty,
+            max_generated_tokens,
+            do_sample,
+            seed,
+        ) as completion:
             return completion.read_all(timeout_ms)
 
 
