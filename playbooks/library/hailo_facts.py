@@ -69,7 +69,8 @@ PCI_VENDOR = "0x1e60"
 DRIVER_LIST = "/var/lib/dpkg/info/h10-hailort-pcie-driver.list"
 UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
-    "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID"
+    "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
+    "MemoryMax,CPUQuotaPerSecUSec"
 )
 
 
@@ -100,6 +101,7 @@ def system() -> dict:
         },
         "cores": os.cpu_count() or 1,
         "systemd": os.path.isdir("/run/systemd/system"),
+        "cgroup_controllers": read("/sys/fs/cgroup/cgroup.controllers").split(),
         "udev": os.path.exists("/run/udev/control"),
         "model": read("/proc/device-tree/model").rstrip("\0\n"),
     }
