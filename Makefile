@@ -43,10 +43,10 @@ ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(FLEET) urls)
 
 test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
-	PYTHONPATH=emulator pytest tests/unit tests/api emulator/tests tests/deploy
+	pytest tests/unit tests/api emulator/tests tests/deploy
 
 unit: venv  ## the quick tests only
-	PYTHONPATH=emulator pytest tests/unit tests/api
+	pytest tests/unit tests/api
 
 lint: venv  ## ruff, yamllint, ansible-lint
 	ruff check .
@@ -54,9 +54,7 @@ lint: venv  ## ruff, yamllint, ansible-lint
 	ansible-lint --offline
 
 types: venv  ## mypy, strict
-	MYPYPATH=emulator mypy --strict -p hailo_vision -p hailo_platform
-	mypy --strict -p emulator.fleet -p emulator.packages --exclude "^emulator/packages/files/"
-	mypy --strict tests/clients tests/deploy
+	mypy
 
 serve:  ## the service alone with an emulated NPU on PORT=11435, no root needed
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(SERVE) $(RUNTIME_LOCK)

@@ -31,7 +31,7 @@ def main() -> int:
 def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
     match options.command:
         case "up":
-            fleet.up(layout, options.hosts, options.suite)
+            fleet.up(layout, options.hosts, options.suite, options.time_scale)
         case "down":
             fleet.down(layout)
         case "status":
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="boot the hosts and write their inventory")
     up.add_argument("--hosts", type=int, default=2, help="how many (default: 2)")
     up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="default: trixie")
+    up.add_argument("--time-scale", type=float, default=1.0, help="1 as a Hailo-10H, 0.1 ten times as fast")
     down = commands.add_parser("down", help="remove the fleet and every trace of it")
     down.add_argument("--all", action="store_true", help="remove all fleets of this checkout")
     commands.add_parser("status", help="tell which hosts run")

@@ -15,7 +15,7 @@ from emulator.packages import build
 from emulator.packages.build import Mirror
 
 
-def up(layout: Layout, count: int, suite: str) -> list[Host]:
+def up(layout: Layout, count: int, suite: str, time_scale: float) -> list[Host]:
     """Boot hosts 1 to ``count`` and wait until all answer; what runs already is kept as it is.
 
     Raises:
@@ -37,7 +37,8 @@ def up(layout: Layout, count: int, suite: str) -> list[Host]:
         _drop_surplus(layout, record, {host.name for host in fleet})
         record.hosts = [host.name for host in fleet]
         record.save(layout)
-        _boot(fleet, record, content)
+        files = vendor.image_files(layout, content, suite, time_scale)
+        _boot(fleet, Path(record.image), files)
         inventory.write(layout, fleet, vendor.role_variables(layout, content))
     return fleet
 
@@ -65,14 +66,14 @@ def _serve_mirror(layout: Layout, record: State) -> Mirror:
     return content
 
 
-def _boot(fleet: list[Host], record: State, content: Mirror) -> None:
-    say(f"Booting {len(fleet)} hosts on {record.suite}: {fleet[0].name} to {fleet[-1].name}")
+def _boot(fleet: list[Host], image: Path, files: dict[str, str | bytes]) -> None:
+    say(f"Booting {', '.join(host.name for host in fleet)}")
     layout = fleet[0].layout
     for host in fleet:
-        hosts_of.create(host, vendor.image_files(layout, content, record.suite))
+        hosts_of.create(host, files)
     layout.known_hosts.write_text("".join(hosts_of.host_key_line(host) for host in fleet))
     for host in fleet:
-        hosts_of.boot(host, Path(record.image))
+        hosts_of.boot(host, image)
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(hosts_of.wait_ready, fleet))
 

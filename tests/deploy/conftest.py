@@ -1,0 +1,156 @@
+"""One fleet of emulated Pis for all deployment tests, made and destroyed by the molecule scenario."""
+
+import base64
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+PHOTOS = TOP / "tests" / "data"
+LOGS = TOP / ".build" / "log"
+STATE = TOP / ".fleet" / "molecule"
+
+
+@dataclass(frozen=True)
+class Pi:
+    """One emulated Pi of the scenario."""
+
+    name: str
+    address: str
+
+    @property
+    def url(self) -> str:
+        """Its service."""
+        return f"http://{self.address}:11435"
+
+    def run(self, command: str, check: bool = True) -> str:
+        """Run a shell command there as root and return what it printed."""
+        result = subprocess.run(
+            ["ssh", "-i", STATE / "id_ed25519", "-o", f"UserKnownHostsFile={STATE / 'known_hosts'}",
+             "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", f"pi@{self.address}", "sudo", "sh", "-s"],
+            input=command, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert not check or result.returncode == 0, f"{self.name}: {command}: {result.stderr}"
+        return result.stdout.strip()
+
+    def property(self, name: str, unit: str = "hailo-vision.service") -> str:
+        """A property of a systemd unit."""
+        return self.run(f"systemctl show --value --property={name} {unit}")
+
+    def health(self) -> dict[str, Any]:
+        """What the service says of itself; empty if it does not answer."""
+        try:
+            return dict(httpx.get(f"{self.url}/health", timeout=5).json())
+        except httpx.TransportError:
+            return {}
+
+    def wait_ready(self, seconds: float = 90) -> None:
+        """Wait until the service is ready."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            try:
+                if httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.25)
+        journal = self.run("journalctl --unit=hailo-vision --lines=30 --output=cat")
+        pytest.fail(f"{self.name} is not ready: {self.health()}\n{journal}", pytrace=False)
+
+    def ask(self, photo: str, question: str = "What is in this picture?") -> str:
+        """Ask about one of the photos in tests/data."""
+        data = base64.b64encode((PHOTOS / photo).read_bytes()).decode()
+        content = [
+            {"type": "text", "text": question},
+            {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}},
+        ]
+        body = {
+            "model": "qwen2-vl-2b-instruct",
+            "messages": [{"role": "user", "content": content}],
+            "temperature": 0,
+            "max_tokens": 40,
+        }
+        response = httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=120)
+        assert response.status_code == 200, response.text
+        return str(response.json()["choices"][0]["message"]["content"])
+
+
+@dataclass(frozen=True)
+class Site:
+    """The scenario's hosts and the commands of an operator."""
+
+    pis: list[Pi]
+
+    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook as an operator does; its output is also kept in .build/log."""
+        command = ["ansible-playbook", "-i", str(STATE / "inventory"), f"playbooks/{name}", *arguments]
+        result = subprocess.run(
+            command, cwd=TOP, env=_environment(), capture_output=True, text=True, check=False
+        )  # fmt: skip
+        (LOGS / f"playbook-{name}.log").write_text(result.stdout + result.stderr)
+        return result
+
+
+def changes(result: subprocess.CompletedProcess[str], pi: Pi) -> int:
+    """How many tasks changed something on a host, by the recap of a playbook run."""
+    recap = re.search(rf"^{pi.name} .*changed=(\d+)", result.stdout, re.MULTILINE)
+    assert recap is not None, result.stdout[-3000:]
+    return int(recap[1])
+
+
+def _environment() -> dict[str, str]:
+    binaries = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "MOLECULE_GLOB": "tests/deploy/molecule/*/molecule.yml",
+        "MOLECULE_COMMAND_BORDERS": "false",
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def molecule(action: str) -> None:
+    """Run one action of the scenario; a failure shows the end of its log."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"molecule-{action}.log"
+    with log.open("w") as output:
+        status = subprocess.run(
+            ["molecule", action], cwd=TOP, env=_environment(), stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, check=False,
+        ).returncode  # fmt: skip
+    if status != 0:
+        pytest.fail(f"molecule {action} failed; the end of {log}:\n{log.read_text()[-6000:]}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def hosts() -> Iterator[list[Pi]]:
+    """Freshly booted hosts, gone after the last test, also when tests fail."""
+    molecule("destroy")
+    molecule("create")
+    yield [Pi(f"pi{number:02d}", f"198.18.1.{10 + number}") for number in (1, 2)]
+    molecule("destroy")
+
+
+@pytest.fixture(scope="session")
+def site(hosts: list[Pi]) -> Site:
+    """The hosts with the service deployed to them."""
+    molecule("syntax")
+    molecule("converge")
+    return Site(hosts)
+
+
+@pytest.fixture
+def pi(site: Site) -> Pi:
+    """One of the hosts, ready."""
+    site.pis[0].wait_ready()
+    return site.pis[0]
