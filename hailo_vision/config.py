@@ -26,7 +26,7 @@ class ConfigError(Exception):
     """The configuration can't be used; the text names file, line, key and what was expected."""
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping of the file whose keys are the attributes below."""
 
 

@@ -29,7 +29,7 @@ Frame = NDArray[np.uint8]
 STOP_TOKENS = frozenset({"<|im_end|>", "<|endoftext|>"})
 _PIXELS_PER_TOKEN = 28 * 28  # 14-pixel patches merged two by two (vlm/pre_process.hpp)
 _MAX_FRAMES_BEFORE_5_2 = 5  # MAX_FRAMES_IN_SINGLE_GENERATION, vlm_server.hpp at v5.1.1
-_RANDOM_SEED = 2**32 - 1
+_RANDOM_SEED = 2**32 - 1  # the one value that means: another seed each time
 
 
 def find_hef(hef_path: str | None, model_name: str, resources_dir: str) -> Path:
@@ -94,14 +94,13 @@ class Model:
     def __init__(self, request: Load) -> None:
         started = time.monotonic()
         try:
-            import hailo_platform
-            from hailo_platform import genai
+            import hailo_platform.genai
         except ImportError as error:
             raise NpuError(missing_runtime(error)) from error
         hef = find_hef(request.hef_path, request.model_name, request.resources_dir)
         self._vdevice = self._open(hailo_platform, request)
         try:
-            self._vlm = genai.VLM(self._vdevice, str(hef))
+            self._vlm = hailo_platform.genai.VLM(self._vdevice, str(hef))
             self.info = self._describe(hailo_platform, hef, started)
         except Exception as error:
             self._vdevice.release()
@@ -155,7 +154,7 @@ class Model:
         frames are contiguous, writable uint8 arrays of info.frame_shape, one for each placeholder of
         the prompt: the bindings check neither layout nor, from 5.2.0, size.
         """
-        seed = {} if sampling.seed is None else {"seed": sampling.seed % _RANDOM_SEED}
+        seed = _RANDOM_SEED if sampling.seed is None else sampling.seed % _RANDOM_SEED
         try:
             completion = self._vlm.generate(
                 prompt=prompt,
@@ -166,7 +165,7 @@ class Model:
                 frequency_penalty=sampling.repetition_penalty,
                 max_generated_tokens=max_tokens,
                 do_sample=sampling.do_sample,
-                **seed,
+                seed=seed,
             )
         except Exception as error:
             raise NpuError(runtime_problem(error)) from error

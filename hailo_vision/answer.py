@@ -1,0 +1,52 @@
+"""The model's pieces as the text of an answer: control tokens out, stop strings found and held back."""
+
+import re
+from collections.abc import Sequence
+
+_CONTROL_TOKEN = re.compile(r"<\|[A-Za-z0-9_]+\|>")
+
+# Qwen2-VL on HailoRT sometimes goes on with the Python form of a message after its answer is complete;
+# hailo-apps cut it as well (gen_ai_apps/simple_vlm_chat).
+_SPURIOUS_TAIL = "[{'type'"
+
+
+class AnswerText:
+    """Collects pieces; gives out text as soon as no stop string can begin in it any more.
+
+    Attributes:
+        stopped: a stop string was found; the text before it is all there will be.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self._stops = (*stop, _SPURIOUS_TAIL)
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, piece: str) -> str:
+        """The text that can be given out after one more piece; "" if none or stopped."""
+        if self.stopped or not piece or _CONTROL_TOKEN.fullmatch(piece):
+            return ""
+        self._held += piece
+        found = min((at for at in map(self._held.find, self._stops) if at >= 0), default=None)
+        if found is not None:
+            self.stopped = True
+            ready, self._held = self._held[:found], ""
+            return ready
+        keep = self._possible_start()
+        ready = self._held[: len(self._held) - keep]
+        self._held = self._held[len(ready) :]
+        return ready
+
+    def finish(self) -> str:
+        """The text that was held back and turned out to be no stop string."""
+        ready, self._held = self._held, ""
+        return ready
+
+    def _possible_start(self) -> int:
+        """The length of the longest end of the held text that a stop string begins with."""
+        longest = max(map(len, self._stops)) - 1
+        for length in range(min(longest, len(self._held)), 0, -1):
+            end = self._held[-length:]
+            if any(stop.startswith(end) for stop in self._stops):
+                return length
+        return 0

@@ -1,0 +1,73 @@
+"""`hailo-vision ask`: one question to a running service, with nothing but the standard library."""
+
+import base64
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def ask(url: str, image: Path, prompt: str) -> int:
+    """Stream the answer about a picture to standard output; returns the exit status."""
+    try:
+        picture = base64.b64encode(image.read_bytes()).decode()
+    except OSError as error:
+        print(f"{image}: {error.strerror}", file=sys.stderr)
+        return 2
+    base = url.rstrip("/").removesuffix("/v1")
+    try:
+        with urllib.request.urlopen(f"{base}/v1/models") as response:
+            model = json.load(response)["data"][0]["id"]
+        body = {
+            "model": model,
+            "stream": True,
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image_url", "image_url": {"url": f"data:image/*;base64,{picture}"}},
+                        {"type": "text", "text": prompt},
+                    ],
+                }
+            ],
+        }
+        request = urllib.request.Request(
+            f"{base}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as response:
+            return _print(response)
+    except urllib.error.HTTPError as error:
+        print(_reason(error), file=sys.stderr)
+    except urllib.error.URLError as error:
+        print(f"{base}: {error.reason}", file=sys.stderr)
+    return 1
+
+
+def _print(response: BinaryIO) -> int:
+    for event in _events(response):
+        if "error" in event:
+            print(f"\n{event['error']['message']}", file=sys.stderr)
+            return 1
+        for choice in event["choices"]:
+            print(choice["delta"].get("content", ""), end="", flush=True)
+    print()
+    return 0
+
+
+def _events(response: BinaryIO) -> Iterator[dict[str, Any]]:
+    for line in response:
+        data = line.removeprefix(b"data: ").strip()
+        if line.startswith(b"data: ") and data != b"[DONE]":
+            yield json.loads(data)
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error.url}: {error.status} {error.reason}"

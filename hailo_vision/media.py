@@ -1,0 +1,158 @@
+"""Pictures: from what a client sends to the frame that the model sees.
+
+Formats are told by content, never by what a data URI claims. Everything about a picture that can be
+refused is refused before its pixels are decoded.
+"""
+
+import binascii
+import io
+import re
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from hailo_vision.config import MediaConfig
+from hailo_vision.errors import InvalidRequest
+
+Frame = NDArray[np.uint8]
+Fit = Literal["letterbox", "crop", "stretch"]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+_DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
+_URL_SAFE = str.maketrans("-_", "+/")
+_WHITESPACE = re.compile(r"\s+")
+
+
+def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:
+    """The bytes of a data URI or of bare base64.
+
+    Raises:
+        InvalidRequest: they are neither, of another type than a picture, or too many.
+    """
+    match = _DATA_URI.match(source)
+    if match:
+        payload = source[match.end() :]
+        media_type = match["type"].strip().lower()
+        if media_type and not media_type.startswith("image/") and media_type != "application/octet-stream":
+            raise InvalidRequest(
+                "Expected a data URI of an image type.", code="unsupported_image_format", param=param
+            )
+        if ";base64" not in match["parameters"].lower():
+            return _within(urllib.parse.unquote_to_bytes(payload), param, limits)
+        payload = urllib.parse.unquote(payload) if "%" in payload else payload
+    else:
+        payload = source
+    return _within(_decode_base64(payload, param, limits), param, limits)
+
+
+def _decode_base64(text: str, param: str, limits: MediaConfig) -> bytes:
+    if len(text) > limits.max_image_bytes * 3 // 2:
+        raise _too_large(param, limits)
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        pass
+    # Tolerated: line breaks, the URL-safe alphabet, and missing padding.
+    digits = _WHITESPACE.sub("", text).translate(_URL_SAFE).rstrip("=")
+    try:
+        return binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
+    except ValueError as error:
+        raise InvalidRequest(
+            "Expected an image as a data URI or base64 text; this is no valid base64.",
+            code="invalid_image",
+            param=param,
+        ) from error
+
+
+def _within(data: bytes, param: str, limits: MediaConfig) -> bytes:
+    if len(data) > limits.max_image_bytes:
+        raise _too_large(param, limits)
+    return data
+
+
+def _too_large(param: str, limits: MediaConfig) -> InvalidRequest:
+    return InvalidRequest(
+        f"The image is larger than {limits.max_image_bytes} bytes.", code="image_too_large", param=param
+    )
+
+
+def to_frame(data: bytes, shape: tuple[int, int, int], param: str, limits: MediaConfig) -> Frame:
+    """Decode a picture into a frame: uint8 RGB of the given (height, width, 3), contiguous and writable.
+
+    EXIF orientation is applied, transparency is laid on white, an animation gives its first frame.
+
+    Raises:
+        InvalidRequest: the bytes are no picture of a supported format, broken, or too many pixels.
+    """
+    height, width, _ = shape
+    with _reporting(param):
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > limits.max_image_pixels:
+            raise InvalidRequest(
+                f"The image has {image.width} x {image.height} pixels; "
+                f"{limits.max_image_pixels} are allowed.",
+                code="image_too_large",
+                param=param,
+            )
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the frame keeps the resize sharp.
+        image.draft(None, (2 * width, 2 * height))
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        fitted = _fit(_to_rgb(upright, max(2 * width, 2 * height)), width, height, limits.fit)
+    return np.array(fitted, dtype=np.uint8, order="C")
+
+
+@contextmanager
+def _reporting(param: str) -> Iterator[None]:
+    """Any failure of the decoder is the picture's: told without the decoder's own words, which may
+    hold addresses (CVE-2026-22778 in vLLM)."""
+    try:
+        yield
+    except InvalidRequest:
+        raise
+    except UnidentifiedImageError as error:
+        raise InvalidRequest(
+            f"The bytes are no image of a supported format ({', '.join(FORMATS)}).",
+            code="invalid_image",
+            param=param,
+        ) from error
+    except Exception as error:
+        raise InvalidRequest(
+            "The image is truncated or broken.", code="invalid_image", param=param
+        ) from error
+
+
+def _to_rgb(image: Image.Image, enough: int) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow clips 16-bit grey at 255 when it converts; the high byte is the picture.
+        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "RGB":
+        return image
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    if max(image.size) > enough:
+        image = image.convert("RGBA")
+        image.thumbnail((enough, enough), reducing_gap=2.0)
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _fit(image: Image.Image, width: int, height: int, fit: Fit) -> Image.Image:
+    method = Image.Resampling.BICUBIC
+    if fit == "stretch":
+        return image.resize((width, height), method, reducing_gap=2.0)
+    if fit == "crop":
+        return ImageOps.fit(image, (width, height), method)
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    resized = image.resize(size, method, reducing_gap=2.0)
+    canvas = Image.new("RGB", (width, height))
+    canvas.paste(resized, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return canvas

@@ -1,0 +1,129 @@
+"""What the service sends, as types; field names and order are OpenAI's, extras come last."""
+
+from typing import Literal
+
+import msgspec
+
+FinishReason = Literal["stop", "length"]
+
+
+class PromptTokensDetails(msgspec.Struct, frozen=True):
+    cached_tokens: int
+    image_tokens: int
+    text_tokens: int
+    audio_tokens: int = 0
+
+
+class CompletionTokensDetails(msgspec.Struct, frozen=True):
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """llama.cpp's names and meanings (tools/server, slot timings); milliseconds. queue_ms is ours."""
+
+    cache_n: int
+    prompt_n: int
+    prompt_ms: float
+    prompt_per_token_ms: float
+    prompt_per_second: float
+    predicted_n: int
+    predicted_ms: float
+    predicted_per_token_ms: float
+    predicted_per_second: float
+    queue_ms: float
+
+
+class Performance(msgspec.Struct, frozen=True):
+    inference_time_ms: int
+    load_time_ms: int
+
+
+class AssistantReply(msgspec.Struct, frozen=True, kw_only=True):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+    annotations: tuple[()] = ()
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    index: Literal[0] = 0
+    message: AssistantReply
+    logprobs: None = None
+    finish_reason: FinishReason
+
+
+class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: tuple[Choice]
+    usage: Usage
+    system_fingerprint: str
+    timings: Timings
+    performance: Performance
+
+
+class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+
+
+class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    index: Literal[0] = 0
+    delta: Delta
+    logprobs: None = None
+    finish_reason: FinishReason | None = None
+
+
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """One server-sent event of a stream.
+
+    usage is left out unless the client asked for it; then it is null in all chunks but the last.
+    """
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: tuple[ChunkChoice, ...]
+    system_fingerprint: str
+    usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
+    timings: Timings | msgspec.UnsetType = msgspec.UNSET
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """The answer about one image; either analysis or error is given."""
+
+    index: int
+    image_url: str
+    analysis: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    inference_time_ms: int = 0
+    error: ErrorDetail | None = None
+
+
+class AnalyzeResponse(msgspec.Struct, frozen=True):
+    model: str
+    results: list[Analysis]
+    usage: Usage
+    total_inference_time_ms: int

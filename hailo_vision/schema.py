@@ -1,0 +1,195 @@
+"""What clients send, as types; decoding a body into them is its validation.
+
+Optional fields take null as absent. Fields that OpenAI knows and this service has no use for (user,
+store, tools, ...) are not declared, and unknown fields are ignored, as OpenAI's own servers do.
+"""
+
+import re
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from hailo_vision.errors import InvalidRequest
+
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+TopP = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+TokenCount = Annotated[int, Meta(ge=1)]
+StopString = Annotated[str, Meta(min_length=1)]
+Stop = StopString | Annotated[list[StopString], Meta(min_length=1, max_length=4)]
+
+
+class _Type(msgspec.Struct, frozen=True):
+    pass
+
+
+class ImageUrl(_Type, frozen=True):
+    """The object form of image_url; detail is accepted and ignored: a frame has one size."""
+
+    url: str
+
+
+class Base64Source(_Type, frozen=True):
+    """Anthropic's form of a picture."""
+
+    data: str
+
+
+class TextPart(_Type, frozen=True, tag="text"):
+    text: str
+
+
+class InputTextPart(_Type, frozen=True, tag="input_text"):
+    text: str
+
+
+class RefusalPart(_Type, frozen=True, tag="refusal"):
+    refusal: str
+
+
+class ImageUrlPart(_Type, frozen=True, tag="image_url"):
+    image_url: str | ImageUrl
+
+
+class InputImagePart(_Type, frozen=True, tag="input_image"):
+    image_url: str | ImageUrl
+
+
+class ImagePart(_Type, frozen=True, tag="image"):
+    """A picture bundled as base64 or a data URI, under any of the names in use."""
+
+    image: str | None = None
+    data: str | None = None
+    source: str | Base64Source | None = None
+    image_url: str | ImageUrl | None = None
+
+
+TextLike = TextPart | InputTextPart
+ImageLike = ImageUrlPart | InputImagePart | ImagePart
+UserPart = TextPart | InputTextPart | ImageUrlPart | InputImagePart | ImagePart
+Texts = Annotated[list[TextPart | InputTextPart], Meta(min_length=1)]
+
+
+class SystemMessage(_Type, frozen=True, tag_field="role", tag="system"):
+    content: str | Texts
+
+
+class DeveloperMessage(_Type, frozen=True, tag_field="role", tag="developer"):
+    content: str | Texts
+
+
+class UserMessage(_Type, frozen=True, tag_field="role", tag="user"):
+    content: str | Annotated[list[UserPart], Meta(min_length=1)]
+
+
+class AssistantMessage(_Type, frozen=True, tag_field="role", tag="assistant"):
+    content: str | list[TextPart | InputTextPart | RefusalPart] | None = None
+
+
+class ToolMessage(_Type, frozen=True, tag_field="role", tag="tool"):
+    content: str | Texts
+
+
+class FunctionMessage(_Type, frozen=True, tag_field="role", tag="function"):
+    content: str | None = None
+
+
+Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
+
+
+class StreamOptions(_Type, frozen=True):
+    include_usage: bool | None = None
+
+
+class GenerationFields(_Type, frozen=True, kw_only=True):
+    """Fields that every generating endpoint takes.
+
+    frequency_penalty and presence_penalty are checked and then ignored: OpenAI's are additive, HailoRT
+    has a multiplicative one only, which repetition_penalty sets (1.0 is off).
+    """
+
+    max_completion_tokens: TokenCount | None = None
+    max_tokens: TokenCount | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: Annotated[int, Meta(ge=-1, le=100_000)] | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: Stop | None = None
+    keep_alive: float | str | None = None
+
+
+class ChatRequest(GenerationFields, frozen=True, kw_only=True):
+    """Body of POST /v1/chat/completions."""
+
+    model: str
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    logit_bias: dict[str, float] | None = None
+    modalities: list[str] | None = None
+
+
+class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):
+    """Body of POST /v1/vision/analyze: one prompt, asked about every image by itself.
+
+    An image is a data URI, base64 text, or any picture part of a chat message.
+    """
+
+    model: str | None = None
+    images: Annotated[list[str | ImageUrlPart | InputImagePart | ImagePart], Meta(min_length=1)]
+    prompt: Annotated[str, Meta(min_length=1)]
+    system: str | None = None
+
+
+T = TypeVar("T")
+
+_UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_KNOWN = {
+    "type": "text, image_url, image, input_text, input_image",
+    "role": "system, developer, user, assistant, tool, function",
+}
+
+
+def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """The request that a body holds.
+
+    Raises:
+        InvalidRequest: it is no JSON, or not what the decoder's type asks for; `param` is the path of
+            the first offending field.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(
+            f"The body is not valid JSON: {str(error)[:200]}", code="invalid_json"
+        ) from error
+
+
+def _explain(error: str) -> InvalidRequest:
+    message, _, path = error.rpartition(" - at `$")
+    if not message:
+        message, path = error, ""
+    param = path.rstrip("`").removeprefix(".")
+    missing = _MISSING.match(message)
+    if missing:
+        param = f"{param}.{missing[1]}" if param else missing[1]
+        return InvalidRequest(
+            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+        )
+    unexpected = _UNEXPECTED.match(message)
+    known = _KNOWN.get(param.rpartition(".")[2])
+    if unexpected and known:
+        message = f"Unsupported value {unexpected[1][:40]!r}; expected one of {known}"
+    return InvalidRequest(
+        f"Invalid '{param}': {message}." if param else f"Invalid body: {message}.", param=param or None
+    )

@@ -1,0 +1,151 @@
+"""The service without HTTP: a request's pictures and prompt are prepared, queued, and generated."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from hailo_vision.config import Config
+from hailo_vision.conversation import (
+    Conversation,
+    ImageSource,
+    check_frame_count,
+    max_tokens_of,
+    sampling_of,
+)
+from hailo_vision.durations import parse_keep_alive
+from hailo_vision.engine import Engine, Prompt
+from hailo_vision.errors import InvalidRequest, NotFound, Unavailable
+from hailo_vision.generation import Generation
+from hailo_vision.media import Frame, decode_inline, to_frame
+from hailo_vision.npu.messages import ModelInfo
+from hailo_vision.prompt import PromptTemplate
+from hailo_vision.scheduler import Scheduler, unavailable
+from hailo_vision.schema import GenerationFields
+
+_DECODERS = 2
+
+
+class Service:
+    """Everything that answers, put together from a configuration; start() and stop() bound its life."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.engine = Engine(config)
+        self.scheduler = Scheduler(self.engine, config.server, config.model.keep_alive_seconds)
+        self._decoders = ThreadPoolExecutor(_DECODERS, "media")
+
+    def start(self) -> None:
+        self.engine.start()
+        self.scheduler.start()
+
+    async def stop(self) -> None:
+        """Let the running generation finish within the configured time, then release the NPU."""
+        await self.scheduler.stop(self.config.server.shutdown_timeout)
+        await self.engine.stop()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def model(self) -> ModelInfo:
+        """What the model said of itself when it was last loaded.
+
+        Raises:
+            Unavailable: it never was.
+        """
+        if self.engine.model is None:
+            raise unavailable(self.engine)
+        return self.engine.model
+
+    def unready_reason(self) -> str | None:
+        """Why a request would not be answered now; None if it would."""
+        try:
+            self.scheduler.admit(bounded=False)
+        except Unavailable as error:
+            return error.message
+        return None
+
+    def check_model(self, name: str | None) -> None:
+        """Raises:
+        NotFound: the request names a model that is not served here.
+        """
+        if name is not None and name != self.config.model.name:
+            raise NotFound(
+                f"The model {name[:80]!r} does not exist; this service has {self.config.model.name!r}.",
+                code="model_not_found",
+                param="model",
+            )
+
+    def generate(
+        self,
+        conversation: Conversation,
+        fields: GenerationFields,
+        param: str,
+        client: str,
+        *,
+        bounded: bool = True,
+    ) -> Generation:
+        """Queue a conversation for the model.
+
+        Args:
+            param: the request field that holds the pictures, for messages.
+            client: whose context may be reused and kept.
+            bounded: False lets an admitted request queue further generations past the queue's size.
+
+        Raises:
+            InvalidRequest: too many pictures, or a keep_alive that is no duration.
+            QueueFull, Unavailable: the request can't be queued.
+        """
+        self.scheduler.admit(bounded=bounded)
+        keep_alive = _keep_alive(fields.keep_alive)
+        model = self.model
+        check_frame_count(len(conversation.images), model, param)
+        job = self.scheduler.submit(self._prepare(conversation, fields, model, client), keep_alive)
+        stop = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
+        return Generation(job, stop)
+
+    async def _prepare(
+        self, conversation: Conversation, fields: GenerationFields, model: ModelInfo, client: str
+    ) -> Prompt:
+        frames = await self._frames(conversation.images, model)
+        sampling = sampling_of(fields, self.config.generation)
+        # What was generated before stays in the random state and in the penalty's history, so a reused
+        # context would answer otherwise than a fresh one.
+        seeded = sampling.do_sample and sampling.seed is not None
+        reusable = self.config.model.context_reuse and not seeded and sampling.repetition_penalty == 1.0
+        return Prompt(
+            text=_template(model.prompt_template).render(conversation.turns),
+            frames=frames,
+            sampling=sampling,
+            max_tokens=max_tokens_of(fields, self.config.generation),
+            context_key=client if reusable else None,
+        )
+
+    async def _frames(self, images: Sequence[ImageSource], model: ModelInfo) -> list[Frame]:
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(
+            *(loop.run_in_executor(self._decoders, self._frame, image, model.frame_shape) for image in images)
+        )
+
+    def _frame(self, image: ImageSource, shape: tuple[int, int, int]) -> Frame:
+        limits = self.config.media
+        return to_frame(decode_inline(image.text, image.param, limits), shape, image.param, limits)
+
+
+@lru_cache(maxsize=4)
+def _template(source: str) -> PromptTemplate:
+    return PromptTemplate(source)
+
+
+def client_key(credential: str) -> str:
+    """A client's identity for context reuse, from which its credential can't be read."""
+    return hashlib.sha256(credential.encode()).hexdigest()
+
+
+def _keep_alive(value: float | str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return parse_keep_alive(value)
+    except ValueError as error:
+        raise InvalidRequest(f"Invalid 'keep_alive': {error}.", param="keep_alive") from error
