@@ -35,7 +35,6 @@ def ask(url: str, photo: Path, question: str) -> str:
                 ],
             }
         ],
-        max_tokens=80,
         stream=True,
     )
     answer = ""
