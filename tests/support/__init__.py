@@ -1,0 +1,1 @@
+"""What several test suites need: a real service on a real port, and pictures."""

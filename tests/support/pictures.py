@@ -1,0 +1,38 @@
+"""Pictures for tests."""
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def photo(name: str) -> bytes:
+    """One of the photographs in tests/data, as JPEG bytes."""
+    return (DATA / f"{name}.jpg").read_bytes()
+
+
+def plain(colour: str, size: tuple[int, int] = (64, 48), image_format: str = "PNG") -> bytes:
+    """A picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, image_format)
+    return buffer.getvalue()
+
+
+def data_uri(picture: bytes, media_type: str = "image/jpeg") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(picture).decode()}"
+
+
+def image_part(picture: bytes) -> dict[str, object]:
+    """The content part that every client sends."""
+    return {"type": "image_url", "image_url": {"url": data_uri(picture)}}
+
+
+def user(*content: str | bytes) -> dict[str, object]:
+    """A user message of texts and pictures."""
+    parts = [
+        image_part(part) if isinstance(part, bytes) else {"type": "text", "text": part} for part in content
+    ]
+    return {"role": "user", "content": parts}
