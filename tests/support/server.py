@@ -91,9 +91,11 @@ class Server:
         (self.directory / "config.yaml").write_text(yaml.safe_dump(config))
 
     def inject(self, **faults: Any) -> None:
-        """Switch faults of the emulator on or off, also while it runs."""
+        """Switch faults of the emulator on or off, also while it runs; `times` says how often each happens."""
         lines = [f"{key} = {json.dumps(value)}" for key, value in self._emulator.items()]
+        times = faults.pop("times", {})
         lines += ["[faults]", *(f"{key} = {json.dumps(value)}" for key, value in faults.items())]
+        lines += ["[faults.times]", *(f"{key} = {value}" for key, value in times.items())]
         new = self.directory / "emulator.toml.new"
         new.write_text("\n".join(lines) + "\n")
         new.replace(self.directory / "emulator.toml")
