@@ -12,7 +12,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 FLEET := $(VENV)/bin/python -m emulator.fleet
 INVENTORY := .fleet/hailo/inventory
 RUNTIME_LOCK := roles/hailo_vision/files/requirements.lock
-TEST_LOCKS := tests/requirements.txt emulator/requirements-cpu.txt
+TEST_LOCKS := tests/requirements.txt $(wildcard emulator/requirements-cpu.txt)
 PHOTO := tests/data/chelsea.jpg
 QUESTION := What is in this picture?
 

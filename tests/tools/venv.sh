@@ -11,7 +11,16 @@ fail() {
     exit 1
 }
 
-command -v "$python" >/dev/null || fail "there is no $python; Debian: apt-get install python3"
+# Debian's Python comes without what a virtual environment needs, and a small Debian without Python.
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if [ "$python" != python3 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        fail "$python is missing or lacks its venv module; Debian: sudo apt-get install python3-venv"
+    fi
+    echo "Installing python3-venv"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=300 update
+    apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends python3-venv >/dev/null
+fi
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 case $version in
     3.11 | 3.12 | 3.13) ;;
@@ -30,15 +39,6 @@ for lock in "$@" pyproject.toml; do
     current "$lock" || todo="$todo $lock"
 done
 [ -n "$todo" ] || exit 0
-
-# Debian's Python comes without what a virtual environment needs.
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    [ "$(id -u)" = 0 ] || fail "Python's venv module is missing; Debian: sudo apt-get install python3-venv"
-    echo "Installing python3-venv"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq -o DPkg::Lock::Timeout=300 update
-    apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends python3-venv >/dev/null
-fi
 
 case "$(cat "$venv"/state/* 2>/dev/null)" in
     "$version "*) ;;
