@@ -20,12 +20,14 @@ from hailo_platform._emulator.phrases import (
 from hailo_platform._emulator.reading import Reading, words_of
 from hailo_platform._emulator.vision import COLUMNS, ROWS, Percept
 
-_COMMON = """a about an and any are as at be been but by can could do does did for from give has have he her here
+_COMMON = """
+a about an and any are as at be been but by can could do does did for from give has have he her here
 hi hello how i if in into is it its just know let like make me more my no not now of on one or
 please say see she should show so some tell than that the their them then there these they thing
 this to us very was we were what when where which who why will with would yes you your look answer
 question image images picture pictures photo photos describe word words sentence sentences short
-long briefly detail"""
+long briefly detail
+"""
 _RECALL = re.compile(
     r"\b(what did i|did i (say|ask|tell)|my (first|last|previous|name)|remember|earlier|i said)\b", re.I
 )

@@ -7,6 +7,7 @@ GIL while it waits, as the native one does.
 
 import os
 import signal
+import sys
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ class Delivery:
 class Completion:
     """The native completion object. The chip begins with the prefill as soon as it exists."""
 
-    def __init__(self, session: Session, prompt: str) -> None:
+    def __init__(self, session: Session, prompt: str, generation: int) -> None:
+        self._closed = True
+        self.generation = generation
         self.status = GenerationStatus.GENERATING
         self.prompt_cells = 0
         self._session = session
@@ -48,8 +51,8 @@ class Completion:
         self._last_read = self._begun
         self._produced = 0
         self._pieces_read = 0
-        self._closed = False
         self._final: Delivery | None = None
+        self._closed = False
 
     # Reading
 
@@ -77,7 +80,7 @@ class Completion:
         self._pieces_read += 1
         self.status = delivery.status
         if self.status is not GenerationStatus.GENERATING:
-            self._note_end("end")
+            self._note_end("finished")
         return delivery.piece
 
     def read_all(self, timeout_ms: int) -> str:
@@ -90,7 +93,7 @@ class Completion:
 
     def _fail(self, delivery: Delivery, deadline: float) -> None:
         """Only a reader that waits at that moment is told of a failure; a later one waits in vain."""
-        if self._last_read > delivery.ready and delivery.error is not Status.COMMUNICATION_CLOSED:
+        if self._last_read > delivery.ready and not self._session.closed:
             clock.wait_until(deadline)
             raise failure(Status.TIMEOUT)
         if delivery.ready > deadline:
@@ -129,11 +132,17 @@ class Completion:
             self.prompt_cells = self._session.prefill(self._prompt, tail)
         except Exception as error:
             self._last_ready = clock.now() if not self._session.engine.paced else self._last_ready
-            record("generation_failed", error=str(error))
+            record("generation_failed", generation=self.generation, error=str(error))
             return Status(int(str(error))) if str(error).isdigit() else Status.INTERNAL_FAILURE
         chunks = -(-self.prompt_cells // _PREFILL_CHUNK)
         self._last_ready += self._cost(settings().timing.prefill_chunk) * chunks
-        record("prefill", cells=self.prompt_cells, usage=self._session.cache.usage, chunks=chunks)
+        record(
+            "prefill",
+            generation=self.generation,
+            cells=self.prompt_cells,
+            usage=self._session.cache.usage,
+            chunks=chunks,
+        )
         return None
 
     def _next_piece(self) -> Delivery:
@@ -147,7 +156,8 @@ class Completion:
             # The queue was full until the reader took one.
             self._last_ready = max(self._last_ready, self._read_times[ahead])
         self._produced += 1
-        if step.status is not GenerationStatus.GENERATING or not step.computed:
+        if step.ends:
+            # llm_server.cpp clears the buffer before it decodes the last token.
             self._decoder.drop_pending()
         delivery = Delivery(self._last_ready, self._decoder.piece(step.token), step.status)
         if step.status is not GenerationStatus.GENERATING:
@@ -157,7 +167,7 @@ class Completion:
     def _injected_failure(self) -> Status | None:
         if faults.strikes_at("link_lost_after_tokens", self._produced):
             lose_link(self._session)
-            return Status.COMMUNICATION_CLOSED
+            return Status(settings().faults.link_lost_status)
         if faults.strikes_at("decode_fails_after_tokens", self._produced):
             return Status.INVALID_OPERATION
         if faults.strikes_at("stall_after_tokens", self._produced):
@@ -195,15 +205,18 @@ class Completion:
         self.catch_up()
         running = self._final is None or self._final.ready > clock.now()
         if running and faults.strikes("abort_in_release"):
-            record("release", status="SIGABRT", pieces=self._pieces_read)
+            record("sigabrt", generation=self.generation, pieces=self._pieces_read)
             os.abort()
         if self._final is None:
             self._abort()
         elif running:
             clock.wait_until(self._final.ready)
         self._closed = True
-        if self.status is GenerationStatus.GENERATING:
-            self._note_end("release")
+        self._note_end("release", aborted=running)
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.release()
 
     def _abort(self) -> None:
         self._wait_for_inference()
@@ -229,13 +242,15 @@ class Completion:
             until = min(until, self._begun + (int(done / chunk) + 1) * chunk) if chunk > 0 else until
         clock.wait_until(until)
 
-    def _note_end(self, how: str) -> None:
+    def _note_end(self, event: str, **details: bool) -> None:
         record(
-            "release" if how == "release" else "finished",
+            event,
+            generation=self.generation,
             status=self.status.name,
             pieces=self._pieces_read,
             produced=self._produced,
-            seconds=time.monotonic() - self._begun,
+            seconds=round(time.monotonic() - self._begun, 4),
+            **details,
         )
 
 

@@ -31,6 +31,7 @@ class LoadedModel:
         self._claim: Claim | None = None
         self._kv: KvCacheClaim | None = None
         self._live: weakref.ref[Completion] | None = None
+        self._generations = 0
         record("load_begin", path=model_path)
         try:
             self._load(claim, model_path, optimize_memory_on_device)
@@ -138,8 +139,10 @@ class LoadedModel:
             clock.hang()
         if faults.strikes("poison"):
             session.leave_broken_frame()
+        self._generations += 1
         record(
             "generate",
+            generation=self._generations,
             prompt=prompt,
             frames=[_digest(f) for f in frames],
             videos=[[_digest(f) for f in video] for video in videos],
@@ -147,7 +150,7 @@ class LoadedModel:
             usage=session.usage(),
             encode_s=round(clock.now() - begun, 4),
         )
-        completion = Completion(session, prompt)
+        completion = Completion(session, prompt, self._generations)
         self._live = weakref.ref(completion)
         return completion
 

@@ -34,8 +34,9 @@ def choose(scores: Sequence[float], repeated: Sequence[float], params: Params, r
     adjusted = []
     for score, share in zip(scores, repeated, strict=True):
         score /= params.temperature
-        penalty = 1.0 + (params.frequency_penalty - 1.0) * share
-        adjusted.append(score / penalty if score > 0 else score * penalty)
+        penalty = params.frequency_penalty
+        penalised = score / penalty if score > 0 else score * penalty
+        adjusted.append(score + (penalised - score) * share)
     order = sorted(range(len(adjusted)), key=lambda i: -adjusted[i])
     if not params.do_sample:
         return order[0]

@@ -35,11 +35,15 @@ class GenerationStatus(Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """One delivered token. `computed` is False for recovery tokens, which cost no inference."""
+    """One delivered token.
+
+    `computed` is False for recovery tokens, which cost no inference; `ends` marks the last computed one.
+    """
 
     token: int
     status: GenerationStatus
     computed: bool
+    ends: bool
 
 
 @dataclass
@@ -160,7 +164,7 @@ class Session:
             token = self.recovery.queue.popleft()
             self._history.add(token)
             status = GenerationStatus.GENERATING if self.recovery.queue else self.recovery.status
-            return Step(token, status, computed=False)
+            return Step(token, status, computed=False, ends=False)
         if self._last is not None:
             self.cache.extend([self._last])
             self._note_full()
@@ -168,14 +172,15 @@ class Session:
         token = self.engine.next_token(self._history, self._params, self._rng)
         if self._params.max_generated_tokens == 0:
             # Prefill only (5.2.0): one empty piece, nothing waits for the next prompt.
-            return Step(NO_TOKEN, GenerationStatus.MAX_TOKENS_REACHED, computed=True)
+            return Step(NO_TOKEN, GenerationStatus.MAX_TOKENS_REACHED, computed=True, ends=True)
         self._last = token
         self._produced += 1
         status = self._status_after(token)
-        if status is not GenerationStatus.GENERATING:
+        ends = status is not GenerationStatus.GENERATING
+        if ends:
             status = self._complete(status, token)
         self._history.add(token)
-        return Step(token, status, computed=True)
+        return Step(token, status, computed=True, ends=ends)
 
     def _status_after(self, token: int) -> GenerationStatus:
         if self._produced >= self._params.max_generated_tokens:

@@ -66,6 +66,7 @@ class Faults:
     decode_fails_after_tokens: int = -1
     stall_after_tokens: int = -1
     link_lost_after_tokens: int = -1
+    link_lost_status: int = 62
     link_recovers: bool = False
     crash_after_tokens: int = -1
     crash_in_load: bool = False

@@ -51,7 +51,11 @@ def _compiled(source: str) -> "Template":
         def __str__(self) -> str:
             return "None"
 
-    return jinja2.Environment(undefined=_Null, keep_trailing_newline=True).from_string(source)
+    # As minja reads templates, and as those of Hugging Face are written.
+    environment = jinja2.Environment(
+        undefined=_Null, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source)
 
 
 class ChatTemplate:

@@ -7,7 +7,7 @@ whether it was sent whole or in parts that begin at a special token.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hailo_platform._emulator import vocabulary as v
 
@@ -15,6 +15,7 @@ _SPECIAL = re.compile("(" + "|".join(re.escape(text) for text in v.SPECIAL_TOKEN
 _RUN = re.compile(r" ?[A-Za-z]+|.", re.DOTALL)
 _SPECIAL_TEXT = {identity: text.encode() for text, identity in v.SPECIAL_TOKENS.items()}
 _FIRST_SPECIAL = v.END_OF_TEXT
+REPLACEMENT = "\ufffd"
 
 
 def tokenize(text: str) -> list[int]:
@@ -88,22 +89,20 @@ def detokenize(tokens: Iterable[int]) -> str:
 class PieceDecoder:
     """Turns tokens into pieces of text, never cutting a character.
 
-    Source: hailort/common/genai/tokenizer/hailo_tokenizer.cpp of hailo-ai/hailort: a token that ends
-    inside a character gives an empty piece and its bytes come with a later one.
+    Source: hailort/common/genai/tokenizer/hailo_tokenizer.cpp of hailo-ai/hailort: tokens whose joint text
+    holds a replacement character are kept back with an empty piece until later ones complete them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_of: Callable[[int], bytes] = token_bytes) -> None:
+        self._bytes_of = bytes_of
         self._pending = b""
 
     def piece(self, token: int) -> str:
         """The text that this token completes, possibly empty."""
-        self._pending += token_bytes(token)
-        try:
-            text = self._pending.decode()
-        except UnicodeDecodeError as error:
-            text = self._pending[: error.start].decode()
-            self._pending = self._pending[error.start :]
-            return text
+        self._pending += self._bytes_of(token)
+        text = self._pending.decode("utf-8", "replace")
+        if REPLACEMENT in text:
+            return ""
         self._pending = b""
         return text
 
