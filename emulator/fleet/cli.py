@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from emulator.fleet import fleet, guide, host, mirror, state
+from emulator.fleet import fleet, guide, host, mirror
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import Layout, make_layout
 
@@ -15,8 +15,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         if options.command == "down" and options.all:
-            for layout in state.every_layout():
-                fleet.down(layout)
+            fleet.down_all()
             return 0
         layout = make_layout(options.name, options.subnet)
         return _dispatch(layout, options)

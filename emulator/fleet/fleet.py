@@ -1,5 +1,6 @@
 """Bring a fleet up, take it down, tell how it is."""
 
+import contextlib
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,7 +114,22 @@ def down(layout: Layout) -> None:
             network.remove(layout, record.bridge_mac)
         machine.delete_tree(layout.directory)
         layout.lock_file.unlink()
+        with contextlib.suppress(OSError):
+            layout.directory.parent.rmdir()  # refused while it holds another fleet
     say(f"The fleet {layout.name!r} is gone.")
+
+
+def down_all() -> None:
+    """Take every fleet of this checkout down.
+
+    Raises:
+        FleetError: as ``down``; the fleets after the one that fails are left up.
+    """
+    layouts = state.every_layout()
+    for layout in layouts:
+        down(layout)
+    if not layouts:
+        say("No emulated Pi of this checkout is up.")
 
 
 def hosts(layout: Layout) -> list[Host]:
