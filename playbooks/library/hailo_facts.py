@@ -70,7 +70,7 @@ DRIVER_LIST = "/var/lib/dpkg/info/h10-hailort-pcie-driver.list"
 UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
     "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
-    "MemoryMax,CPUQuotaPerSecUSec"
+    "MemoryMax,CPUQuotaPerSecUSec,RequiredBy"
 )
 
 

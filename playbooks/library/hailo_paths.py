@@ -30,9 +30,9 @@ options:
         type: path
         required: true
       state:
-        description: What the path should be.
+        description: What the path should be. C(vacated) removes a folder that is empty and leaves any other.
         type: str
-        choices: [file, directory, link, absent]
+        choices: [file, directory, link, absent, vacated]
         default: file
       content:
         description: Text of a file. Without it only owner, group and mode of an existing file are kept.
@@ -83,7 +83,7 @@ modified:
 
 SPEC = {
     "path": {"type": "path", "required": True},
-    "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+    "state": {"type": "str", "choices": ["file", "directory", "link", "absent", "vacated"], "default": "file"},
     "content": {"type": "str"},
     "target": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
@@ -138,6 +138,8 @@ def wanted(item: dict) -> str:
     """What a path should be, in the words of describe()."""
     if item["state"] == "absent":
         return "absent"
+    if item["state"] == "vacated":
+        return "absent" if os.path.isdir(item["path"]) and not os.listdir(item["path"]) else describe(item["path"])
     if item["state"] == "link":
         return f"link to {item['target']}"
     mode = int(item["mode"] or ("0755" if item["state"] == "directory" else "0644"), 8)
@@ -241,9 +243,9 @@ def put_directory(item: dict) -> None:
 
 def put(item: dict) -> None:
     """Bring one path about."""
-    actions = {"file": put_file, "link": put_link, "directory": put_directory, "absent": lambda item: remove(item["path"])}
+    actions = {"file": put_file, "link": put_link, "directory": put_directory}
     try:
-        actions[item["state"]](item)
+        actions.get(item["state"], lambda item: remove(item["path"]))(item)
     except OSError as error:
         raise Failure(f"{item['path']}: {error.strerror or error}") from error
 
