@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emulator.fleet import fleet, guide, host, mirror
 from emulator.fleet.errors import FleetError
-from emulator.fleet.layout import Layout, make_layout
+from emulator.fleet.layout import DEFAULT_SUBNET, Layout, make_layout
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m emulator.fleet", description="Emulated Pis.")
     parser.add_argument("--name", default="hailo", help="the fleet's name (default: hailo)")
-    parser.add_argument("--subnet", default="198.18.0.0/24", help="its network (default: 198.18.0.0/24)")
+    parser.add_argument("--subnet", default=DEFAULT_SUBNET, help=f"its network (default: {DEFAULT_SUBNET})")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="boot the hosts and write their inventory")
     up.add_argument("--hosts", type=int, default=2, help="how many (default: 2)")

@@ -99,9 +99,8 @@ def down(layout: Layout) -> None:
     Raises:
         FleetError: not root, or something is still in use; a second call goes on.
     """
-    if not layout.directory.exists():
+    if not layout.directory.exists() and not layout.lock_file.exists():
         say(f"There is no fleet {layout.name!r}.")
-        layout.lock_file.unlink(missing_ok=True)
         return
     machine.need_root()
     with state.locked(layout.lock_file):

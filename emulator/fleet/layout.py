@@ -11,6 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / ".build"
 MIRROR_PORT = 8080
 MAX_HOSTS = 64
+DEFAULT_SUBNET = "198.18.0.0/24"
 
 # RFC 2544 keeps 198.18.0.0/15 for tests on isolated networks: it collides with nobody's LAN.
 TEST_NETWORK = IPv4Network("198.18.0.0/15")

@@ -15,7 +15,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from emulator.fleet.errors import FleetError
-from emulator.fleet.layout import REPOSITORY, Layout, make_layout
+from emulator.fleet.layout import DEFAULT_SUBNET, REPOSITORY, Layout, make_layout
 
 
 @dataclass
@@ -70,11 +70,13 @@ def load_or_create(layout: Layout, suite: str) -> State:
 
 
 def every_layout() -> list[Layout]:
-    """All fleets that this checkout has a record of."""
+    """All fleets of this checkout, also one whose ``up`` was killed before it wrote its record."""
+    folder = REPOSITORY / ".fleet"
     found = []
-    for file in sorted((REPOSITORY / ".fleet").glob("*/state.json")):
-        record = json.loads(file.read_text())
-        found.append(make_layout(record["name"], record["subnet"]))
+    for name in sorted({path.name.removesuffix(".lock") for path in folder.glob("*")}):
+        record = folder / name / "state.json"
+        subnet = json.loads(record.read_text())["subnet"] if record.exists() else DEFAULT_SUBNET
+        found.append(make_layout(name, subnet))
     return found
 
 
