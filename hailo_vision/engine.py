@@ -46,8 +46,7 @@ from hailo_vision.npu.messages import (
 
 log = logging.getLogger(__name__)
 
-_PING_SECONDS = 5.0
-_TICK_SECONDS = 0.5
+_TICK_SECONDS = 0.25
 _HEF_WATCH_SECONDS = 2.0
 _DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try, after so many failures in a row
 
@@ -266,7 +265,7 @@ class Engine:
                 if life.idle_seconds() >= self.keep_alive:
                     log.info("Unloading the model: idle for %g s (keep_alive)", self.keep_alive)
                     return None
-                life.ping()
+                life.ping(every=self._config.npu.stall_timeout / 4)
         finally:
             reader.cancel()
 
@@ -341,10 +340,10 @@ class Life:
         if self._generation is not None:
             self.link.send(Abort(self._generation))
 
-    def ping(self) -> None:
-        """Ask an idle process for a sign of life, now and then."""
+    def ping(self, every: float) -> None:
+        """Ask an idle process for a sign of life, every so many seconds."""
         now = time.monotonic()
-        if self._generation is None and now - self._pinged > _PING_SECONDS:
+        if self._generation is None and now - self._pinged >= every:
             self._pinged = now
             self.link.send(Ping(0))
 

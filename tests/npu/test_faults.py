@@ -1,0 +1,191 @@
+"""Every fault of the NPU: its outcome, its message with a cure, and the service healing."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from support.pictures import photo, user
+from support.server import Server
+
+HELLO = {"role": "user", "content": "Hello, please tell me something about yourself."}
+MakeServer = Callable[..., Server]
+
+# Everything that fails while loading: what is injected -> problem code, a word of its message, state.
+LOADING: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "device busy": ({"device_busy": True}, "device_busy", "Another process", "restarting"),
+    "driver and library differ": ({"vdevice_status": 76}, "driver_mismatch", "versions", "failed"),
+    "ioctl mismatch": ({"vdevice_status": 86}, "driver_mismatch", "versions", "failed"),
+    "truncated HEF": ({"load_status": 14}, "hef_invalid", "truncated", "failed"),
+    "HEF for another chip": ({"load_status": 93}, "hef_wrong_device", "another chip", "failed"),
+    "CMA exhausted": ({"load_status": 81}, "cma_exhausted", "contiguous memory", "failed"),
+    "NPU memory full": ({"load_status": 71}, "npu_memory", "memory", "restarting"),
+    "crash while loading": ({"crash_in_load": True}, "npu_crashed", "ended by", "restarting"),
+}
+
+
+@pytest.mark.parametrize("fault", LOADING)
+def test_a_fault_while_loading_is_told_with_its_cure(fault: str, make_server: MakeServer) -> None:
+    faults, code, words, state = LOADING[fault]
+    server = make_server(faults=faults)
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["problem"] is not None)
+    health = server.health()
+    assert (health["problem"]["code"], health["model_loaded"]) == (code, False)
+    assert words in health["problem"]["message"]
+    assert len(health["problem"]["cure"]) > 20
+    assert health["state"] in (state, "loading")
+    assert f"{code}: {health['problem']['message']} Cure: {health['problem']['cure']}" in server.log()
+    refused = server.chat(HELLO)
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "device_unavailable"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert server.http.get("/health/ready").status_code == 503
+
+
+@pytest.mark.parametrize("fault", [name for name, row in LOADING.items() if row[3] == "restarting"])
+def test_the_model_loads_once_the_fault_is_gone(fault: str, make_server: MakeServer) -> None:
+    server = make_server(faults=LOADING[fault][0])
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["problem"] is not None)
+    server.inject()
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    assert server.health()["problem"] is None
+    assert server.answer(HELLO)
+
+
+def test_a_device_that_appears_is_used(make_server: MakeServer) -> None:
+    server = make_server()
+    node = server.directory / "hailo0"
+    node.unlink()
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["problem"] is not None)
+    assert server.health()["problem"]["code"] == "device_not_found"
+    assert str(node) in server.health()["problem"]["message"]
+    node.touch()
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    assert server.health()["device"]["path"] == str(node)
+
+
+def test_a_missing_hef_is_loaded_when_it_appears(make_server: MakeServer) -> None:
+    server = make_server(hef=False)
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "failed")
+    assert server.health()["problem"]["code"] == "hef_missing"
+    server.make_hef()
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    assert server.answer(HELLO)
+
+
+def test_a_hef_newer_than_the_runtime_is_named(make_server: MakeServer) -> None:
+    server = make_server(hef=False)
+    server.make_hef(sdk_version="5.3.0")
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "failed")
+    problem = server.health()["problem"]
+    assert problem["code"] == "hef_too_new"
+    assert "5.3.0" in problem["message"]
+    assert "5.1.1" in problem["message"]
+
+
+def test_a_truncated_file_is_named_and_replaced(make_server: MakeServer) -> None:
+    server = make_server()
+    whole = server.hef.read_bytes()
+    server.hef.write_bytes(whole[: len(whole) // 2])
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "failed")
+    assert server.health()["problem"]["code"] == "hef_invalid"
+    server.hef.write_bytes(whole)
+    server.wait_for(lambda: server.health()["state"] == "ready")
+
+
+# Everything that fails while generating: what is injected -> the problem's code.
+GENERATING: dict[str, tuple[dict[str, Any], str]] = {
+    "link lost": ({"link_lost_after_tokens": 3, "link_recovers": True}, "device_lost"),
+    "crash": ({"crash_after_tokens": 3}, "npu_crashed"),
+    "encoder failure": ({"encoder_status": 8}, "npu_error"),
+    "poisoned model": ({"poison": True}, "model_poisoned"),
+    "decoding fails unsaid": ({"decode_fails_after_tokens": 3}, "npu_silent"),
+    "a read that never returns": ({"read_hang_after_tokens": 3}, "npu_silent"),
+    "a chip that falls silent": ({"stall_after_tokens": 3}, "npu_silent"),
+    "generate that never returns": ({"generate_hang": True}, "npu_silent"),
+    "abort inside a release": (
+        {"link_lost_after_tokens": 3, "abort_in_release": True, "link_recovers": True},
+        "device_lost",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", GENERATING)
+def test_a_fault_while_generating_is_a_clean_error_and_heals(fault: str, make_server: MakeServer) -> None:
+    faults, code = GENERATING[fault]
+    server = make_server(config={"npu": {"stall_timeout": 1.0}}).start()
+    server.inject(**faults, times={name: 1 for name in faults if name != "link_recovers"})
+
+    failed = server.chat(user("What is this?", photo("coffee")))
+    assert failed.status_code == 503, failed.text
+    assert failed.json()["error"]["code"] == "device_unavailable"
+    server.wait_for(lambda: f"ERROR hailo_vision.engine: {code}:" in server.log())
+    server.inject()
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    assert server.answer(user("What is this?", photo("coffee")))
+
+
+def test_a_stream_that_breaks_ends_with_an_error_event(make_server: MakeServer) -> None:
+    server = make_server().start()
+    server.inject(crash_after_tokens=3, times={"crash_after_tokens": 1})
+    response = server.chat(HELLO, stream=True)
+    events = [line for line in response.text.split("\n\n") if line]
+    assert response.status_code == 200
+    assert '"error":{' in events[-2]
+    assert events[-1] == "data: [DONE]"
+
+
+def test_queued_requests_outlive_the_crash_of_another(make_server: MakeServer) -> None:
+    server = make_server(emulator={"time_scale": 0.02}).start()
+    server.inject(crash_after_tokens=3, times={"crash_after_tokens": 1})
+    with ThreadPoolExecutor(4) as clients:
+        responses = list(clients.map(lambda _: server.chat(HELLO), range(4)))
+    assert sorted(response.status_code for response in responses) == [200, 200, 200, 503]
+
+
+def test_a_process_that_stops_answering_while_idle_is_replaced(make_server: MakeServer) -> None:
+    server = make_server(config={"npu": {"stall_timeout": 1.0}}).start()
+    before = server.health()["npu_pid"]
+    os.kill(before, signal.SIGSTOP)
+    server.wait_for(lambda: server.health()["npu_pid"] not in (None, before))
+    assert "npu_silent" in server.log()
+    assert server.answer(HELLO)
+
+
+def test_a_killed_process_is_replaced(make_server: MakeServer) -> None:
+    server = make_server().start()
+    before = server.health()["npu_pid"]
+    os.kill(before, signal.SIGKILL)
+    server.wait_for(lambda: server.health()["npu_pid"] not in (None, before))
+    assert "npu_crashed: The NPU process ended by SIGKILL" in server.log()
+    assert server.answer(HELLO)
+
+
+def test_the_npu_process_ends_with_its_parent(make_server: MakeServer) -> None:
+    server = make_server().start()
+    npu = server.health()["npu_pid"]
+    server.stop(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and os.path.exists(f"/proc/{npu}"):
+        time.sleep(0.02)
+    assert not os.path.exists(f"/proc/{npu}")
+
+
+def test_health_answers_while_the_npu_holds_its_process(make_server: MakeServer) -> None:
+    server = make_server(emulator={"time_scale": 1.0, "hold_gil": True})
+    server.start(wait=False)
+    slowest = 0.0
+    for _ in range(100):
+        started = time.monotonic()
+        assert server.health()["state"] == "loading"
+        slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 1.0
