@@ -64,6 +64,10 @@ def _serve_mirror(layout: Layout, record: State) -> Mirror:
     record.mirror = str(content.folder)
     record.save(layout)
     mirror.ensure(layout, content.folder, restart=changed)
+    used = {record.mirror for record in state.every_record()}
+    for old in content.folder.parent.iterdir():
+        if str(old) not in used:
+            machine.delete_tree(old)
     return content
 
 

@@ -18,6 +18,9 @@ from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import DEFAULT_SUBNET, REPOSITORY, Layout, make_layout
 
 
+_FLEETS = REPOSITORY / ".fleet"
+
+
 @dataclass
 class State:
     """The record of one fleet."""
@@ -71,13 +74,17 @@ def load_or_create(layout: Layout, suite: str) -> State:
 
 def every_layout() -> list[Layout]:
     """All fleets of this checkout, also one whose ``up`` was killed before it wrote its record."""
-    folder = REPOSITORY / ".fleet"
     found = []
-    for name in sorted({path.name.removesuffix(".lock") for path in folder.glob("*")}):
-        record = folder / name / "state.json"
-        subnet = json.loads(record.read_text())["subnet"] if record.exists() else DEFAULT_SUBNET
-        found.append(make_layout(name, subnet))
+    for name in sorted({path.name.removesuffix(".lock") for path in _FLEETS.glob("*")}):
+        layout = make_layout(name, DEFAULT_SUBNET)
+        record = load(layout)
+        found.append(layout if record is None else make_layout(name, record.subnet))
     return found
+
+
+def every_record() -> list[State]:
+    """The records of all fleets of this checkout."""
+    return [record for layout in every_layout() if (record := load(layout)) is not None]
 
 
 @contextlib.contextmanager
