@@ -29,10 +29,11 @@ def up(layout: Layout, count: int, suite: str, time_scale: float) -> list[Host]:
         record = state.load_or_create(layout, suite)
         layout.processes.mkdir(exist_ok=True)
         network.ensure(layout, record.bridge_mac)
-        if not record.image or not Path(record.image).exists():
-            record.image = str(rootfs.ensure(suite))
-            record.save(layout)
-        content = _serve_mirror(layout, record)
+        with state.building(BUILD):
+            if not record.image or not Path(record.image).exists():
+                record.image = str(rootfs.ensure(suite))
+                record.save(layout)
+            content = _serve_mirror(layout, record)
         _make_key(layout)
         fleet = [hosts_of.of_number(layout, number) for number in range(1, count + 1)]
         _drop_surplus(layout, record, {host.name for host in fleet})

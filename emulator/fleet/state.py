@@ -17,7 +17,6 @@ from pathlib import Path
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import DEFAULT_SUBNET, REPOSITORY, Layout, make_layout
 
-
 _FLEETS = REPOSITORY / ".fleet"
 
 
@@ -102,4 +101,13 @@ def locked(lock_file: Path) -> Iterator[None]:
             raise FleetError(f"Another up or down works on this fleet right now ({lock_file}).") from error
         if not lock_file.exists() or os.fstat(file.fileno()).st_ino != lock_file.stat().st_ino:
             raise FleetError("The fleet was taken down at this very moment: try again.")
+        yield
+
+
+@contextlib.contextmanager
+def building(folder: Path) -> Iterator[None]:
+    """Hold what all fleets of the checkout share, the image and the mirror's content; others wait."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
