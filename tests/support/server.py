@@ -71,7 +71,9 @@ class Server:
 
     def make_hef(self, **options: str) -> None:
         """Write the stand-in model file; options are those of the emulator's maker."""
-        arguments = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+        arguments = [
+            word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)
+        ]
         subprocess.run(
             [sys.executable, "-m", "hailo_platform._emulator.hef", "make", self.hef, *arguments],
             env=self._environment(),
@@ -91,7 +93,7 @@ class Server:
         (self.directory / "config.yaml").write_text(yaml.safe_dump(config))
 
     def inject(self, **faults: Any) -> None:
-        """Switch faults of the emulator on or off, also while it runs; `times` says how often each happens."""
+        """Switch faults of the emulator on or off, also while it runs; `times` says how often each strikes."""
         lines = [f"{key} = {json.dumps(value)}" for key, value in self._emulator.items()]
         times = faults.pop("times", {})
         lines += ["[faults]", *(f"{key} = {json.dumps(value)}" for key, value in faults.items())]

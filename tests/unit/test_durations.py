@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from hailo_vision.durations import parse_keep_alive
 
 

@@ -1,10 +1,11 @@
 """The protocol between the two processes."""
 
 import pytest
-from hailo_vision.npu import messages
-from hailo_vision.npu.messages import Abort, Failed, Generate, Piece, Problem, ProtocolError, Sampling
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hailo_vision.npu import messages
+from hailo_vision.npu.messages import Abort, Failed, Generate, Piece, Problem, ProtocolError, Sampling
 
 
 def test_messages_survive_the_wire() -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from hailo_vision.npu.problems import (
     hef_sdk_version,
     loading_problem,

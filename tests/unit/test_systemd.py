@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from hailo_vision.systemd import Notifier, inherited_socket
 
 

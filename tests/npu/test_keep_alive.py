@@ -1,0 +1,55 @@
+"""An idle model is unloaded, and comes back with the next request."""
+
+import time
+from collections.abc import Callable
+
+from support.server import Server
+
+HELLO = {"role": "user", "content": "Hello!"}
+MakeServer = Callable[..., Server]
+
+
+def test_zero_unloads_after_each_request(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    assert server.health()["npu_pid"] is None
+    assert server.http.get("/health/ready").status_code == 200
+    assert server.answer(HELLO)
+    assert server.health()["loads"] == 2
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    assert "Unloading the model: idle for 0 s (keep_alive)" in server.log()
+
+
+def test_idle_time_is_counted_from_the_last_request(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": "1s"}}).start()
+    for _ in range(4):
+        time.sleep(0.5)
+        assert server.answer(HELLO)
+    assert server.health()["loads"] == 1
+    server.wait_for(lambda: server.health()["state"] == "unloaded", seconds=5)
+
+
+def test_a_request_says_how_long_the_model_stays(make_server: MakeServer) -> None:
+    server = make_server().start()
+    assert server.answer(HELLO, keep_alive="5m")
+    time.sleep(0.6)
+    assert server.health()["state"] == "ready"
+    assert server.answer(HELLO, keep_alive=0)
+    server.wait_for(lambda: server.health()["state"] == "unloaded", seconds=5)
+    assert server.answer(HELLO, keep_alive=-1)
+    time.sleep(0.6)
+    assert server.health()["state"] == "ready"
+
+
+def test_an_unloaded_model_frees_the_device(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    events = [event["event"] for event in server.journal()]
+    assert events.count("vdevice_open") == events.count("vdevice_release") == 1
+
+
+def test_a_keep_alive_that_is_no_duration_is_refused(make_server: MakeServer) -> None:
+    server = make_server().start()
+    refused = server.chat(HELLO, keep_alive="soon")
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "keep_alive"
