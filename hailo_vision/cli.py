@@ -39,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--url", default="http://127.0.0.1:11435", help="the service (default %(default)s)")
     ask.set_defaults(run=_ask)
 
+    doctor = commands.add_parser("doctor", help="find out why the service does not answer")
+    doctor.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run=_doctor)
+
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
@@ -49,9 +54,7 @@ def _serve(options: argparse.Namespace) -> int:
     from hailo_vision.app import serve
     from hailo_vision.systemd import inherited_socket
 
-    settings = config.Config()
-    if options.config or config.DEFAULT_PATH.exists():
-        settings = config.load(options.config or config.DEFAULT_PATH)
+    settings = config.load_or_default(options.config)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         serve(settings, inherited_socket())
@@ -71,6 +74,16 @@ def _ask(options: argparse.Namespace) -> int:
     from hailo_vision.client import ask
 
     return ask(options.url, options.image, options.prompt)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import msgspec
+
+    from hailo_vision.doctor import examine, report
+
+    findings = examine(options.config)
+    print(msgspec.json.encode(findings).decode() if options.json else report(findings))
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 def _version(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 import yaml
 
+from hailo_vision.addresses import AllowList
 from hailo_vision.durations import parse_keep_alive
 
 DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
@@ -31,7 +32,10 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerConfig(Section, frozen=True):
-    """Where the service listens and how much it takes on."""
+    """Where the service listens and how much it takes on.
+
+    cors_origins are the web origins whose pages may use the API; "*" stands for all.
+    """
 
     host: Text = "0.0.0.0"
     port: Port = 11435
@@ -40,12 +44,39 @@ class ServerConfig(Section, frozen=True):
     request_timeout: Seconds = 300.0
     shutdown_timeout: Seconds = 30.0
     keep_alive_comment_interval: Seconds = 10.0
+    cors_origins: tuple[Text, ...] = ()
+    tls_cert: Text | None = None
+    tls_key: Text | None = None
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "tls_key" if self.tls_key is None else "tls_cert"
+            raise ValueError(f"`{missing}`: tls_cert and tls_key are given together or not at all")
+
+
+class AuthConfig(Section, frozen=True):
+    """Who may use the API: the keys in a file, one a line; without a file, everybody who reaches it."""
+
+    keys_file: Text | None = None
+
+
+class ApiConfig(Section, frozen=True):
+    """How the API treats what clients disagree on.
+
+    json_mode: "best_effort" asks the model for JSON and checks it, "refuse" says that the model has no
+    such mode, which makes clients fall back to their own.
+    """
+
+    model_required: bool = True
+    json_mode: Literal["best_effort", "refuse"] = "best_effort"
+    max_batch_images: Count = 32
 
 
 class ModelConfig(Section, frozen=True):
     """Which model is served and for how long it stays on the NPU."""
 
     name: Text = "qwen2-vl-2b-instruct"
+    aliases: tuple[Text, ...] = ()
     hef_path: Text | None = None
     resources_dir: Text = "/var/lib/hailo-vision/resources"
     keep_alive: float | str = -1
@@ -75,11 +106,25 @@ class GenerationConfig(Section, frozen=True):
 
 
 class MediaConfig(Section, frozen=True):
-    """How pictures become frames."""
+    """How pictures are had and become frames.
+
+    remote: which links are followed: to "public" addresses and allow_hosts, to "allowed" ones (only
+    allow_hosts), or none ("off"). allow_hosts are host names, addresses, or networks such as
+    192.168.1.0/24; a name is trusted to lead anywhere.
+    """
 
     fit: Literal["letterbox", "crop", "stretch"] = "letterbox"
     max_image_bytes: Count = 10 * 1024 * 1024
     max_image_pixels: Count = 50_000_000
+    remote: Literal["public", "allowed", "off"] = "public"
+    allow_hosts: tuple[Text, ...] = ()
+    fetch_timeout: Seconds = 10.0
+
+    def __post_init__(self) -> None:
+        try:
+            AllowList(self.allow_hosts)
+        except ValueError as error:
+            raise ValueError(f"`allow_hosts`: {error}") from error
 
 
 class NpuConfig(Section, frozen=True):
@@ -108,6 +153,8 @@ class Config(Section, frozen=True):
     generation: GenerationConfig = GenerationConfig()
     media: MediaConfig = MediaConfig()
     npu: NpuConfig = NpuConfig()
+    auth: AuthConfig = AuthConfig()
+    api: ApiConfig = ApiConfig()
     resource_limits: ResourceLimits = ResourceLimits()
 
 
@@ -123,6 +170,17 @@ def load(path: Path) -> Config:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
     return parse(text, str(path))
+
+
+def load_or_default(path: Path | None) -> Config:
+    """The file at path; without one, the default file if it exists, else all defaults.
+
+    Raises:
+        ConfigError: as for load().
+    """
+    if path is None and not DEFAULT_PATH.exists():
+        return Config()
+    return load(path or DEFAULT_PATH)
 
 
 def parse(text: str, source: str) -> Config:

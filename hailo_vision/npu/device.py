@@ -52,6 +52,19 @@ def find_hef(hef_path: str | None, model_name: str, resources_dir: str) -> Path:
     raise NpuError(missing_hef(f"{resources_dir}/{model_name}.hef (upper and lower case alike)"))
 
 
+def runtime_version() -> tuple[str, bool]:
+    """The installed HailoRT's version, and whether it is an emulator.
+
+    Raises:
+        NpuError: it can't be imported.
+    """
+    try:
+        import hailo_platform
+    except ImportError as error:
+        raise NpuError(missing_runtime(error)) from error
+    return str(hailo_platform.__version__), bool(getattr(hailo_platform, "EMULATED", False))
+
+
 class Completion:
     """One running generation.
 
@@ -101,7 +114,7 @@ class Model:
         self._vdevice = self._open(hailo_platform, request)
         try:
             self._vlm = hailo_platform.genai.VLM(self._vdevice, str(hef))
-            self.info = self._describe(hailo_platform, hef, started)
+            self.info = self._describe(hef, started)
         except Exception as error:
             self._vdevice.release()
             raise NpuError(loading_problem(error, hef, hailo_platform.__version__)) from error
@@ -115,11 +128,11 @@ class Model:
         except Exception as error:
             raise NpuError(opening_problem(error, request.device_nodes)) from error
 
-    def _describe(self, hailo_platform: Any, hef: Path, started: float) -> ModelInfo:
+    def _describe(self, hef: Path, started: float) -> ModelInfo:
         height, width, channels = self._vlm.input_frame_shape()
         context_length = self._vlm.max_context_capacity()
         frame_tokens = height * width // _PIXELS_PER_TOKEN
-        version = str(hailo_platform.__version__)
+        version, emulated = runtime_version()
         before_5_2 = tuple(int(part) for part in version.split(".")[:2]) < (5, 2)
         return ModelInfo(
             prompt_template=self._vlm.prompt_template(),
@@ -128,7 +141,7 @@ class Model:
             frame_tokens=frame_tokens,
             max_frames=_MAX_FRAMES_BEFORE_5_2 if before_5_2 else context_length // frame_tokens,
             runtime_version=version,
-            emulated=bool(getattr(hailo_platform, "EMULATED", False)),
+            emulated=emulated,
             hef_path=str(hef),
             load_seconds=time.monotonic() - started,
         )

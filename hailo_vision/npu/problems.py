@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from hailo_vision.npu.messages import Problem
 
 TIMEOUT, INVALID_OPERATION = 4, 6
@@ -57,22 +59,9 @@ def opening_problem(error: BaseException, nodes: Sequence[str]) -> Problem:
     status = status_of(error)
     if status in _BY_STATUS and status not in _NODE_TELLS:
         return _with_status(_BY_STATUS[status], status)
-    present = [node for node in nodes if os.path.exists(node)]
-    if not present:
-        return Problem(
-            "device_not_found",
-            f"There is no Hailo device: none of {', '.join(nodes)} exists.",
-            "Check that the AI HAT+ 2 is seated and powered, that the driver package is installed for the "
-            "running kernel, and reboot.",
-            status=status,
-        )
-    if not any(os.access(node, os.R_OK | os.W_OK) for node in present):
-        return Problem(
-            "device_permission",
-            f"The service's user may not open {present[0]}.",
-            "Install the udev rule of the hailo_driver role and add the service's user to its group.",
-            status=status,
-        )
+    in_the_way = node_problem(nodes)
+    if in_the_way:
+        return msgspec.structs.replace(in_the_way, status=status)
     if status == 74:
         return Problem(
             "device_busy",
@@ -83,12 +72,31 @@ def opening_problem(error: BaseException, nodes: Sequence[str]) -> Problem:
     return runtime_problem(error)
 
 
+def node_problem(nodes: Sequence[str]) -> Problem | None:
+    """Why none of the device nodes can be opened, None if one can."""
+    present = [node for node in nodes if os.path.exists(node)]
+    if not present:
+        return Problem(
+            "device_not_found",
+            f"There is no Hailo device: none of {', '.join(nodes)} exists.",
+            "Check that the AI HAT+ 2 is seated and powered, that the driver package is installed for the "
+            "running kernel, and reboot.",
+        )
+    if not any(os.access(node, os.R_OK | os.W_OK) for node in present):
+        return Problem(
+            "device_permission",
+            f"The user may not open {present[0]}.",
+            "Install the udev rule of the hailo_driver role and add the user to its group.",
+        )
+    return None
+
+
 def loading_problem(error: BaseException, hef: Path, runtime_version: str) -> Problem:
     """Why the model could not be loaded."""
     status = status_of(error)
     if status == INVALID_OPERATION:
         compiled_for = hef_sdk_version(hef)
-        if compiled_for and _numbers(compiled_for) > _numbers(runtime_version):
+        if compiled_for and is_newer(compiled_for, runtime_version):
             return Problem(
                 "hef_too_new",
                 f"{hef} was compiled for HailoRT {compiled_for}, but {runtime_version} is installed.",
@@ -150,6 +158,10 @@ def hef_sdk_version(hef: Path) -> str | None:
 def _with_status(problem: Problem, status: int, hef: Path | None = None) -> Problem:
     message = problem.message.replace("{hef}", str(hef or "the model file"))
     return Problem(problem.code, message, problem.cure, problem.recovery, status)
+
+
+def is_newer(version: str, other: str) -> bool:
+    return _numbers(version) > _numbers(other)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

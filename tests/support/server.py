@@ -48,6 +48,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/v1"
         self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.config_file = directory / "config.yaml"
         self._log = directory / "log"
         self._emulator = {
             "time_scale": 0.0,
@@ -76,7 +77,7 @@ class Server:
         ]
         subprocess.run(
             [sys.executable, "-m", "hailo_platform._emulator.hef", "make", self.hef, *arguments],
-            env=self._environment(),
+            env=self.environment(),
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -90,10 +91,10 @@ class Server:
         }
         for name, values in sections.items():
             config[name] = {**config.get(name, {}), **values}
-        (self.directory / "config.yaml").write_text(yaml.safe_dump(config))
+        self.config_file.write_text(yaml.safe_dump(config))
 
     def inject(self, **faults: Any) -> None:
-        """Switch faults of the emulator on or off, also while it runs; `times` says how often each strikes."""
+        """Switch faults of the emulator on or off, also while it runs; `times` counts them."""
         lines = [f"{key} = {json.dumps(value)}" for key, value in self._emulator.items()]
         times = faults.pop("times", {})
         lines += ["[faults]", *(f"{key} = {json.dumps(value)}" for key, value in faults.items())]
@@ -106,8 +107,8 @@ class Server:
         """Start the service; unless told otherwise, wait until it is ready."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hailo_vision", "serve", "--config", self.directory / "config.yaml"],
-                env=self._environment(),
+                [sys.executable, "-m", "hailo_vision", "serve", "--config", self.config_file],
+                env=self.environment(),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stderr=log,
@@ -155,7 +156,7 @@ class Server:
     def journal(self) -> list[dict[str, Any]]:
         """What the emulated NPU saw, event by event."""
         path = Path(self._emulator["journal"])
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.open()] if path.exists() else []
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until a condition holds; a service that is not listening yet does not count as failed."""
@@ -171,7 +172,8 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"nothing happened within {seconds} s:\n{self.log()}")
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """In which a program meets this server's emulated device."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HAILO_")}
         return {
             **inherited,

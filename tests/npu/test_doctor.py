@@ -1,0 +1,81 @@
+"""`hailo-vision doctor`: each thing that is wrong is named with its cure."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.server import ROOT, Server
+
+MakeServer = Callable[..., Server]
+
+
+def doctor(server: Server) -> tuple[int, dict[str, Any]]:
+    """Exit status, and the findings by check."""
+    environment = server.environment()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "hailo_vision",
+            "doctor",
+            "--json",
+            "--config",
+            server.directory / "config.yaml",
+        ],
+        env={**environment, "PATH": f"{ROOT / 'emulator' / 'bin'}:{environment['PATH']}"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)}
+
+
+def test_nothing_is_wrong(make_server: MakeServer) -> None:
+    status, findings = doctor(make_server())
+    assert status == 0
+    assert all(finding["ok"] and not finding["cure"] for finding in findings.values())
+    assert "5.1.1 (emulated)" in findings["runtime"]["message"]
+    assert "firmware 5.1.1" in findings["versions"]["message"]
+
+
+def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeServer) -> None:
+    server = make_server().start()
+    status, findings = doctor(server)
+    assert status == 0
+    assert "state ready" in findings["service"]["message"]
+    assert "firmware" not in findings["versions"]["message"]
+
+
+def test_the_services_own_problem_is_told(make_server: MakeServer) -> None:
+    server = make_server(faults={"load_status": 81})
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "failed")
+    status, findings = doctor(server)
+    assert status == 1
+    assert "CMA" in findings["service"]["message"]
+    assert "Reboot" in findings["service"]["cure"]
+
+
+@pytest.mark.parametrize(
+    ("check", "spoil"),
+    [
+        ("device", lambda server: (server.directory / "hailo0").unlink()),
+        ("model file", lambda server: server.hef.unlink()),
+        ("model file", lambda server: server.hef.write_bytes(b"<html>")),
+        ("model file", lambda server: server.make_hef(sdk_version="5.9.0")),
+        ("versions", lambda server: server.inject(firmware_version="4.20.0")),
+        ("configuration", lambda server: server.config_file.write_text("port: 1\n")),
+    ],
+)
+def test_what_is_wrong_has_a_cure(
+    check: str, spoil: Callable[[Server], Any], make_server: MakeServer
+) -> None:
+    server = make_server()
+    spoil(server)
+    status, findings = doctor(server)
+    assert status == 1
+    assert [name for name, finding in findings.items() if not finding["ok"]] == [check]
+    assert len(findings[check]["cure"]) > 10
