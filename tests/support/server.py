@@ -156,7 +156,7 @@ class Server:
     def journal(self) -> list[dict[str, Any]]:
         """What the emulated NPU saw, event by event."""
         path = Path(self._emulator["journal"])
-        return [json.loads(line) for line in path.open()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().split("\n") if line] if path.exists() else []
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until a condition holds; a service that is not listening yet does not count as failed."""
