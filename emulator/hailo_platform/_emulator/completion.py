@@ -93,7 +93,8 @@ class Completion:
 
     def _fail(self, delivery: Delivery, deadline: float) -> None:
         """Only a reader that waits at that moment is told of a failure; a later one waits in vain."""
-        if self._last_read > delivery.ready and not self._session.closed:
+        paced = self._cost(settings().timing.token) > 0
+        if paced and self._last_read > delivery.ready and not self._session.closed:
             clock.wait_until(deadline)
             raise failure(Status.TIMEOUT)
         if delivery.ready > deadline:
@@ -121,6 +122,8 @@ class Completion:
         if error is None and self._produced == 0:
             error = self._prefill()
         if error is not None:
+            # The inference that fails takes its time too.
+            self._last_ready += self._cost(settings().timing.token)
             self._final = Delivery(self._last_ready, "", GenerationStatus.GENERATING, error)
             self._waiting.append(self._final)
             return

@@ -97,6 +97,7 @@ class Session:
         seed = params.seed
         self._seed = time.monotonic_ns() & 0xFFFFFFFF if seed == RANDOM_SEED else seed
         self._rng = random.Random(self._seed)
+        self._warned_full = False
         self._prepare()
 
     def _prepare(self) -> None:

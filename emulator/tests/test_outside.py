@@ -1,0 +1,217 @@
+"""What stands around the package: command line, log, settings, journal, import (hailo.md 7.3, 10.5)."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLI = Path(__file__).resolve().parent.parent / "bin" / "hailortcli"
+
+
+def hailortcli(chip: Any, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command without help from PYTHONPATH, as from a checkout."""
+    environment = {key: value for key, value in chip.environment().items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, str(CLI), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_identify(chip: Any) -> None:
+    done = hailortcli(chip, "fw-control", "identify")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "Executing on device: 0001:01:00.0",
+        "Identifying board",
+        "Control Protocol Version: 2",
+        "Firmware Version: 5.1.1 (release,app)",
+        "Logger Version: 0",
+        "Device Architecture: HAILO10H",
+    ]
+
+
+def test_identify_shows_a_firmware_of_another_version(chip: Any) -> None:
+    chip.set(faults={"firmware_version": "5.0.1"})
+    assert "Firmware Version: 5.0.1 (release,app)" in hailortcli(chip, "fw-control", "identify").stdout
+
+
+def test_identify_without_a_device(chip: Any) -> None:
+    chip.device.unlink()
+    done = hailortcli(chip, "fw-control", "identify")
+    assert done.returncode == 1
+    assert "HAILO_OUT_OF_PHYSICAL_DEVICES(74)" in done.stderr
+
+
+def test_scan(chip: Any) -> None:
+    assert hailortcli(chip, "scan").stdout == "Hailo Devices:\n[-] Device: 0001:01:00.0\n"
+    chip.device.unlink()
+    assert hailortcli(chip, "scan").stdout == "Hailo devices not found\n"
+
+
+def test_the_commands_version(chip: Any) -> None:
+    chip.set(version="5.2.0")
+    assert hailortcli(chip, "--version").stdout == "HailoRT-CLI version 5.2.0\n"
+
+
+def test_an_unknown_command(chip: Any) -> None:
+    assert hailortcli(chip, "benchmark").returncode == 2
+
+
+def test_the_package_says_its_version_and_that_it_is_emulated(chip: Any) -> None:
+    assert chip.platform.__version__ == "5.1.1"
+    assert chip.platform.EMULATED is True
+
+
+def test_names_that_programs_import(chip: Any) -> None:
+    genai, native = chip.module("genai"), chip.module("pyhailort._pyhailort")
+    wrapper = chip.module("pyhailort.pyhailort")
+    assert genai.VDevice is wrapper.VDevice is chip.platform.VDevice
+    assert genai.VLM.__name__ == "VLM"
+    names = {status.name for status in native.LLMGeneratorCompletionStatus}
+    assert names == {"GENERATING", "LOGICAL_END_OF_GENERATION", "MAX_TOKENS_REACHED", "ABORTED"}
+
+
+def test_the_import_is_light_and_takes_nothing_of_the_service(chip: Any) -> None:
+    loaded = chip.run("print(sorted({name.split('.')[0] for name in sys.modules}))")
+    assert not {"torch", "transformers", "jinja2", "hailo_vision", "PIL"} & set(
+        json.loads(loaded.replace("'", '"'))
+    )
+
+
+def test_hailort_log_is_written_where_the_process_stands(chip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HAILORT_LOGGER_PATH")
+    chip.device.unlink()
+    with pytest.raises(chip.platform.HailoRTException):
+        chip.open_device()
+    assert "requested: 1, found: 0" in (chip.folder / "hailort.log").read_text()
+
+
+def test_an_unwritable_log_only_warns(
+    chip: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HAILORT_LOGGER_PATH", str(chip.folder / "none"))
+    log = chip.module("_emulator.log")
+    log.write("error", "one")
+    log.write("error", "two")
+    assert capsys.readouterr().err.count("write permissions") == 1
+
+
+def bad_settings(chip: Any, text: str) -> str:
+    chip.settings_file.write_text(text)
+    with pytest.raises(ValueError, match=r"settings\.toml") as error:
+        assert chip.platform
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("verson = '5.1.1'", "verson: unknown key"),
+        ("[faults]\nlod_status = 3", "faults.lod_status: unknown key"),
+        ("[timing]\ntoken = 'slow'", "timing.token: expected float"),
+        ("version = '4.2.0'", "known: 5.1.1, 5.2.0"),
+        ("faults = 3", "faults: expected a table"),
+        ("[faults.times]\nnothing = 1", "faults.times.nothing"),
+        ("[timing]\nabort_waits_for = 'word'", "timing.abort_waits_for"),
+        ("hold_gil = 1", "hold_gil: expected bool"),
+        ("version =", "Invalid"),
+    ],
+)
+def test_a_bad_settings_file_names_the_key(chip: Any, text: str, named: str) -> None:
+    assert named in bad_settings(chip, text)
+
+
+def test_a_named_file_must_exist(chip: Any) -> None:
+    chip.settings_file.unlink()
+    with pytest.raises(ValueError, match="No such file"):
+        assert chip.platform
+
+
+def test_a_file_that_becomes_bad_keeps_the_former_settings(
+    chip: Any, capsys: pytest.CaptureFixture[str], vlm: Any
+) -> None:
+    chip.settings_file.write_text("time_scale = 'fast'")
+    assert vlm.generate_all("Hi", [])
+    assert capsys.readouterr().err.count("keeping the former settings") == 1
+
+
+def test_environment_variables_override_the_file(chip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAILO_EMULATOR_VERSION", "5.2.0")
+    monkeypatch.setenv("HAILO_EMULATOR_DEVICE", str(chip.folder / "h1x-0"))
+    assert chip.platform.__version__ == "5.2.0"
+    with pytest.raises(chip.platform.HailoRTException, match="74"):
+        chip.open_device()
+    (chip.folder / "h1x-0").touch()
+    chip.open_device()
+
+
+def test_a_bad_override_is_named(chip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAILO_EMULATOR_TIME_SCALE", "fast")
+    with pytest.raises(ValueError, match="HAILO_EMULATOR_TIME_SCALE: expected float"):
+        assert chip.platform
+
+
+def test_settings_take_effect_while_the_program_runs(vlm: Any, chip: Any) -> None:
+    chip.set(time_scale=1.0, timing={"tokenize": 0.3})
+    begun = time.monotonic()
+    vlm.tokenize("Hi")
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_the_journal_tells_the_story_of_a_generation(vlm: Any, chip: Any, user: Any, pictures: Any) -> None:
+    with vlm.generate([user("Hi", 1)], [pictures.photo(1)], max_generated_tokens=3, seed=7) as completion:
+        list(completion)
+    vlm.release()
+    events = [entry["event"] for entry in chip.journal()]
+    assert events == [
+        "vdevice_open", "load_begin", "loaded", "generate", "prefill", "finished", "release", "unloaded",
+    ]  # fmt: skip
+    by_name = {entry["event"]: entry for entry in chip.journal()}
+    assert by_name["generate"]["params"]["seed"] == 7
+    assert len(by_name["generate"]["frames"][0]) == 64
+    assert "Hi" in by_name["generate"]["prompt"]
+    assert by_name["prefill"]["cells"] == by_name["prefill"]["usage"]
+    assert by_name["finished"]["status"] == "MAX_TOKENS_REACHED"
+    assert by_name["release"]["pieces"] == 4
+    assert not by_name["release"]["aborted"]
+    times = [entry["t"] for entry in chip.journal()]
+    assert times == sorted(times)
+
+
+def test_starts_and_aborts_can_be_counted_in_the_journal(vlm: Any, chip: Any) -> None:
+    chip.set(time_scale=1.0, timing={"prefill_chunk": 0.02, "token": 0.02})
+    for _ in range(3):
+        vlm.clear_context()
+        with vlm.generate("Tell me about trains", []) as completion:
+            completion.read()
+    order = [(e["event"], e["generation"]) for e in chip.journal() if e["event"] in ("generate", "release")]
+    assert order == [(event, number) for number in (1, 2, 3) for event in ("generate", "release")]
+    assert all(entry["aborted"] for entry in chip.journal("release"))
+
+
+def test_a_journal_that_cannot_be_written_is_reported_once(
+    vlm: Any, chip: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chip.set(journal=str(chip.folder / "none" / "journal"))
+    vlm.generate_all("Hi", [])
+    assert capsys.readouterr().err.count("hailo emulator: journal") == 1
+
+
+def test_state_and_power_cycle_by_command(vlm: Any, chip: Any) -> None:
+    def command(name: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "hailo_platform._emulator", name],
+            env=chip.environment(), capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    assert command("state")["loads"] == 1
+    assert command("power-cycle") == {}
