@@ -1,0 +1,155 @@
+"""Which links may be followed."""
+
+import ipaddress
+
+import pytest
+
+from hailo_vision.addresses import AllowList, Forbidden, Url, is_public, parse_url
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("http://example.com", Url("http", "example.com", 80, "/")),
+        ("HTTPS://Example.COM/a%20b?c=d&e=[1]#f", Url("https", "example.com", 443, "/a%20b?c=d&e=[1]")),
+        ("http://example.com:8080?q", Url("http", "example.com", 8080, "/?q")),
+        ("http://192.168.1.9/snap.jpg", Url("http", "192.168.1.9", 80, "/snap.jpg")),
+        ("http://[2001:DB8:0::1]:8443/", Url("http", "2001:db8::1", 8443, "/")),
+        ("http://my_camera.lan/x", Url("http", "my_camera.lan", 80, "/x")),
+        ("https://xn--bcher-kva.example/~u/{1}", Url("https", "xn--bcher-kva.example", 443, "/~u/{1}")),
+    ],
+)
+def test_a_plain_link_is_read(text: str, parts: Url) -> None:
+    assert parse_url(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file:///etc/passwd",
+        "ftp://example.com/",
+        "//example.com/",
+        "http:/example.com",
+        "http://",
+        "http:///x",
+        "http://user@example.com/",
+        "http://user:pw@example.com/",
+        "http://example.com\\@127.0.0.1/",
+        "http://example.com\\.evil.org/",
+        "http://127.0.0.1#@example.com/\\",
+        "http://example.com./",
+        "http://example..com/",
+        "http://.example.com/",
+        "http://-x.com/",
+        "http://exa mple.com/",
+        "http://example.com/a b",
+        "http://example.com/\r\nX: y",
+        "http://example.com/\t",
+        "\nhttp://example.com/",
+        "http://example.com/\x00",
+        "http://bücher.example/",
+        "http://example.com/ü",
+        "http://ex\u0430mple.com/",
+        "http://127。0。0。1/",
+        "http://2130706433/",
+        "http://017700000001/",
+        "http://0x7f000001/",
+        "http://0x7f.1/",
+        "http://127.1/",
+        "http://127.0.0.01/",
+        "http://0177.0.0.1/",
+        "http://127.0.0.0x1/",
+        "http://1.2.3.4.5/",
+        "http://256.0.0.1/",
+        "http://[::1%25eth0]/",
+        "http://[fe80::1%eth0]/",
+        "http://[::g]/",
+        "http://[127.0.0.1]/",
+        "http://[::1/",
+        "http://::1/",
+        "http://example.com:/",
+        "http://example.com:0/",
+        "http://example.com:22/",
+        "http://example.com:25/",
+        "http://example.com:99999/",
+        "http://example.com:80:80/",
+        "http://example.com:+80/",
+        "http://example.com:\uff18\uff10/",
+        "http://example.com/" + "a" * 9000,
+        "http://" + "a." * 130 + "com/",
+    ],
+)
+def test_any_other_link_is_forbidden(text: str) -> None:
+    with pytest.raises(Forbidden):
+        parse_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.1",
+        "192.0.0.9",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "3fff::1",
+        "fc00::1",
+        "fd12:3456::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+def test_addresses_that_are_not_public(text: str) -> None:
+    assert not is_public(ipaddress.ip_address(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450::1"]
+)
+def test_addresses_that_are_public(text: str) -> None:
+    assert is_public(ipaddress.ip_address(text))
+
+
+def test_the_operator_allows_names_addresses_and_networks() -> None:
+    allowed = AllowList(["Camera.lan", "192.168.1.0/24", "10.0.0.7", "fd00::/8"])
+    assert allowed.has_name("camera.lan")
+    assert not allowed.has_name("other.lan")
+    for inside in ("192.168.1.200", "10.0.0.7", "fd00::1"):
+        assert allowed.has_address(ipaddress.ip_address(inside))
+    for outside in ("192.168.2.1", "10.0.0.8", "::ffff:10.0.0.7", "127.0.0.1"):
+        assert not allowed.has_address(ipaddress.ip_address(outside))
+
+
+@pytest.mark.parametrize("entry", ["", "http://camera.lan", "192.168.1.7/24", "192.168.1", "a b", "*.lan"])
+def test_an_entry_that_is_none_is_an_error(entry: str) -> None:
+    with pytest.raises(ValueError, match="expected a host name"):
+        AllowList([entry])

@@ -1,0 +1,258 @@
+"""Pictures by link: what is followed, what is dialled, and what ends it."""
+
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from support.origin import Origin, redirect, response
+
+from hailo_vision.config import MediaConfig
+from hailo_vision.errors import InvalidRequest
+from hailo_vision.fetch import Fetcher
+
+PICTURE = b"\x89PNG" + bytes(range(256)) * 40
+LOOPBACK = ("127.0.0.0/8",)
+
+
+class Names:
+    """A name server of a test's own.
+
+    Attributes:
+        asked: the names that were looked up.
+    """
+
+    def __init__(self, **answers: Sequence[str] | Iterator[str]) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append(host)
+        try:
+            answer = self._answers[host.replace(".", "_")]
+        except KeyError:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name") from None
+        return [next(answer)] if isinstance(answer, Iterator) else answer
+
+
+def fetch(link: str, names: Names | None = None, seconds: float = 5, **config: object) -> bytes:
+    fetcher = Fetcher(MediaConfig(**config), names or Names())  # type: ignore[arg-type]
+    return fetcher.fetch(link, "messages[0]", time.monotonic() + seconds)
+
+
+def refusal(link: str, names: Names | None = None, seconds: float = 5, **config: object) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        fetch(link, names, seconds, **config)
+    assert caught.value.param == "messages[0]"
+    return caught.value
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with Origin({"/": response(PICTURE)}) as started:
+        yield started
+
+
+def test_an_allowed_network_is_fetched_from(origin: Origin) -> None:
+    assert fetch(origin.url("/"), allow_hosts=LOOPBACK) == PICTURE
+
+
+def test_a_name_is_resolved_once_and_asked_for_by_name(origin: Origin) -> None:
+    names = Names(camera_lan=iter(["127.0.0.1", "10.0.0.1"]))
+    assert fetch(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK) == PICTURE
+    assert names.asked == ["camera.lan"]
+    assert f"Host: camera.lan:{origin.port}\r\n" in origin.asked[0]
+
+
+def test_an_allowed_name_may_lead_anywhere(origin: Origin) -> None:
+    names = Names(camera_lan=["127.0.0.1"])
+    assert fetch(origin.url("/", "Camera.LAN"), names, allow_hosts=("camera.lan",)) == PICTURE
+
+
+def test_nothing_but_the_picture_is_asked_for(origin: Origin) -> None:
+    fetch(origin.url("/"), allow_hosts=LOOPBACK)
+    head = origin.asked[0].lower()
+    assert "cookie" not in head
+    assert "authorization" not in head
+    assert "accept-encoding: identity" in head
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        Names(evil_test=["127.0.0.1"]),
+        Names(evil_test=["93.184.216.34", "127.0.0.1"]),
+        Names(evil_test=["::ffff:127.0.0.1"]),
+        Names(evil_test=["169.254.169.254"]),
+        Names(evil_test=["fe80::1%lo"]),
+    ],
+)
+def test_a_name_with_an_address_inside_is_forbidden(names: Names, origin: Origin) -> None:
+    assert refusal(origin.url("/", "evil.test"), names).code == "image_url_not_allowed"
+    assert origin.asked == []
+
+
+def test_every_refusal_has_the_same_words(origin: Origin) -> None:
+    names = Names(evil_test=["10.0.0.1"])
+    links = [
+        "file:///etc/passwd",
+        origin.url("/"),
+        "http://evil.test/",
+        "http://a:b@x.test/",
+        "http://[::1]/",
+    ]
+    assert len({(refusal(link, names).message, refusal(link, names).code) for link in links}) == 1
+
+
+@pytest.mark.parametrize("status", ["301 M", "302 F", "303 S", "307 T", "308 P"])
+def test_a_redirect_is_followed(status: str, origin: Origin) -> None:
+    origin.responses["/old"] = redirect("/", status)
+    assert fetch(origin.url("/old"), allow_hosts=LOOPBACK) == PICTURE
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.2:{port}/", "file:///etc/passwd", "//evil.test/", "http://u@127.0.0.1:{port}/"],
+)
+def test_every_hop_is_checked(location: str, origin: Origin) -> None:
+    origin.responses["/a"] = redirect("/b")
+    origin.responses["/b"] = redirect(location.format(port=origin.port))
+    names = Names(evil_test=["10.0.0.1"])
+    assert refusal(origin.url("/a"), names, allow_hosts=("127.0.0.1",)).code == "image_url_not_allowed"
+    assert len(origin.asked) == 2
+
+
+def test_a_name_that_changes_between_two_hops_is_checked_again(origin: Origin) -> None:
+    origin.responses["/a"] = redirect("/")
+    names = Names(turncoat_test=iter(["127.0.0.1", "10.0.0.1"]))
+    error = refusal(origin.url("/a", "turncoat.test"), names, allow_hosts=LOOPBACK)
+    assert error.code == "image_url_not_allowed"
+
+
+def test_redirects_come_to_an_end(origin: Origin) -> None:
+    origin.responses["/loop"] = redirect("/loop")
+    assert refusal(origin.url("/loop"), allow_hosts=LOOPBACK).code == "invalid_image_url"
+    assert len(origin.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (response(b"", "404 Not Found"), "invalid_image_url"),
+        (response(b"", "401 Unauthorized"), "invalid_image_url"),
+        (response(b"", "204 No Content"), "invalid_image_url"),
+        (response(b"", "302 Found"), "invalid_image_url"),
+        (response(PICTURE, "200 OK", "Content-Encoding: gzip"), "invalid_image_url"),
+        (response(b"", "500 Broken"), "image_fetch_failed"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "image_fetch_failed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\nshort", "image_fetch_failed"),
+        (b"", "image_fetch_failed"),
+    ],
+)
+def test_what_is_no_picture_is_told(answer: bytes, code: str, origin: Origin) -> None:
+    origin.responses["/x"] = answer
+    assert refusal(origin.url("/x"), allow_hosts=LOOPBACK).code == code
+
+
+def test_a_refused_connection_and_an_unknown_name_are_failures() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        link = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        error = refusal(link, allow_hosts=LOOPBACK)
+    assert error.code == refusal("http://nowhere.test/").code == "image_fetch_failed"
+    assert error.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_size_is_limited_while_it_comes(chunked: bool, origin: Origin) -> None:
+    body = b"x" * 3000
+    origin.responses["/big"] = response(body)
+    if chunked:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        origin.responses["/big"] = head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    assert refusal(origin.url("/big"), allow_hosts=LOOPBACK, max_image_bytes=2999).code == "image_too_large"
+    assert fetch(origin.url("/big"), allow_hosts=LOOPBACK, max_image_bytes=3000) == body
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"]
+)
+def test_a_trickle_ends_at_the_deadline(start: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        begun = time.monotonic()
+        fetcher = Fetcher(MediaConfig(allow_hosts=LOOPBACK))
+        trickle = _trickle(listener, start)
+        with pytest.raises(InvalidRequest) as caught:
+            fetcher.fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", "image", begun + 0.4)
+        trickle()
+    assert caught.value.code == "image_fetch_failed"
+    assert time.monotonic() - begun < 2
+
+
+def _trickle(listener: socket.socket, start: bytes) -> Callable[[], None]:
+    """Answer with a start and then a byte now and then; returns how to stop."""
+    stop = threading.Event()
+
+    def run() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                connection.sendall(start)
+                while not stop.wait(0.05):
+                    connection.sendall(b"a")
+            except OSError:
+                return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("remote", "link", "allowed"),
+    [
+        ("off", "http://127.0.0.1:{port}/", False),
+        ("allowed", "http://127.0.0.1:{port}/", True),
+        ("allowed", "http://public.test:{port}/", False),
+    ],
+)
+def test_links_can_be_restricted_further(remote: str, link: str, allowed: bool, origin: Origin) -> None:
+    names = Names(public_test=["93.184.216.34"])
+    config = {"remote": remote, "allow_hosts": LOOPBACK}
+    if allowed:
+        assert fetch(link.format(port=origin.port), names, **config) == PICTURE
+    else:
+        assert refusal(link.format(port=origin.port), names, **config).code == "image_url_not_allowed"
+
+
+def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    subprocess.run(
+        [
+            *command.split(),
+            *("-keyout", key, "-out", certificate),
+            *("-subj", "/CN=camera.lan", "-addext", "subjectAltName=DNS:camera.lan"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    names = Names(camera_lan=["127.0.0.1"], other_lan=["127.0.0.1"])
+    with Origin({"/": response(PICTURE)}, context) as origin:
+        stranger = refusal(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        known = fetch(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK)
+        misnamed = refusal(origin.url("/", "other.lan"), names, allow_hosts=LOOPBACK)
+    assert known == PICTURE
+    assert stranger.code == misnamed.code == "image_fetch_failed"
