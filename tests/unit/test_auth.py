@@ -1,0 +1,116 @@
+"""API keys: who gets in, and what happens when the file of keys changes."""
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+
+from hailo_vision import auth
+from hailo_vision.auth import Keys, keys_file
+from hailo_vision.errors import Unauthorized
+
+
+@pytest.fixture(autouse=True)
+def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_LOOK_AGAIN_SECONDS", 0.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text("# of the kitchen\nsk-kitchen\n\n  sk-hall  \n")
+    return path
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key"),
+    [
+        ("Bearer sk-kitchen", ""),
+        ("bearer   sk-hall ", ""),
+        ("", "sk-hall"),
+        ("Digest x", "sk-hall"),
+        (basic("anybody:sk-kitchen"), ""),
+        (basic("sk-kitchen:"), ""),
+        (basic("sk-kitchen"), ""),
+    ],
+)
+def test_a_key_gets_in(authorization: str, api_key: str, path: Path) -> None:
+    assert Keys(path).check(authorization, api_key) in ("sk-kitchen", "sk-hall")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key"),
+    [
+        ("", ""),
+        ("Bearer", ""),
+        ("Bearer sk-kitchen2", ""),
+        ("Bearer sk-kitche", ""),
+        ("Bearer # of the kitchen", ""),
+        ("sk-kitchen", ""),
+        ("Basic sk-kitchen", ""),
+        (basic("sk-kitchen:wrong"), ""),
+        ("Basic /w==", ""),
+        ("Bearer wrong", "sk-hall"),
+    ],
+)
+def test_nothing_else_does(authorization: str, api_key: str, path: Path) -> None:
+    with pytest.raises(Unauthorized) as caught:
+        Keys(path).check(authorization, api_key)
+    assert caught.value.headers == {"WWW-Authenticate": "Bearer"}
+    assert "kitchen" not in caught.value.message
+
+
+def test_without_a_file_everybody_gets_in() -> None:
+    assert Keys(None).check("Bearer dummy", "") == "dummy"
+    assert Keys(None).check("", "") == ""
+
+
+def test_a_changed_file_is_read_again(path: Path) -> None:
+    keys = Keys(path)
+    keys.check("Bearer sk-kitchen", "")
+    path.write_text("sk-new\n")
+    assert keys.check("Bearer sk-new", "") == "sk-new"
+    with pytest.raises(Unauthorized):
+        keys.check("Bearer sk-kitchen", "")
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe"])
+def test_a_spoilt_file_lets_nobody_in(content: bytes, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys = Keys(path)
+    keys.check("Bearer sk-kitchen", "")
+    path.write_bytes(content)
+    for _ in range(3):
+        with pytest.raises(Unauthorized):
+            keys.check("Bearer sk-kitchen", "")
+    assert len([line for line in caplog.messages if "every request is refused" in line]) == 1
+
+
+def test_a_missing_file_lets_nobody_in_until_it_is_back(path: Path) -> None:
+    keys = Keys(path)
+    text = path.read_text()
+    os.remove(path)
+    with pytest.raises(Unauthorized):
+        keys.check("Bearer sk-kitchen", "")
+    path.write_text(text)
+    assert keys.check("Bearer sk-kitchen", "") == "sk-kitchen"
+
+
+def test_the_file_is_the_configured_one_or_systemds_credential(path: Path, tmp_path: Path) -> None:
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert keys_file(None, {}) is None
+    assert keys_file(None, environment) is None
+    credential = tmp_path / "api-keys"
+    credential.touch()
+    assert keys_file(None, environment) == credential
+    assert keys_file(str(path), environment) == path
+
+
+def test_keys_are_not_kept_in_memory(path: Path) -> None:
+    keys = Keys(path)
+    keys.check("Bearer sk-kitchen", "")
+    assert "sk-kitchen" not in repr(vars(keys))
