@@ -1,82 +1,135 @@
-"""One prompt about many images, each in a generation of its own."""
+"""POST /v1/vision/analyze: one prompt about many images, each in a generation of its own."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import msgspec
+from sanic import HTTPResponse, Request
 
 from hailo_vision import conversation
+from hailo_vision.account import Account
 from hailo_vision.conversation import ImageSource
-from hailo_vision.errors import ApiError
-from hailo_vision.responses import Analysis, AnalyzeResponse, ErrorDetail, PromptTokensDetails, Usage
-from hailo_vision.schema import AnalyzeRequest
+from hailo_vision.errors import ApiError, InvalidRequest
+from hailo_vision.responses import Analysis, AnalyzeResponse, AnalyzeSummary, ErrorDetail, Usage, total
+from hailo_vision.schema import AnalyzeRequest, decode
 from hailo_vision.service import Service
+from hailo_vision.streaming import EventStream
+from hailo_vision.web import client_of, json_response
 
+_decoder = msgspec.json.Decoder(AnalyzeRequest)
 _ECHO = 100
 
 
-async def analyze(service: Service, body: AnalyzeRequest, client: str) -> AnalyzeResponse:
-    """The answers about all images.
-
-    Raises:
-        ApiError: every image failed in the same way, or the first could not even be queued.
-    """
-    started = time.monotonic()
-    errors: list[ApiError] = []
-    results = [result async for result in analyses(service, body, client, errors)]
-    if len(errors) == len(results) and len({(error.status, error.code) for error in errors}) == 1:
-        raise errors[0]
-    usages = [result.usage for result in results if result.usage]
-    return AnalyzeResponse(
-        service.config.model.name, results, _total(usages), round((time.monotonic() - started) * 1000)
+async def analyze(request: Request) -> HTTPResponse | None:
+    service: Service = request.app.ctx.service
+    body = decode(request.body, _decoder)
+    service.check_model(body.model)
+    batch = Batch(service, body, client_of(request), request.ctx.account)
+    if body.stream:
+        await _stream(request, batch)
+        return None
+    results = [result async for result in batch.results()]
+    if error := batch.common_error(len(results)):
+        raise error
+    return json_response(
+        AnalyzeResponse(
+            service.config.model.name, results, total(batch.usages), _ms_since(request.ctx.account.started)
+        )
     )
 
 
-async def analyses(
-    service: Service, body: AnalyzeRequest, client: str, errors: list[ApiError]
-) -> AsyncIterator[Analysis]:
-    """One result after the other; the next image is queued when the one before is done, so that other
-    requests get their turn in between."""
-    sources = [
+class Batch:
+    """The images of one request.
+
+    Attributes:
+        usages: of the images that were answered.
+        errors: of those that were not.
+    """
+
+    def __init__(self, service: Service, body: AnalyzeRequest, client: str, account: Account) -> None:
+        """Raises:
+        InvalidRequest: more images than one request may have, or a part that names none.
+        QueueFull, Unavailable: the first could not be queued.
+        """
+        limit = service.config.api.max_batch_images
+        if len(body.images) > limit:
+            raise InvalidRequest(
+                f"The request has {len(body.images)} images; {limit} are allowed.",
+                code="too_many_images",
+                param="images",
+            )
+        self._service = service
+        self._body = body
+        self._client = client
+        self._account = account
+        self._sources = _sources(body)
+        self.usages: list[Usage] = []
+        self.errors: list[ApiError] = []
+        service.scheduler.admit()
+
+    async def results(self) -> AsyncGenerator[Analysis, None]:
+        """One result after the other; the next image is queued when the one before is done, so that other
+        requests get their turn in between."""
+        for number, source in enumerate(self._sources):
+            yield await self._result(number, source)
+
+    async def _result(self, number: int, source: ImageSource) -> Analysis:
+        echo = source.text[:_ECHO] + "..." if len(source.text) > _ECHO else source.text
+        started = time.monotonic()
+        body = self._body
+        try:
+            generation = self._service.generate(
+                conversation.question(body.prompt, source, body.system),
+                body,
+                source.param,
+                self._client,
+                bounded=False,
+            )
+            self._account.generations.append(generation)
+            text = await generation.text()
+        except ApiError as error:
+            self.errors.append(error)
+            detail = ErrorDetail(error.message, error.type, error.param, error.code)
+            return Analysis(number, echo, inference_time_ms=_ms_since(started), error=detail)
+        usage = generation.usage()
+        self.usages.append(usage)
+        return Analysis(number, echo, text, generation.finish_reason, usage, _ms_since(started))
+
+    def common_error(self, count: int) -> ApiError | None:
+        """The error that is the whole answer: every one of the images failed in the same way."""
+        kinds = {(error.status, error.code) for error in self.errors}
+        return self.errors[0] if len(self.errors) == count and len(kinds) == 1 else None
+
+
+async def _stream(request: Request, batch: Batch) -> None:
+    """One event for each image when it is done, then a summary."""
+    async with EventStream.of(request) as stream, aclosing(batch.results()) as results:
+        async for result in results:
+            await stream.send(msgspec.json.encode(result))
+        service: Service = request.app.ctx.service
+        await stream.send(
+            msgspec.json.encode(
+                AnalyzeSummary(
+                    service.config.model.name,
+                    len(batch.usages),
+                    len(batch.errors),
+                    total(batch.usages),
+                    _ms_since(request.ctx.account.started),
+                )
+            )
+        )
+        await stream.end()
+
+
+def _sources(body: AnalyzeRequest) -> Sequence[ImageSource]:
+    return [
         ImageSource(image, f"images[{number}]")
         if isinstance(image, str)
         else conversation.image_source(image, f"images[{number}]")
         for number, image in enumerate(body.images)
     ]
-    service.scheduler.admit()
-    for number, source in enumerate(sources):
-        echo = source.text[:_ECHO] + "..." if len(source.text) > _ECHO else source.text
-        started = time.monotonic()
-        try:
-            generation = service.generate(
-                conversation.question(body.prompt, source, body.system),
-                body,
-                source.param,
-                client,
-                bounded=False,
-            )
-            text = await generation.text()
-        except ApiError as error:
-            errors.append(error)
-            detail = ErrorDetail(error.message, error.type, error.param, error.code)
-            yield Analysis(number, echo, inference_time_ms=_ms_since(started), error=detail)
-        else:
-            yield Analysis(
-                number, echo, text, generation.finish_reason, generation.usage(), _ms_since(started)
-            )
 
 
 def _ms_since(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
-
-
-def _total(usages: list[Usage]) -> Usage:
-    details = [usage.prompt_tokens_details for usage in usages]
-    return Usage(
-        sum(usage.prompt_tokens for usage in usages),
-        sum(usage.completion_tokens for usage in usages),
-        sum(usage.total_tokens for usage in usages),
-        PromptTokensDetails(
-            cached_tokens=sum(detail.cached_tokens for detail in details),
-            image_tokens=sum(detail.image_tokens for detail in details),
-            text_tokens=sum(detail.text_tokens for detail in details),
-        ),
-    )

@@ -9,7 +9,6 @@ from hailo_vision.npu.messages import ModelInfo, Sampling
 from hailo_vision.prompt import Picture, Turn
 from hailo_vision.schema import (
     AssistantMessage,
-    Base64Source,
     DeveloperMessage,
     FunctionMessage,
     GenerationFields,
@@ -20,6 +19,7 @@ from hailo_vision.schema import (
     InputTextPart,
     Message,
     RefusalPart,
+    Source,
     SystemMessage,
     TextPart,
     ToolMessage,
@@ -96,6 +96,8 @@ def _parts(content: Sequence[UserPart], where: str, images: list[ImageSource]) -
     parts: list[str | Picture] = []
     for number, part in enumerate(content):
         if isinstance(part, TextPart | InputTextPart):
+            if parts and isinstance(parts[-1], str):
+                parts.append("\n")
             parts.append(part.text)
         else:
             images.append(image_source(part, f"{where}[{number}]"))
@@ -114,9 +116,12 @@ def image_source(part: ImagePartLike, where: str) -> ImageSource:
         value = getattr(part, name)
         if isinstance(value, ImageUrl):
             return ImageSource(value.url, f"{where}.{name}.url")
-        if isinstance(value, Base64Source):
-            return ImageSource(value.data, f"{where}.{name}.data")
-        if value is not None:
+        if isinstance(value, Source):
+            if value.data is not None:
+                return ImageSource(value.data, f"{where}.{name}.data")
+            if value.url is not None:
+                return ImageSource(value.url, f"{where}.{name}.url")
+        elif value is not None:
             return ImageSource(value, f"{where}.{name}")
     raise InvalidRequest(
         f"'{where}' names no picture; expected one of {', '.join(names)}.",

@@ -5,6 +5,7 @@
     ├── Unauthorized            401
     ├── NotFound                404  no such route or model
     ├── MethodNotAllowed        405
+    ├── RequestTimeout          408
     ├── TooLarge                413
     ├── QueueFull               429  retried by clients after Retry-After
     ├── InternalError           500  a fault of this program
@@ -74,6 +75,12 @@ class MethodNotAllowed(ApiError):
     status = 405
     type = "invalid_request_error"
     default_code = "method_not_allowed"
+
+
+class RequestTimeout(ApiError):
+    status = 408
+    type = "invalid_request_error"
+    default_code = "request_timeout"
 
 
 class TooLarge(ApiError):

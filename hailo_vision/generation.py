@@ -1,7 +1,8 @@
 """One job's answer: its text as it comes, and the account of it at the end."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 
 from hailo_vision.answer import AnswerText
 from hailo_vision.conversation import context_overflow
@@ -11,22 +12,39 @@ from hailo_vision.responses import FinishReason, Performance, PromptTokensDetail
 from hailo_vision.scheduler import Job
 
 
+@dataclass
+class MediaWork:
+    """What getting a generation's pictures took, in seconds of work."""
+
+    images: int = 0
+    fetch_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+
 class Generation:
     """Follows a job to its end.
 
     Attributes:
+        media: what its pictures took.
+        position: how many were before it in the queue.
         finish_reason: why the answer ended; valid once texts() is through.
+        complete: the answer came to its end.
     """
 
-    def __init__(self, job: Job, stop: Sequence[str]) -> None:
+    report = None  # a JsonAnswer has one
+
+    def __init__(self, job: Job, stop: Sequence[str], media: MediaWork, position: int) -> None:
         self._job = job
         self._text = AnswerText(stop)
         self._started: Started | None = None
         self._pieces = 0
         self._begun = self._first_token = self._ended = time.monotonic()
+        self.media = media
+        self.position = position
         self.finish_reason: FinishReason = "stop"
+        self.complete = False
 
-    async def texts(self) -> AsyncIterator[str]:
+    async def texts(self) -> AsyncGenerator[str, None]:
         """The answer in parts, none of them empty; leaving early aborts the generation.
 
         Raises:
@@ -46,10 +64,13 @@ class Generation:
                     raise context_overflow(event.context_length, event.prompt_tokens)
                 elif isinstance(event, Ended):
                     self.finish_reason = "length" if event.reason == "length" else "stop"
+            self.complete = True
             self._ended = time.monotonic()
             if text := self._text.finish():
                 yield text
         finally:
+            if not self.complete:
+                self._ended = time.monotonic()
             self._job.cancel()
 
     async def text(self) -> str:
@@ -82,17 +103,37 @@ class Generation:
             ),
         )
 
+    @property
+    def tokens(self) -> int:
+        """Generated so far."""
+        return self._pieces
+
+    @property
+    def prompt(self) -> Started | None:
+        """The counts of the prompt, if the generation has begun."""
+        return self._started
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """How long it waited for the NPU; None if it never got it."""
+        return self._job.queue_seconds
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From the request to the first token; None if there was none."""
+        return self._first_token - self._job.submitted if self._pieces else None
+
     def timings(self) -> Timings:
         """As llama.cpp counts: prompt until the first token, which is no part of the predicted rate."""
         fresh = self.started.prompt_tokens - self.started.cached_tokens
-        prompt_ms = (self._first_token - self._begun) * 1000 if self._pieces else 0.0
-        predicted_ms = (self._ended - self._first_token) * 1000 if self._pieces else 0.0
+        prompt_ms = max(0.0, self._first_token - self._begun) * 1000 if self._pieces else 0.0
+        predicted_ms = max(0.0, self._ended - self._first_token) * 1000 if self._pieces else 0.0
         following = max(0, self._pieces - 1)
         return Timings(
             cache_n=self.started.cached_tokens,
             prompt_n=fresh,
             prompt_ms=prompt_ms,
-            prompt_per_token_ms=prompt_ms / fresh,
+            prompt_per_token_ms=prompt_ms / max(1, fresh),
             prompt_per_second=_rate(fresh, prompt_ms),
             predicted_n=self._pieces,
             predicted_ms=predicted_ms,

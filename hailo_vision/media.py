@@ -24,8 +24,14 @@ Fit = Literal["letterbox", "crop", "stretch"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
+_LINK = re.compile(r"\s*[a-z][a-z0-9+.-]{0,19}:/", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 _WHITESPACE = re.compile(r"\s+")
+
+
+def is_link(source: str) -> bool:
+    """Whether a picture is named by a URL of another scheme than data:, and not given as data."""
+    return _LINK.match(source) is not None
 
 
 def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:

@@ -1,5 +1,6 @@
 """What the service sends, as types; field names and order are OpenAI's, extras come last."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,21 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
 
 
+def total(usages: Sequence[Usage]) -> Usage:
+    """What several generations used together."""
+    details = [usage.prompt_tokens_details for usage in usages]
+    return Usage(
+        sum(usage.prompt_tokens for usage in usages),
+        sum(usage.completion_tokens for usage in usages),
+        sum(usage.total_tokens for usage in usages),
+        PromptTokensDetails(
+            cached_tokens=sum(detail.cached_tokens for detail in details),
+            image_tokens=sum(detail.image_tokens for detail in details),
+            text_tokens=sum(detail.text_tokens for detail in details),
+        ),
+    )
+
+
 class Timings(msgspec.Struct, frozen=True):
     """llama.cpp's names and meanings (tools/server, slot timings); milliseconds. queue_ms is ours."""
 
@@ -47,6 +63,22 @@ class Timings(msgspec.Struct, frozen=True):
 class Performance(msgspec.Struct, frozen=True):
     inference_time_ms: int
     load_time_ms: int
+
+
+class JsonReport(msgspec.Struct, frozen=True):
+    """How a request for JSON came out: it is asked for and checked, not enforced.
+
+    Attributes:
+        valid: the content is JSON and fits the schema.
+        repaired: it is not, word for word, what the model wrote.
+        attempts: how often the model was asked.
+        problem: what is wrong with the content if it is not valid.
+    """
+
+    valid: bool
+    repaired: bool
+    attempts: int
+    problem: str | None
 
 
 class AssistantReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +105,7 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str
     timings: Timings
     performance: Performance
+    json_report: JsonReport | msgspec.UnsetType = msgspec.UNSET
 
 
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,6 +134,7 @@ class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str
     usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
     timings: Timings | msgspec.UnsetType = msgspec.UNSET
+    json_report: JsonReport | msgspec.UnsetType = msgspec.UNSET
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
@@ -120,6 +154,16 @@ class Analysis(msgspec.Struct, frozen=True):
     usage: Usage | None = None
     inference_time_ms: int = 0
     error: ErrorDetail | None = None
+
+
+class AnalyzeSummary(msgspec.Struct, frozen=True):
+    """The last event of a streamed batch, after one event for each image."""
+
+    model: str
+    succeeded: int
+    failed: int
+    usage: Usage
+    total_inference_time_ms: int
 
 
 class AnalyzeResponse(msgspec.Struct, frozen=True):

@@ -1,80 +1,81 @@
-"""The routes and their handlers."""
+"""The routes, and the handlers of those that only tell something."""
 
+import asyncio
 import os
 import time
-import uuid
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any
 
-import msgspec
-from sanic import HTTPResponse, Request, Sanic
+from sanic import HTTPResponse, Request
 
-from hailo_vision import __version__, conversation
+from hailo_vision import __version__
+from hailo_vision.account import CLIENT_GONE, Account
 from hailo_vision.analysis import analyze
+from hailo_vision.chat import chat
 from hailo_vision.engine import State
-from hailo_vision.errors import InvalidRequest
-from hailo_vision.responses import AssistantReply, ChatCompletion, Choice
-from hailo_vision.schema import AnalyzeRequest, ChatRequest, decode
-from hailo_vision.service import Service, client_key
-from hailo_vision.streaming import ChunkWriter, stream_chat
+from hailo_vision.errors import ApiError
+from hailo_vision.service import Service
+from hailo_vision.web import App, json_response
 
-App = Sanic[Any, Any]
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 
-_chat_decoder = msgspec.json.Decoder(ChatRequest)
-_analyze_decoder = msgspec.json.Decoder(AnalyzeRequest)
-_FINGERPRINT = f"hailo-vision-{__version__}"
+# Routes that ask for no key: whether a service lives is no secret, and what watches it has none.
+OPEN = frozenset({"/health", "/health/ready"})
+PAGES = frozenset({"/", "/docs"})
+_UNKNOWN = "unknown"
 
 
 def register(app: App) -> None:
     """Every route stands with and without /v1: clients' base URLs come both ways."""
-    for prefix, name in (("/v1", "v1"), ("", "bare")):
-        app.add_route(health, f"{prefix}/health", methods=["GET", "HEAD"], name=f"{name}_health")
-        app.add_route(models, f"{prefix}/models", methods=["GET", "HEAD"], name=f"{name}_models")
-        app.add_route(model, f"{prefix}/models/<name:path>", methods=["GET", "HEAD"], name=f"{name}_model")
-        app.add_route(chat, f"{prefix}/chat/completions", methods=["POST"], name=f"{name}_chat")
-        app.add_route(analysis, f"{prefix}/vision/analyze", methods=["POST"], name=f"{name}_analyze")
-    app.add_route(readiness, "/health/ready", methods=["GET", "HEAD"], name="ready")
-    app.add_route(readiness, "/readyz", methods=["GET", "HEAD"], name="readyz")
+    for prefix in ("/v1", ""):
+        _add(app, "GET", f"{prefix}/health", health, "/health")
+        _add(app, "GET", f"{prefix}/models", models, "/v1/models")
+        _add(app, "GET", f"{prefix}/models/<name:path>", model, "/v1/models/{id}")
+        _add(app, "POST", f"{prefix}/chat/completions", chat, "/v1/chat/completions")
+        _add(app, "POST", f"{prefix}/vision/analyze", analyze, "/v1/vision/analyze")
+    _add(app, "GET", "/health/ready", readiness, "/health/ready")
+    _add(app, "GET", "/readyz", readiness, "/health/ready")
+    _add(app, "GET", "/metrics", metrics, "/metrics")
 
 
-def json_response(value: object, status: int = 200) -> HTTPResponse:
-    return HTTPResponse(msgspec.json.encode(value), status, content_type="application/json")
+def _add(app: App, method: str, path: str, handler: Handler, name: str) -> None:
+    """Serve a path; name is the one that logs and metrics know it by."""
+    methods = [method, "HEAD"] if method == "GET" else [method]
+    route_name = path.strip("/").translate(str.maketrans("/.<>:", "_____")) or "root"
+    app.add_route(_accounted(handler), path, methods=methods, name=route_name, ctx_label=name)
 
 
-async def chat(request: Request) -> HTTPResponse | None:
-    """POST /v1/chat/completions"""
-    service: Service = request.app.ctx.service
-    body = decode(request.body, _chat_decoder)
-    _refuse_unsupported(body)
-    service.check_model(body.model)
-    generation = service.generate(conversation.read(body.messages), body, "messages", _client(request))
-    completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-    if body.stream:
-        with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        chunks = ChunkWriter(completion_id, created, body.model, _FINGERPRINT, with_usage)
-        interval = service.config.server.keep_alive_comment_interval
-        await stream_chat(request, generation, chunks, interval)
-        return None
-    text = await generation.text()
-    return json_response(
-        ChatCompletion(
-            id=completion_id,
-            created=created,
-            model=body.model,
-            choices=(Choice(message=AssistantReply(content=text), finish_reason=generation.finish_reason),),
-            usage=generation.usage(),
-            system_fingerprint=_FINGERPRINT,
-            timings=generation.timings(),
-            performance=generation.performance(service.model.load_seconds),
-        )
-    )
+def label(request: Request) -> str:
+    """The name of a request's route for logs and metrics."""
+    return str(request.route.ctx.label) if request.route else _UNKNOWN
 
 
-async def analysis(request: Request) -> HTTPResponse:
-    """POST /v1/vision/analyze"""
-    service: Service = request.app.ctx.service
-    body = decode(request.body, _analyze_decoder)
-    service.check_model(body.model)
-    return json_response(await analyze(service, body, _client(request)))
+def _accounted(handler: Handler) -> Handler:
+    """The handler with its requests' ends told; failures are told where they become responses."""
+
+    @wraps(handler)
+    async def accounted(request: Request, **parameters: str) -> HTTPResponse | None:
+        try:
+            response = await handler(request, **parameters)
+        except asyncio.CancelledError:
+            close(request, CLIENT_GONE, None)
+            raise
+        except ApiError as error:
+            close(request, error.status, error.code)
+            raise
+        close(request, response.status if response else 200, request.ctx.account.code)
+        return response
+
+    return accounted
+
+
+def close(request: Request, status: int, code: str | None) -> None:
+    """Tell the log and the metrics that a request is over; only the first time counts."""
+    account: Account = request.ctx.account
+    account.status, account.code = status, code
+    if account.close():
+        request.app.ctx.metrics.observe(account)
 
 
 async def models(request: Request) -> HTTPResponse:
@@ -130,6 +131,12 @@ async def readiness(request: Request) -> HTTPResponse:
     return json_response({"ready": False, "reason": reason}, 503)
 
 
+async def metrics(request: Request) -> HTTPResponse:
+    """GET /metrics"""
+    body, content_type = request.app.ctx.metrics.render(request.headers.get("accept", ""))
+    return HTTPResponse(body, content_type=content_type)
+
+
 def _problem(service: Service) -> dict[str, str] | None:
     problem = service.engine.problem
     if problem is None:
@@ -150,22 +157,5 @@ def _model_object(app: App) -> dict[str, object]:
         "max_model_len": context,
         "meta": {"n_ctx": context},
         "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
-        "aliases": [],
+        "aliases": list(service.config.model.aliases),
     }
-
-
-def _refuse_unsupported(body: ChatRequest) -> None:
-    """What is accepted by other servers and can't be done here; raised before anything is queued."""
-    if body.n is not None and body.n > 1:
-        raise InvalidRequest("Only one choice can be generated: n must be 1.", param="n")
-    if body.logprobs or body.top_logprobs:
-        name = "logprobs" if body.logprobs else "top_logprobs"
-        raise InvalidRequest("The NPU gives no log probabilities.", code="unsupported_parameter", param=name)
-    if body.logit_bias:
-        raise InvalidRequest("The NPU takes no logit_bias.", code="unsupported_parameter", param="logit_bias")
-    if body.modalities and "audio" in body.modalities:
-        raise InvalidRequest("Only text can be generated.", code="unsupported_parameter", param="modalities")
-
-
-def _client(request: Request) -> str:
-    return client_key("")

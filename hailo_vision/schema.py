@@ -1,11 +1,11 @@
 """What clients send, as types; decoding a body into them is its validation.
 
 Optional fields take null as absent. Fields that OpenAI knows and this service has no use for (user,
-store, tools, ...) are not declared, and unknown fields are ignored, as OpenAI's own servers do.
+store, metadata, ...) are not declared, and unknown fields are ignored, as OpenAI's own servers do.
 """
 
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,7 @@ TopP = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenCount = Annotated[int, Meta(ge=1)]
 StopString = Annotated[str, Meta(min_length=1)]
-Stop = StopString | Annotated[list[StopString], Meta(min_length=1, max_length=4)]
+Stop = StopString | Annotated[list[StopString], Meta(max_length=4)]
 
 
 class _Type(msgspec.Struct, frozen=True):
@@ -30,10 +30,11 @@ class ImageUrl(_Type, frozen=True):
     url: str
 
 
-class Base64Source(_Type, frozen=True):
-    """Anthropic's form of a picture."""
+class Source(_Type, frozen=True):
+    """Anthropic's form of a picture: base64 data or a URL."""
 
-    data: str
+    data: str | None = None
+    url: str | None = None
 
 
 class TextPart(_Type, frozen=True, tag="text"):
@@ -61,7 +62,7 @@ class ImagePart(_Type, frozen=True, tag="image"):
 
     image: str | None = None
     data: str | None = None
-    source: str | Base64Source | None = None
+    source: str | Source | None = None
     image_url: str | ImageUrl | None = None
 
 
@@ -92,7 +93,7 @@ class ToolMessage(_Type, frozen=True, tag_field="role", tag="tool"):
 
 
 class FunctionMessage(_Type, frozen=True, tag_field="role", tag="function"):
-    content: str | None = None
+    content: str | Texts | None = None
 
 
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
@@ -100,6 +101,29 @@ Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | To
 
 class StreamOptions(_Type, frozen=True):
     include_usage: bool | None = None
+
+
+class TextFormat(_Type, frozen=True, tag="text"):
+    pass
+
+
+class JsonObjectFormat(_Type, frozen=True, tag="json_object"):
+    pass
+
+
+class JsonSchema(_Type, frozen=True, rename={"schema_": "schema"}):
+    """A named schema; strict is accepted, yet an answer is only checked, not forced to fit."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    schema_: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(_Type, frozen=True, tag="json_schema"):
+    json_schema: JsonSchema
+
+
+ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
 
 
 class GenerationFields(_Type, frozen=True, kw_only=True):
@@ -125,7 +149,7 @@ class GenerationFields(_Type, frozen=True, kw_only=True):
 class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     """Body of POST /v1/chat/completions."""
 
-    model: str
+    model: str | None = None
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -134,28 +158,33 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     logit_bias: dict[str, float] | None = None
     modalities: list[str] | None = None
+    response_format: ResponseFormat | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    function_call: str | dict[str, Any] | None = None
 
 
 class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):
     """Body of POST /v1/vision/analyze: one prompt, asked about every image by itself.
 
-    An image is a data URI, base64 text, or any picture part of a chat message.
+    An image is a data URI, base64 text, a link, or any picture part of a chat message.
     """
 
     model: str | None = None
     images: Annotated[list[str | ImageUrlPart | InputImagePart | ImagePart], Meta(min_length=1)]
     prompt: Annotated[str, Meta(min_length=1)]
     system: str | None = None
+    stream: bool | None = None
 
 
 T = TypeVar("T")
 
 _UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
-_KNOWN = {
-    "type": "text, image_url, image, input_text, input_image",
-    "role": "system, developer, user, assistant, tool, function",
-}
+_KNOWN = (
+    (re.compile(r"response_format\.type$"), "text, json_object, json_schema"),
+    (re.compile(r"\.type$"), "text, input_text and, from users, image_url, input_image, image"),
+    (re.compile(r"\.role$"), "system, developer, user, assistant, tool, function"),
+)
 
 
 def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
@@ -187,7 +216,7 @@ def _explain(error: str) -> InvalidRequest:
             f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
         )
     unexpected = _UNEXPECTED.match(message)
-    known = _KNOWN.get(param.rpartition(".")[2])
+    known = next((values for name, values in _KNOWN if name.search(param)), None)
     if unexpected and known:
         message = f"Unsupported value {unexpected[1][:40]!r}; expected one of {known}"
     return InvalidRequest(

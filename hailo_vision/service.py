@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -17,8 +17,9 @@ from hailo_vision.conversation import (
 from hailo_vision.durations import parse_keep_alive
 from hailo_vision.engine import Engine, Prompt
 from hailo_vision.errors import InvalidRequest, NotFound, Unavailable
-from hailo_vision.generation import Generation
-from hailo_vision.media import Frame, decode_inline, to_frame
+from hailo_vision.fetch import Fetcher
+from hailo_vision.generation import Generation, MediaWork
+from hailo_vision.media import Frame, decode_inline, is_link, to_frame
 from hailo_vision.npu.messages import ModelInfo
 from hailo_vision.prompt import PromptTemplate
 from hailo_vision.scheduler import Scheduler, unavailable
@@ -35,6 +36,7 @@ class Service:
         self.engine = Engine(config)
         self.scheduler = Scheduler(self.engine, config.server, config.model.keep_alive_seconds)
         self._decoders = ThreadPoolExecutor(_DECODERS, "media")
+        self._fetcher = Fetcher(config.media)
 
     def start(self) -> None:
         self.engine.start()
@@ -45,6 +47,7 @@ class Service:
         await self.scheduler.stop(self.config.server.shutdown_timeout)
         await self.engine.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._fetcher.close()
 
     @property
     def model(self) -> ModelInfo:
@@ -69,9 +72,11 @@ class Service:
         """Raises:
         NotFound: the request names a model that is not served here.
         """
-        if name is not None and name != self.config.model.name:
+        model = self.config.model
+        if name is not None and name != model.name and name not in model.aliases:
             raise NotFound(
-                f"The model {name[:80]!r} does not exist; this service has {self.config.model.name!r}.",
+                f"The model {name[:80]!r} does not exist; this service has "
+                f"{', '.join(map(repr, (model.name, *model.aliases)))}.",
                 code="model_not_found",
                 param="model",
             )
@@ -100,14 +105,22 @@ class Service:
         keep_alive = _keep_alive(fields.keep_alive)
         model = self.model
         check_frame_count(len(conversation.images), model, param)
-        job = self.scheduler.submit(self._prepare(conversation, fields, model, client), keep_alive)
+        media = MediaWork(len(conversation.images))
+        position = self.scheduler.waiting + self.scheduler.running
+        job = self.scheduler.submit(self._prepare(conversation, fields, model, client, media), keep_alive)
         stop = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
-        return Generation(job, stop)
+        return Generation(job, stop, media, position)
 
     async def _prepare(
-        self, conversation: Conversation, fields: GenerationFields, model: ModelInfo, client: str
+        self,
+        conversation: Conversation,
+        fields: GenerationFields,
+        model: ModelInfo,
+        client: str,
+        media: MediaWork,
     ) -> Prompt:
-        frames = await self._frames(conversation.images, model)
+        shape = model.frame_shape
+        frames = await asyncio.gather(*(self._frame(image, shape, media) for image in conversation.images))
         sampling = sampling_of(fields, self.config.generation)
         # What was generated before stays in the random state and in the penalty's history, so a reused
         # context would answer otherwise than a fresh one.
@@ -121,15 +134,23 @@ class Service:
             context_key=client if reusable else None,
         )
 
-    async def _frames(self, images: Sequence[ImageSource], model: ModelInfo) -> list[Frame]:
-        loop = asyncio.get_running_loop()
-        return await asyncio.gather(
-            *(loop.run_in_executor(self._decoders, self._frame, image, model.frame_shape) for image in images)
-        )
-
-    def _frame(self, image: ImageSource, shape: tuple[int, int, int]) -> Frame:
+    async def _frame(self, image: ImageSource, shape: tuple[int, int, int], media: MediaWork) -> Frame:
         limits = self.config.media
-        return to_frame(decode_inline(image.text, image.param, limits), shape, image.param, limits)
+        data: bytes | None = None
+        if is_link(image.text):
+            started = time.monotonic()
+            data = await self._fetcher.get(image.text.strip(), image.param)
+            media.fetch_seconds += time.monotonic() - started
+
+        def decode() -> Frame:
+            started = time.monotonic()
+            try:
+                source = decode_inline(image.text, image.param, limits) if data is None else data
+                return to_frame(source, shape, image.param, limits)
+            finally:
+                media.decode_seconds += time.monotonic() - started
+
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
 
 
 @lru_cache(maxsize=4)
@@ -139,7 +160,7 @@ def _template(source: str) -> PromptTemplate:
 
 def client_key(credential: str) -> str:
     """A client's identity for context reuse, from which its credential can't be read."""
-    return hashlib.sha256(credential.encode()).hexdigest()
+    return hashlib.sha256(credential.encode(errors="surrogateescape")).hexdigest()
 
 
 def _keep_alive(value: float | str | None) -> float | None:

@@ -6,23 +6,35 @@ most clients take a stream that just ends for a complete answer.
 """
 
 import asyncio
+import logging
 import time
+from contextlib import aclosing
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 import msgspec
 from sanic import HTTPResponse, Request
 
-from hailo_vision.errors import ApiError
+from hailo_vision.errors import ApiError, InternalError
 from hailo_vision.generation import Generation
+from hailo_vision.jsonmode import JsonAnswer
 from hailo_vision.responses import ChatChunk, ChunkChoice, Delta, Usage
 
+log = logging.getLogger(__name__)
+
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_SLOWEST_READER_SECONDS = 60.0
 _encode = msgspec.json.encode
 
 
 class EventStream:
     """One response of server-sent events. It begins with the first event, or after `interval` seconds of
-    silence with a comment, and sends further comments so that proxies and clients don't time out."""
+    silence with a comment, and sends further comments so that proxies and clients don't time out.
+
+    A context manager: an error in its body becomes an error event and the end of the stream; if
+    nothing was sent yet, it is raised, to become an ordinary response.
+    """
 
     def __init__(self, request: Request, interval: float) -> None:
         self._request = request
@@ -30,7 +42,31 @@ class EventStream:
         self._response: HTTPResponse | None = None
         self._lock = asyncio.Lock()
         self._last_sent = time.monotonic()
+        self._comments: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """A stream with the configured interval."""
+        return cls(request, request.app.ctx.config.server.keep_alive_comment_interval)
+
+    async def __aenter__(self) -> Self:
         self._comments = asyncio.create_task(self._comment())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self._comments:
+            self._comments.cancel()
+        if not isinstance(error, Exception) or not self.begun:
+            return False
+        if not isinstance(error, ApiError):
+            log.error("Request %s failed unexpectedly", self._request.ctx.id, exc_info=error)
+            error = InternalError("The service failed unexpectedly; its log has the details.")
+        self._request.ctx.account.code = error.code
+        await self.send(_encode(error.body()))
+        await self.end()
+        return True
 
     @property
     def begun(self) -> bool:
@@ -45,10 +81,6 @@ class EventStream:
         if self._response:
             await self._response.eof()  # type: ignore[no-untyped-call]
 
-    def close(self) -> None:
-        """Stop the comments; to be called in every case."""
-        self._comments.cancel()
-
     async def _comment(self) -> None:
         while True:
             await asyncio.sleep(self._last_sent + self._interval - time.monotonic())
@@ -61,7 +93,13 @@ class EventStream:
                 self._response = await self._request.respond(
                     content_type="text/event-stream; charset=utf-8", headers=_HEADERS
                 )
-            await self._response.send(data)
+            try:
+                async with asyncio.timeout(_SLOWEST_READER_SECONDS):
+                    await self._response.send(data)
+            except TimeoutError:
+                # Nobody reads: as good as gone.
+                self._request.transport.abort()  # type: ignore[attr-defined]
+                raise asyncio.CancelledError from None
             self._last_sent = time.monotonic()
 
 
@@ -79,37 +117,34 @@ class ChunkWriter:
     def delta(self, delta: Delta) -> bytes:
         return _encode(self._make(choices=(ChunkChoice(delta=delta),), usage=self._no_usage))
 
-    def finish(self, generation: Generation) -> bytes:
-        choice = ChunkChoice(delta=Delta(), finish_reason=generation.finish_reason)
-        return _encode(self._make(choices=(choice,), usage=self._no_usage, timings=generation.timings()))
+    def finish(self, answer: Generation | JsonAnswer) -> bytes:
+        choice = ChunkChoice(delta=Delta(), finish_reason=answer.finish_reason)
+        report = answer.report or msgspec.UNSET
+        timings = answer.timings()
+        return _encode(
+            self._make(choices=(choice,), usage=self._no_usage, timings=timings, json_report=report)
+        )
 
     def usage(self, usage: Usage) -> bytes:
         return _encode(self._make(choices=(), usage=usage))
 
 
-async def stream_chat(request: Request, generation: Generation, chunks: ChunkWriter, interval: float) -> None:
-    """Send a generation as it comes.
+async def stream_chat(request: Request, answer: Generation | JsonAnswer, chunks: ChunkWriter) -> None:
+    """Send an answer as it comes.
 
     Raises:
         ApiError: it failed before anything was sent.
     """
-    stream = EventStream(request, interval)
-    try:
+    async with EventStream.of(request) as stream, aclosing(answer.texts()) as texts:
         role: Delta | None = Delta("assistant", "")
-        async for text in generation.texts():
+        async for text in texts:
             if role:
                 await stream.send(chunks.delta(role))
                 role = None
             await stream.send(chunks.delta(Delta(content=text)))
         if role:
             await stream.send(chunks.delta(role))
-        await stream.send(chunks.finish(generation))
+        await stream.send(chunks.finish(answer))
         if chunks.with_usage:
-            await stream.send(chunks.usage(generation.usage()))
-    except ApiError as error:
-        if not stream.begun:
-            raise
-        await stream.send(_encode(error.body()))
-    finally:
-        stream.close()
-    await stream.end()
+            await stream.send(chunks.usage(answer.usage()))
+        await stream.end()
