@@ -18,6 +18,14 @@ ROOT = Path(__file__).parents[2]
 MODEL = "qwen2-vl-2b-instruct"
 HEF = "Qwen2-VL-2B-Instruct.hef"
 
+# The socket becomes descriptor 3, and the environment names the process that may take it.
+_AS_SYSTEMD_DOES = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 class Server:
     """A running service and the emulated device under it.
@@ -25,6 +33,8 @@ class Server:
     Attributes:
         url: where it listens; `api` is the same with /v1, as SDKs want it.
         http: a client of it.
+        extra_environment: what the service finds in its environment besides.
+        listener: a listening socket that the service inherits, as from a socket unit.
     """
 
     def __init__(
@@ -57,6 +67,7 @@ class Server:
             "journal": str(directory / "journal.jsonl"),
             **(emulator or {}),
         }
+        self._timing = self._emulator.pop("timing", {})
         for name in ("state", "resources"):
             (directory / name).mkdir(parents=True)
         (directory / "hailo0").touch()
@@ -65,6 +76,8 @@ class Server:
             self.make_hef()
         self.configure(config or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self.extra_environment: dict[str, str] = {}
+        self.listener: socket.socket | None = None
 
     @property
     def hef(self) -> Path:
@@ -96,19 +109,23 @@ class Server:
     def inject(self, **faults: Any) -> None:
         """Switch faults of the emulator on or off, also while it runs; `times` counts them."""
         lines = [f"{key} = {json.dumps(value)}" for key, value in self._emulator.items()]
-        times = faults.pop("times", {})
-        lines += ["[faults]", *(f"{key} = {json.dumps(value)}" for key, value in faults.items())]
-        lines += ["[faults.times]", *(f"{key} = {value}" for key, value in times.items())]
+        tables = {"timing": self._timing, "faults.times": faults.pop("times", {}), "faults": faults}
+        for name, table in tables.items():
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
         new = self.directory / "emulator.toml.new"
         new.write_text("\n".join(lines) + "\n")
         new.replace(self.directory / "emulator.toml")
 
     def start(self, *, wait: bool = True) -> "Server":
         """Start the service; unless told otherwise, wait until it is ready."""
+        command = [sys.executable, "-m", "hailo_vision", "serve", "--config", str(self.config_file)]
+        if self.listener:
+            command = [sys.executable, "-c", _AS_SYSTEMD_DOES, str(self.listener.fileno()), *command]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hailo_vision", "serve", "--config", self.config_file],
-                env=self.environment(),
+                command,
+                env=self.environment() | self.extra_environment,
+                pass_fds=[self.listener.fileno()] if self.listener else [],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stderr=log,

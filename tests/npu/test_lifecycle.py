@@ -1,0 +1,189 @@
+"""Starting and stopping, as systemd and operators see it."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.pictures import photo, user
+from support.server import Server
+
+HELLO = {"role": "user", "content": "Hello, please tell me something about yourself."}
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """A service manager's notification socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(20)
+        yield listening
+
+
+def heard_until(manager: socket.socket, last: str) -> list[str]:
+    """What was notified, up to and including a message."""
+    heard: list[str] = []
+    while not heard or heard[-1] != last:
+        heard.append(manager.recv(4096).decode())
+    return heard
+
+
+def test_the_port_is_open_long_before_the_model_is_loaded(make_server: MakeServer) -> None:
+    server = make_server(emulator={"time_scale": 0.2})
+    server.start(wait=False)
+    assert server.health()["state"] in ("starting", "loading")
+    refused = server.chat(HELLO)
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "model_loading"
+    assert refused.headers["retry-after"]
+    server.wait_for(lambda: server.http.get("/health/ready").status_code == 200)
+    assert "Service ready" in server.log()
+
+
+def test_systemd_hears_of_every_step(make_server: MakeServer, manager: socket.socket) -> None:
+    server = make_server()
+    server.extra_environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "300000"}
+    server.start(wait=False)
+    heard = heard_until(manager, "READY=1")
+    assert "STATUS=loading" in heard
+    assert "STATUS=ready" in heard
+    assert any(message.startswith("EXTEND_TIMEOUT_USEC=") for message in heard)
+    heard_until(manager, "WATCHDOG=1")
+    assert server.stop() == 0
+    assert "STATUS=stopped" in heard_until(manager, "STATUS=stopped")
+
+
+def test_a_fault_that_no_restart_cures_ends_the_start_and_is_told(
+    make_server: MakeServer, manager: socket.socket
+) -> None:
+    server = make_server(faults={"load_status": 81})
+    server.extra_environment = {"NOTIFY_SOCKET": manager.getsockname()}
+    server.start(wait=False)
+    heard = heard_until(manager, "READY=1")
+    assert re.search(r"STATUS=failed: .*CMA.* Reboot", "\n".join(heard))
+
+
+def test_a_hanging_front_process_feeds_no_watchdog(make_server: MakeServer, manager: socket.socket) -> None:
+    server = make_server()
+    server.extra_environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "300000"}
+    server.start()
+    heard_until(manager, "WATCHDOG=1")
+    assert server.process
+    os.kill(server.process.pid, signal.SIGSTOP)
+    manager.settimeout(1)
+    with contextlib.suppress(TimeoutError):
+        for _ in range(10):
+            assert manager.recv(4096)
+        pytest.fail("the watchdog was still fed")
+    os.kill(server.process.pid, signal.SIGCONT)
+
+
+def test_a_stop_lets_the_running_answer_finish_and_refuses_the_rest(make_server: MakeServer) -> None:
+    server = make_server(emulator={"time_scale": 0.3}).start()
+    with ThreadPoolExecutor(3) as clients:
+        running = clients.submit(server.chat, HELLO, stream=True)
+        server.wait_for(lambda: server.health()["queue"]["running"] == 1)
+        queued = clients.submit(server.chat, HELLO)
+        server.wait_for(lambda: server.health()["queue"]["waiting"] == 1)
+        assert server.stop() == 0
+    assert running.result().text.rstrip().endswith("data: [DONE]")
+    assert '"error"' not in running.result().text
+    assert queued.result().status_code == 503
+    assert queued.result().json()["error"]["code"] == "shutting_down"
+    assert "vdevice_release" in [event["event"] for event in server.journal()]
+
+
+def test_an_answer_longer_than_the_limit_is_cut_with_an_error(make_server: MakeServer) -> None:
+    server = make_server(
+        config={"server": {"shutdown_timeout": 0.3}}, emulator={"time_scale": 1.0, "timing": {"load": 0.1}}
+    ).start()
+    with ThreadPoolExecutor(1) as clients:
+        running = clients.submit(server.chat, user("Describe this at length.", photo("coffee")), stream=True)
+        server.wait_for(lambda: server.health()["queue"]["running"] == 1)
+        time.sleep(1.5)
+        assert server.stop() == 0
+    events = [line for line in running.result().text.split("\n\n") if line]
+    assert '"code":"shutting_down"' in events[-2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_loading_is_quick_and_clean(make_server: MakeServer, number: int) -> None:
+    server = make_server(emulator={"time_scale": 1.0})
+    server.start(wait=False)
+    started = time.monotonic()
+    assert server.stop(number) == 0
+    assert time.monotonic() - started < 8
+
+
+def test_a_request_past_its_deadline_is_ended(make_server: MakeServer) -> None:
+    server = make_server(
+        config={"server": {"request_timeout": 0.5}}, emulator={"time_scale": 1.0, "timing": {"load": 0.1}}
+    ).start()
+    late = server.chat(HELLO)
+    assert late.status_code == 504
+    assert late.json()["error"]["code"] == "deadline_exceeded"
+    assert late.headers["x-should-retry"] == "false"
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    releases = [event for event in server.journal() if event["event"] == "release"]
+    assert [event["status"] for event in releases] == ["ABORTED"]
+
+
+def test_a_socket_unit_keeps_the_port_over_a_restart(make_server: MakeServer) -> None:
+    server = make_server()
+    with socket.create_server(("127.0.0.1", server.port), backlog=64) as listener:
+        server.listener = listener
+        server.start()
+        with ThreadPoolExecutor(1) as clients:
+            stopped = server.stop()
+            waiting = clients.submit(server.http.get, "/health")
+            time.sleep(0.2)
+            assert not waiting.done()
+            server.start()
+            assert waiting.result().status_code == 200
+        assert stopped == 0
+        assert server.answer(HELLO)
+
+
+def serve(server: Server) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hailo_vision", "serve", "--config", server.config_file],
+        env=server.environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_a_port_in_use_is_told(make_server: MakeServer) -> None:
+    server = make_server()
+    with socket.create_server(("127.0.0.1", server.port)):
+        done = serve(server)
+    assert done.returncode == 1
+    assert done.stderr == f"hailo-vision: cannot listen on 127.0.0.1:{server.port}: Address already in use\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_a_bad_configuration_ends_with_status_2(make_server: MakeServer, command: str) -> None:
+    server = make_server()
+    server.config_file.write_text("server:\n  prot: 11435\n")
+    options = ["--config"] if command == "serve" else []
+    done = subprocess.run(
+        [sys.executable, "-m", "hailo_vision", command, *options, server.config_file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{server.config_file}:2: server.prot: unknown key; the nearest known key is server.port\n"
+    )
