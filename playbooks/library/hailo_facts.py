@@ -12,6 +12,7 @@ import re
 import stat
 import struct
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hailo_tree import is_intact
@@ -61,7 +62,15 @@ ansible_facts:
   type: dict
 """
 
-PACKAGES = ("h10-hailort*", "hailort*", "hailo-*", "python3-h10-hailort", "dkms", "linux-headers-*", "python3-venv")
+PACKAGES = (
+    "h10-hailort*",
+    "hailort*",
+    "hailo-*",
+    "python3-h10-hailort",
+    "dkms",
+    "linux-headers-*",
+    "python3-venv",
+)
 UNITS = ["hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice"]
 TREES = {"apps": "/opt/hailo-vision/vendor/hailo-apps", "vision": "/opt/hailo-vision/current"}
 DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
@@ -83,7 +92,7 @@ def read(path: str) -> str:
         return ""
 
 
-def system() -> dict:
+def system() -> dict[str, Any]:
     """Operating system, processor and what the running kernel offers."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', read("/etc/os-release"), re.MULTILINE))
     return {
@@ -107,13 +116,18 @@ def system() -> dict:
     }
 
 
-def device() -> dict:
+def device() -> dict[str, Any]:
     """The Hailo device as the PCI bus and the device nodes show it."""
     nodes = []
     for path in sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern)):
         info = os.stat(path)
-        nodes.append({"path": path, "group": group_name(info.st_gid), "mode": f"{stat.S_IMODE(info.st_mode):04o}"})
-    vendors = [(read(path).strip(), read(path[:-6] + "device").strip()) for path in glob.glob("/sys/bus/pci/devices/*/vendor")]
+        nodes.append(
+            {"path": path, "group": group_name(info.st_gid), "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
+        )
+    vendors = [
+        (read(path).strip(), read(path[:-6] + "device").strip())
+        for path in glob.glob("/sys/bus/pci/devices/*/vendor")
+    ]
     return {"nodes": nodes, "pci": sorted(product for vendor, product in vendors if vendor == PCI_VENDOR)}
 
 
@@ -140,7 +154,7 @@ def booted_at() -> float:
 
 
 def reboot_pending() -> bool:
-    """Whether the driver was installed after the last boot: the chip's firmware and module are still the old ones."""
+    """Whether the driver was installed after the last boot, so that module and firmware are the old ones."""
     try:
         return os.stat(DRIVER_LIST).st_mtime > booted_at()
     except OSError:
@@ -168,7 +182,9 @@ def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
         return {}
     command = ["systemctl", "show", "--timestamp=unix", f"--property={UNIT_PROPERTIES}", "--", *names]
     _, out, _ = module.run_command(command)
-    states = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")]
+    states = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")
+    ]
     return {state["Id"]: state for state in states if "Id" in state}
 
 
@@ -180,16 +196,21 @@ def accounts(names: list[str]) -> dict[str, list[str]]:
             user = pwd.getpwnam(name)
         except KeyError:
             continue
-        found[name] = sorted({group_name(user.pw_gid), *(group.gr_name for group in grp.getgrall() if name in group.gr_mem)})
+        found[name] = sorted(
+            {group_name(user.pw_gid), *(group.gr_name for group in grp.getgrall() if name in group.gr_mem)}
+        )
     return found
 
 
-def trees(links: dict[str, str]) -> dict[str, dict]:
+def trees(links: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Which release each link names and whether that is as it was installed."""
     found = {}
     for name, link in links.items():
         target = os.path.realpath(link)
-        found[name] = {"release": os.path.basename(target) if os.path.isdir(target) else "", "intact": is_intact(target)}
+        found[name] = {
+            "release": os.path.basename(target) if os.path.isdir(target) else "",
+            "intact": is_intact(target),
+        }
     return found
 
 

@@ -9,6 +9,8 @@ import pwd
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -66,7 +68,9 @@ EXAMPLES = r"""
   hailo_paths:
     paths:
       - {path: /etc/example, state: directory}
-      - {path: /etc/example/main.yaml, content: "{{ settings | to_nice_yaml }}", validate: [example, check, "%s"]}
+      - path: /etc/example/main.yaml
+        content: "{{ settings | to_nice_yaml }}"
+        validate: [/usr/bin/example, check-config, "%s"]
 """
 
 RETURN = r"""
@@ -83,7 +87,11 @@ modified:
 
 SPEC = {
     "path": {"type": "path", "required": True},
-    "state": {"type": "str", "choices": ["file", "directory", "link", "absent", "vacated"], "default": "file"},
+    "state": {
+        "type": "str",
+        "choices": ["file", "directory", "link", "absent", "vacated"],
+        "default": "file",
+    },
     "content": {"type": "str"},
     "target": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
@@ -123,35 +131,42 @@ def describe(path: str) -> str:
     if stat.S_ISLNK(info.st_mode):
         return f"link to {os.readlink(path)}"
     kind = "directory" if stat.S_ISDIR(info.st_mode) else "file"
-    return f"{kind} {name_of(pwd.getpwuid, info.st_uid)}:{name_of(grp.getgrgid, info.st_gid)} {stat.S_IMODE(info.st_mode):04o}"
+    owner, group = name_of(pwd.getpwuid, info.st_uid), name_of(grp.getgrgid, info.st_gid)
+    return f"{kind} {owner}:{group} {stat.S_IMODE(info.st_mode):04o}"
 
 
-def name_of(lookup, number: int) -> str:
+def name_of(lookup: Callable[[int], Any], number: int) -> str:
     """Name of a user or group, or its number."""
     try:
-        return lookup(number)[0]
+        return str(lookup(number)[0])
     except KeyError:
         return str(number)
 
 
-def wanted(item: dict) -> str:
+def wanted(item: dict[str, Any]) -> str:
     """What a path should be, in the words of describe()."""
     if item["state"] == "absent":
         return "absent"
     if item["state"] == "vacated":
-        return "absent" if os.path.isdir(item["path"]) and not os.listdir(item["path"]) else describe(item["path"])
+        return (
+            "absent"
+            if os.path.isdir(item["path"]) and not os.listdir(item["path"])
+            else describe(item["path"])
+        )
     if item["state"] == "link":
         return f"link to {item['target']}"
     mode = int(item["mode"] or ("0755" if item["state"] == "directory" else "0644"), 8)
     return f"{item['state']} {item['owner']}:{item['group']} {mode:04o}"
 
 
-def content_differs(item: dict) -> bool:
+def content_differs(item: dict[str, Any]) -> bool:
     """Whether a file's text must be replaced."""
-    return item["content"] is not None and (not os.path.isfile(item["path"]) or read(item["path"]) != item["content"])
+    return item["content"] is not None and (
+        not os.path.isfile(item["path"]) or read(item["path"]) != item["content"]
+    )
 
 
-def difference(item: dict) -> dict | None:
+def difference(item: dict[str, Any]) -> dict[str, str] | None:
     """The diff of one path, None if it is as it should be."""
     before, after = describe(item["path"]), wanted(item)
     rewrite = item["state"] == "file" and content_differs(item)
@@ -163,7 +178,7 @@ def difference(item: dict) -> dict | None:
     return {**diff, "before": before + "\n", "after": after + "\n"}
 
 
-def validate(module: AnsibleModule, item: dict) -> None:
+def validate(module: AnsibleModule, item: dict[str, Any]) -> None:
     """Let the item's command judge the new text."""
     command = item["validate"]
     if not command or not content_differs(item):
@@ -200,7 +215,7 @@ def set_owner(item: dict, path: str) -> None:
     os.chmod(path, int(wanted(item).rpartition(" ")[2], 8))
 
 
-def put_file(item: dict) -> None:
+def put_file(item: dict[str, Any]) -> None:
     """Write a file beside its place and rename it into place."""
     path = item["path"]
     if item["content"] is None:
@@ -223,7 +238,7 @@ def put_file(item: dict) -> None:
         raise
 
 
-def put_link(item: dict) -> None:
+def put_link(item: dict[str, Any]) -> None:
     """Make a link beside its place and rename it into place."""
     temporary = item["path"] + ".new"
     remove(temporary)
@@ -233,7 +248,7 @@ def put_link(item: dict) -> None:
     os.replace(temporary, item["path"])
 
 
-def put_directory(item: dict) -> None:
+def put_directory(item: dict[str, Any]) -> None:
     """Make a folder, in place of anything else that bears its name."""
     if not os.path.isdir(item["path"]) or os.path.islink(item["path"]):
         remove(item["path"])
@@ -241,7 +256,7 @@ def put_directory(item: dict) -> None:
     set_owner(item, item["path"])
 
 
-def put(item: dict) -> None:
+def put(item: dict[str, Any]) -> None:
     """Bring one path about."""
     actions = {"file": put_file, "link": put_link, "directory": put_directory}
     try:
@@ -257,7 +272,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     items = module.params["paths"]
-    diffs: dict[str, dict] = {}
+    diffs: dict[str, dict[str, str]] = {}
     try:
         for item in items:
             validate(module, item)
@@ -269,8 +284,12 @@ def main() -> None:
                     put(item)
     except Failure as failure:
         module.fail_json(msg=str(failure))
-    modified = {item["path"]: int(info.st_mtime) for item in items if (info := lstat(item["path"])) is not None}
-    module.exit_json(changed=bool(diffs), changed_paths=list(diffs), modified=modified, diff=list(diffs.values()))
+    modified = {
+        item["path"]: int(info.st_mtime) for item in items if (info := lstat(item["path"])) is not None
+    }
+    module.exit_json(
+        changed=bool(diffs), changed_paths=list(diffs), modified=modified, diff=list(diffs.values())
+    )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ RETURN = r""" # """
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={"path": {"type": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"path": {"type": "path", "required": True}}, supports_check_mode=True
+    )
     path = module.params["path"]
     if is_intact(path):
         module.exit_json(changed=False)

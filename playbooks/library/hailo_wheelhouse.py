@@ -11,6 +11,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from packaging.requirements import Requirement
@@ -19,9 +20,10 @@ DOCUMENTATION = r"""
 module: hailo_wheelhouse
 short_description: Collect the wheels of a release into one archive
 description:
-  - Runs on the controller. Builds the service's wheel from a checkout, or takes a ready one, and downloads the wheels of
-    the lock file for another Python and architecture. pip checks every hash of the lock file.
-  - The release is named after the version and everything that goes into it, so that the same input is never built twice.
+  - Runs on the controller. Builds the service's wheel from a checkout, or takes a ready one, and downloads
+    the wheels of the lock file for another Python and architecture. pip checks every hash of the lock file.
+  - The release is named after the version and everything that goes into it, so that the same input is
+    never built twice.
 options:
   source:
     description: Checkout of the service.
@@ -88,11 +90,13 @@ def digest_of(paths: list[str], *words: str) -> str:
     digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(paths):
         with open(path, "rb") as file:
-            digest.update(os.path.basename(path).encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+            digest.update(
+                os.path.basename(path).encode() + b"\0" + hashlib.file_digest(file, "sha256").digest()
+            )
     return digest.hexdigest()
 
 
-def sources(params: dict) -> list[str]:
+def sources(params: dict[str, Any]) -> list[str]:
     """The files that a release is made from."""
     if params["wheel"]:
         return [params["wheel"], params["lock"]]
@@ -103,7 +107,7 @@ def sources(params: dict) -> list[str]:
     return found
 
 
-def version(params: dict) -> str:
+def version(params: dict[str, Any]) -> str:
     """Version of the service, without building or importing it."""
     if params["wheel"]:
         return os.path.basename(params["wheel"]).split("-")[1]
@@ -116,7 +120,9 @@ def version(params: dict) -> str:
 
 def pip(module: AnsibleModule, *arguments: str) -> None:
     """Run the controller's pip."""
-    code, out, err = module.run_command([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments])
+    code, out, err = module.run_command(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    )
     if code != 0:
         raise Failure(f"pip {arguments[0]} failed on the controller: {(err or out).strip()[-2000:]}")
 
@@ -124,16 +130,20 @@ def pip(module: AnsibleModule, *arguments: str) -> None:
 def platforms(machine: str, glibc: str) -> list[str]:
     """Wheel platforms that run on a host, the newest first."""
     newest = int(glibc.split(".")[1])
-    return [f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)] + [f"manylinux2014_{machine}"]
+    return [f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)] + [
+        f"manylinux2014_{machine}"
+    ]
 
 
-def requirements(params: dict) -> str:
+def requirements(params: dict[str, Any]) -> str:
     """Those entries of the lock file that the hosts' Python needs, without their conditions.
 
     pip would judge the conditions by the Python that it runs under, which is the controller's.
     """
     with open(params["lock"], encoding="utf-8") as file:
-        entries = re.findall(r"^(\w\S*?==\S+)(?: *; *(.*?))?( \\\n(?: +--hash=.*\n?)+)", file.read(), re.MULTILINE)
+        entries = re.findall(
+            r"^(\w\S*?==\S+)(?: *; *(.*?))?( \\\n(?: +--hash=.*\n?)+)", file.read(), re.MULTILINE
+        )
     python = params["python"]
     target = {
         "implementation_name": "cpython",
@@ -153,7 +163,7 @@ def requirements(params: dict) -> str:
     return "".join(kept)
 
 
-def build_wheel(module: AnsibleModule, params: dict, folder: str) -> str:
+def build_wheel(module: AnsibleModule, params: dict[str, Any], folder: str) -> str:
     """Build the service's wheel, or copy the ready one; its path."""
     if params["wheel"]:
         return shutil.copy(params["wheel"], folder)
@@ -166,7 +176,7 @@ def build_wheel(module: AnsibleModule, params: dict, folder: str) -> str:
     return next(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".whl"))
 
 
-def collect(module: AnsibleModule, params: dict, folder: str) -> None:
+def collect(module: AnsibleModule, params: dict[str, Any], folder: str) -> None:
     """Fill a folder with all wheels and the requirements that pin them."""
     wheel = build_wheel(module, params, folder)
     choice = [part for name in platforms(params["machine"], params["glibc"]) for part in ("--platform", name)]

@@ -26,7 +26,11 @@ def fingerprint(root: str) -> str:
 
 def _line(path: str, root: str) -> bytes:
     info = os.lstat(path)
-    fields: list[object] = [os.path.relpath(path, root), stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode)]
+    fields: list[object] = [
+        os.path.relpath(path, root),
+        stat.S_IFMT(info.st_mode),
+        stat.S_IMODE(info.st_mode),
+    ]
     fields += [info.st_uid, info.st_gid]
     if stat.S_ISLNK(info.st_mode):
         fields.append(os.readlink(path))

@@ -11,6 +11,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -19,9 +20,10 @@ module: hailo_hef
 short_description: Fetch a compiled Hailo model and verify it
 description:
   - Downloads to a hidden file beside the destination and resumes there after an interruption.
-  - Before the file takes its place, its length, its magic number, its SHA-256 if one is given, and the version of the
-    compiler named in its header are checked.
-  - What was verified is recorded beside the file, so that later runs need neither the network nor a full read.
+  - Before the file takes its place, its length, its magic number, its SHA-256 if one is given, and the
+    version of the compiler named in its header are checked.
+  - What was verified is recorded beside the file, so that later runs need neither the network nor a
+    full read.
 options:
   path:
     description: Where the model belongs. Missing folders are made.
@@ -99,7 +101,7 @@ def beside(path: str, suffix: str) -> str:
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{suffix}")
 
 
-def load(path: str) -> dict:
+def load(path: str) -> dict[str, Any]:
     """A recorded dictionary, empty if there is none."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -108,7 +110,7 @@ def load(path: str) -> dict:
         return {}
 
 
-def save(path: str, record: dict) -> None:
+def save(path: str, record: dict[str, Any]) -> None:
     """Record a dictionary at once or not at all."""
     temporary = f"{path}.new"
     with open(temporary, "w", encoding="utf-8") as file:
@@ -132,7 +134,7 @@ def numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)[:3]]
 
 
-def why_not(params: dict) -> str:
+def why_not(params: dict[str, Any]) -> str:
     """Why the file in place can't stay; empty if it can."""
     path, record = params["path"], load(beside(params["path"], ".json"))
     if not os.path.exists(path):
@@ -150,7 +152,7 @@ def why_not(params: dict) -> str:
     return ""
 
 
-def request(params: dict, offset: int, validator: str):
+def request(params: dict[str, Any], offset: int, validator: str) -> Any:
     """Open the address, from an offset if the file there is still the same."""
     headers = {"User-Agent": "hailo-vision-deploy"}
     if offset:
@@ -158,18 +160,22 @@ def request(params: dict, offset: int, validator: str):
         if validator:
             headers["If-Range"] = validator
     try:
-        return urllib.request.urlopen(urllib.request.Request(params["url"], headers=headers), timeout=params["timeout"])
+        return urllib.request.urlopen(
+            urllib.request.Request(params["url"], headers=headers), timeout=params["timeout"]
+        )
     except urllib.error.HTTPError as error:
         if error.code == 416:
             return error
         if error.code >= 500 or error.code == 429:
             raise Interrupted(f"{params['url']} answered {error.code} {error.reason}") from error
-        raise Failure(f"{params['url']} answered {error.code} {error.reason}. Set hailo_model_mirror or hailo_model_url.") from error
+        raise Failure(
+            f"{params['url']} answered {error.code} {error.reason}. Is the mirror's address right?"
+        ) from error
     except OSError as error:
         raise Interrupted(f"{params['url']}: {getattr(error, 'reason', error)}") from error
 
 
-def total_of(response, offset: int) -> int:
+def total_of(response: Any, offset: int) -> int:
     """Full length that a response promises."""
     announced = response.headers.get("Content-Range", "").rpartition("/")[2]
     if announced.isdigit():
@@ -184,10 +190,12 @@ def require_space(folder: str, missing: int) -> None:
     """Refuse to begin what can't fit."""
     free = shutil.disk_usage(folder).free
     if free < missing:
-        raise Failure(f"{folder} has {free / 1e9:.1f} GB free and the model needs {missing / 1e9:.1f} GB more.")
+        raise Failure(
+            f"{folder} has {free / 1e9:.1f} GB free and the model needs {missing / 1e9:.1f} GB more."
+        )
 
 
-def transfer(module: AnsibleModule, params: dict) -> int:
+def transfer(module: AnsibleModule, params: dict[str, Any]) -> int:
     """One try at bringing the partial file to its full length; the bytes that were there before.
 
     Raises:
@@ -210,12 +218,15 @@ def transfer(module: AnsibleModule, params: dict) -> int:
         total = total_of(response, offset)
         require_space(os.path.dirname(part), total - offset)
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        save(f"{part}.json", {"identity": params["identity"], "validator": "" if validator.startswith("W/") else validator})
+        save(
+            f"{part}.json",
+            {"identity": params["identity"], "validator": "" if validator.startswith("W/") else validator},
+        )
         receive(module, response, part, offset, total)
     return offset
 
 
-def receive(module: AnsibleModule, response, part: str, offset: int, total: int) -> None:
+def receive(module: AnsibleModule, response: Any, part: str, offset: int, total: int) -> None:
     """Append a response to the partial file."""
     shown = offset
     with open(part, "ab" if offset else "wb") as file:
@@ -227,7 +238,9 @@ def receive(module: AnsibleModule, response, part: str, offset: int, total: int)
             if not block:
                 raise Interrupted(f"the transfer ended at {offset} of {total} bytes")
             if offset == 0 and not block.startswith(MAGIC):
-                raise Failure(f"{response.url} is no HEF: it starts with {block[:20]!r}. Is the mirror's address right?")
+                raise Failure(
+                    f"{response.url} is no HEF: it starts with {block[:20]!r}. Is the mirror's address right?"
+                )
             file.write(block)
             offset += len(block)
             if offset - shown >= total * SHOWN_STEP:
@@ -237,7 +250,7 @@ def receive(module: AnsibleModule, response, part: str, offset: int, total: int)
         os.fsync(file.fileno())
 
 
-def fetch(module: AnsibleModule, params: dict) -> int:
+def fetch(module: AnsibleModule, params: dict[str, Any]) -> int:
     """Bring the partial file to its full length, over several tries if it must be."""
     for attempt in range(params["retries"] + 1):
         try:
@@ -245,7 +258,9 @@ def fetch(module: AnsibleModule, params: dict) -> int:
         except Interrupted as error:
             reason = error
             time.sleep(min(2**attempt, 30) if attempt < params["retries"] else 0)
-    raise Failure(f"The model was not fetched after {params['retries'] + 1} tries: {reason}. The next run resumes.")
+    raise Failure(
+        f"The model was not fetched after {params['retries'] + 1} tries: {reason}. The next run resumes."
+    )
 
 
 def checksum(path: str) -> str:
@@ -254,7 +269,7 @@ def checksum(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify(path: str, params: dict) -> dict:
+def verify(path: str, params: dict[str, Any]) -> dict[str, Any]:
     """The record of a complete file.
 
     Raises:
@@ -262,20 +277,29 @@ def verify(path: str, params: dict) -> dict:
     """
     version, digest = header(path)[1], checksum(path)
     if version and numbers(version) > numbers(params["runtime"]):
-        raise Failure(f"The model was compiled by {version} and HailoRT is {params['runtime']}: newer models are refused by it.")
+        raise Failure(
+            f"The model was compiled by {version} and HailoRT {params['runtime']} refuses newer models."
+        )
     if params["sha256"] and digest != params["sha256"].lower():
         raise Failure(f"The model's SHA-256 is {digest} and not {params['sha256']}.")
-    return {"identity": params["identity"], "size": os.path.getsize(path), "sha256": digest, "sdk_version": version}
+    return {
+        "identity": params["identity"],
+        "size": os.path.getsize(path),
+        "sha256": digest,
+        "sdk_version": version,
+    }
 
 
-def adopt(params: dict) -> dict:
+def adopt(params: dict[str, Any]) -> dict[str, Any]:
     """The record of a file that someone else put in place; empty if it can't be told to be the one wanted."""
     path = params["path"]
     magic, version = header(path)
     if magic != MAGIC or not (params["sha256"] or version == params["runtime"]):
         return {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(params["url"], method="HEAD"), timeout=params["timeout"]) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(params["url"], method="HEAD"), timeout=params["timeout"]
+        ) as response:
             if total_of(response, 0) != os.path.getsize(path):
                 return {}
         return verify(path, params)
@@ -283,7 +307,7 @@ def adopt(params: dict) -> dict:
         return {}
 
 
-def replace(module: AnsibleModule, params: dict) -> dict:
+def replace(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     """Fetch, verify and put the model in place."""
     path, part = params["path"], beside(params["path"], ".part")
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -325,7 +349,9 @@ def main() -> None:
         record = adopt(params) if reason == "it was not verified yet" else {}
         if record:
             save(beside(params["path"], ".json"), record)
-            module.exit_json(changed=True, reason="it was verified", size=record["size"], sdk_version=record["sdk_version"])
+            module.exit_json(
+                changed=True, reason="it was verified", size=record["size"], sdk_version=record["sdk_version"]
+            )
         module.exit_json(changed=True, reason=reason, **replace(module, params))
     except Failure as failure:
         module.fail_json(msg=str(failure))

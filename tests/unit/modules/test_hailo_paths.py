@@ -1,0 +1,112 @@
+"""Keeping files, folders and links as they should be."""
+
+import grp
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Run, load
+
+paths = load("playbooks/library/hailo_paths.py", "hailo_paths")
+
+
+@pytest.fixture
+def me() -> dict[str, str]:
+    """Owner and group of whoever runs the test."""
+    return {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
+
+
+@pytest.fixture
+def items(tmp_path: Path, me: dict[str, str]) -> list[dict[str, Any]]:
+    """A folder, a file in it and a link to that."""
+    return [
+        {"path": str(tmp_path / "etc"), "state": "directory", **me},
+        {"path": str(tmp_path / "etc" / "file"), "content": "one\n", "mode": "0640", **me},
+        {"path": str(tmp_path / "link"), "state": "link", "target": "etc/file", **me},
+    ]
+
+
+def test_a_list_is_brought_about_once(run: Run, items: list[dict[str, Any]], tmp_path: Path) -> None:
+    first = run(paths, paths=items)
+    assert first["changed_paths"] == [item["path"] for item in items]
+    assert (tmp_path / "link").read_text() == "one\n"
+    assert (tmp_path / "etc" / "file").stat().st_mode & 0o7777 == 0o640
+    second = run(paths, paths=items)
+    assert (second["changed"], second["changed_paths"], second["diff"]) == (False, [], [])
+
+
+def test_check_mode_shows_the_diff_and_touches_nothing(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    result = run(paths, check=True, paths=items)
+    assert result["diff"][1]["after"] == "one\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["text", "mode", "gone", "folder"])
+def test_a_hand_edit_is_seen_and_undone(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path, damage: str
+) -> None:
+    run(paths, paths=items)
+    file = tmp_path / "etc" / "file"
+    if damage == "text":
+        file.write_text("two\n")
+    elif damage == "mode":
+        file.chmod(0o666)
+    else:
+        file.unlink()
+        if damage == "folder":
+            file.mkdir()
+    assert run(paths, paths=items)["changed_paths"] == [str(file)]
+    assert file.read_text() == "one\n"
+    assert file.stat().st_mode & 0o7777 == 0o640
+
+
+def test_nothing_is_replaced_if_one_text_is_refused(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    run(paths, paths=items)
+    good = {**items[1], "content": "two\n"}
+    bad = {**items[1], "path": str(tmp_path / "etc" / "bad"), "content": "x"}
+    bad["validate"] = ["/bin/sh", "-c", "echo %s:1: key: wrong >&2; exit 2"]
+    result = run(paths, paths=[good, bad])
+    assert result["msg"].endswith(f"{bad['path']}:1: key: wrong")
+    assert (tmp_path / "etc" / "file").read_text() == "one\n"
+
+
+def test_a_file_that_is_as_it_should_be_is_not_judged_again(run: Run, items: list[dict[str, Any]]) -> None:
+    run(paths, paths=items)
+    items[1]["validate"] = ["/bin/false"]
+    assert run(paths, paths=items)["changed"] is False
+
+
+def test_the_replaced_file_is_kept_if_asked(run: Run, items: list[dict[str, Any]], tmp_path: Path) -> None:
+    run(paths, paths=items)
+    run(paths, paths=[{**items[1], "content": "two\n", "backup": True}])
+    assert (tmp_path / "etc" / "file~").read_text() == "one\n"
+
+
+def test_a_folder_is_emptied_by_removing_and_making_it(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    run(paths, paths=items)
+    run(paths, paths=[{"path": items[0]["path"], "state": "absent"}, items[0]])
+    assert list((tmp_path / "etc").iterdir()) == []
+
+
+def test_vacated_removes_only_empty_folders(run: Run, items: list[dict[str, Any]], tmp_path: Path) -> None:
+    run(paths, paths=items)
+    vacated = {"path": items[0]["path"], "state": "vacated"}
+    assert run(paths, paths=[vacated])["changed"] is False
+    (tmp_path / "etc" / "file").unlink()
+    assert run(paths, paths=[vacated])["changed"] is True
+    assert not (tmp_path / "etc").exists()
+    assert run(paths, paths=[vacated])["changed"] is False
+
+
+def test_an_unknown_owner_is_named(run: Run, items: list[dict[str, Any]]) -> None:
+    items[0]["owner"] = "nobody-of-this-name"
+    assert "nobody-of-this-name" in run(paths, paths=items)["msg"]
