@@ -138,6 +138,19 @@ def test_a_process_aborted_inside_a_release(chip: Any) -> None:
     assert chip.journal("sigabrt")[0]["pieces"] == 1
 
 
+def test_a_process_aborted_as_it_releases_after_the_link_was_lost(chip: Any) -> None:
+    chip.set(faults={"link_lost_after_tokens": 1, "abort_in_release": True})
+    process = chip.start(f"""
+        completion = load().generate({CHAT!r}, [])
+        try: list(completion)
+        except HailoRTException as e: print(type(e).__name__, flush=True)
+        completion.release()
+    """)
+    out, _ = process.communicate(timeout=30)
+    assert out == "HailoCommunicationClosedException\n"
+    assert process.returncode == -signal.SIGABRT
+
+
 def test_faults_can_be_limited_to_some_times_over_all_processes(chip: Any) -> None:
     chip.set(faults={"load_status": 71, "times": {"load_status": 2}})
     code = "\ntry: load()\nexcept Exception as e: print(e)\nelse: print('loaded')"

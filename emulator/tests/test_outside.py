@@ -117,7 +117,7 @@ def bad_settings(chip: Any, text: str) -> str:
         ("verson = '5.1.1'", "verson: unknown key"),
         ("[faults]\nlod_status = 3", "faults.lod_status: unknown key"),
         ("[timing]\ntoken = 'slow'", "timing.token: expected float"),
-        ("version = '4.2.0'", "known: 5.1.1, 5.2.0"),
+        ("version = '4.2.0'", "known: 5.1.1, 5.2.0, 5.3.0"),
         ("faults = 3", "faults: expected a table"),
         ("[faults.times]\nnothing = 1", "faults.times.nothing"),
         ("[timing]\nabort_waits_for = 'word'", "timing.abort_waits_for"),
@@ -157,6 +157,18 @@ def test_a_bad_override_is_named(chip: Any, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HAILO_EMULATOR_TIME_SCALE", "fast")
     with pytest.raises(ValueError, match="HAILO_EMULATOR_TIME_SCALE: expected float"):
         assert chip.platform
+
+
+def test_the_node_and_read_all_changed_with_5_3_0(
+    chip: Any,
+) -> None:
+    chip.settings_file.write_text("version = '5.3.0'\n")
+    assert chip.module("_emulator.settings").settings().device == "/dev/h1x-0"
+    chip.set(version="5.3.0")
+    with chip.load().generate("Hi", []) as completion:
+        with pytest.raises(TypeError):
+            completion.read_all()
+        assert completion.read_all(1000)
 
 
 def test_settings_take_effect_while_the_program_runs(vlm: Any, chip: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -88,14 +89,10 @@ def test_signal_handlers_wait_for_a_blocking_call(chip: Any) -> None:
     device = chip.open_device()
     handled: list[float] = []
     former = signal.signal(signal.SIGUSR1, lambda *_: handled.append(time.monotonic()))
-    child = os.fork()
-    if child == 0:
-        time.sleep(0.3)
-        os.kill(os.getppid(), signal.SIGUSR1)
-        os._exit(0)
+    sender = subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -USR1 {os.getpid()}"])
     begun = time.monotonic()
     chip.load(device=device)
-    os.waitpid(child, 0)
+    sender.wait()
     signal.signal(signal.SIGUSR1, former)
     assert handled[0] - begun >= 0.95
 

@@ -207,7 +207,8 @@ class Completion:
             return
         self.catch_up()
         running = self._final is None or self._final.ready > clock.now()
-        if running and faults.strikes("abort_in_release"):
+        lost = self._session.closed and self.status is GenerationStatus.GENERATING
+        if (running or lost) and faults.strikes("abort_in_release"):
             record("sigabrt", generation=self.generation, pieces=self._pieces_read)
             os.abort()
         if self._final is None:

@@ -1,8 +1,10 @@
 """LLMGeneratorCompletion: a running generation, read piece by piece."""
 
 from types import TracebackType
+from typing import Self
 
 from hailo_platform._emulator.completion import Completion
+from hailo_platform._emulator.settings import settings
 from hailo_platform.pyhailort._pyhailort import LLMGeneratorCompletionStatus
 from hailo_platform.pyhailort.exceptions import native_call
 
@@ -28,8 +30,12 @@ class LLMGeneratorCompletion:
         with native_call():
             return self._completion.read(timeout_ms)
 
-    def read_all(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS) -> str:
-        """All remaining pieces, within one time limit. Raises as read does."""
+    def read_all(self, timeout_ms: int | None = None) -> str:
+        """All remaining pieces, within one time limit, which 5.3.0 wants to be told. Raises as read does."""
+        if timeout_ms is None:
+            if settings().version_tuple() >= (5, 3):
+                raise TypeError("read_all() missing 1 required positional argument: 'timeout_ms'")
+            timeout_ms = _DEFAULT_TIMEOUT_MS
         with native_call():
             return self._completion.read_all(timeout_ms)
 
@@ -45,7 +51,7 @@ class LLMGeneratorCompletion:
             with native_call():
                 completion.release()
 
-    def __iter__(self) -> "LLMGeneratorCompletion":
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
@@ -53,7 +59,7 @@ class LLMGeneratorCompletion:
             raise StopIteration
         return self.read()
 
-    def __enter__(self) -> "LLMGeneratorCompletion":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
