@@ -72,7 +72,8 @@ def serve(config: Config, inherited: socket.socket | None) -> None:
     listener = inherited or _listen(server.host, server.port)
     tls = {"cert": server.tls_cert, "key": server.tls_key} if server.tls_cert else None
     # Its own lines about start and workers say nothing that ours don't.
-    logging.getLogger("sanic.root").setLevel(logging.WARNING)
+    for name in ("sanic.root", "sanic.server"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     app.run(sock=listener, ssl=tls, single_process=True, motd=False, access_log=False)
 
 
@@ -147,7 +148,10 @@ def _known(error: Exception) -> ApiError | None:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, sanic_exceptions.MethodNotAllowed):
-        return MethodNotAllowed(str(error), headers=dict(error.headers))
+        allowed = error.headers.get("Allow", "")
+        return MethodNotAllowed(
+            f"This route does not take that method; it takes {allowed}.", headers={"Allow": allowed}
+        )
     if isinstance(error, sanic_exceptions.NotFound):
         return NotFound("There is no such route; the API's routes begin with /v1.")
     if isinstance(error, sanic_exceptions.PayloadTooLarge):

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import InvalidRequest
@@ -22,7 +22,18 @@ from hailo_vision.errors import InvalidRequest
 Frame = NDArray[np.uint8]
 Fit = Literal["letterbox", "crop", "stretch"]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", *(("AVIF",) if features.check("avif") else ()))
+# What people send besides, by the first bytes: worth a clearer word than "no image".
+_OTHER_FORMATS = (
+    ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
+    ("HEIC", re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL)),
+    ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),
+    ("TIFF", re.compile(rb"II\*\x00|MM\x00\*")),
+    ("JPEG 2000", re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51")),
+    ("PDF", re.compile(rb"%PDF")),
+    ("video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL)),
+)
+_SNIFFED = 1024
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
 _LINK = re.compile(r"\s*[a-z][a-z0-9+.-]{0,19}:/", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -40,6 +51,7 @@ def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:
     Raises:
         InvalidRequest: they are neither, of another type than a picture, or too many.
     """
+    source = source.strip()
     match = _DATA_URI.match(source)
     if match:
         payload = source[match.end() :]
@@ -96,7 +108,7 @@ def to_frame(data: bytes, shape: tuple[int, int, int], param: str, limits: Media
         InvalidRequest: the bytes are no picture of a supported format, broken, or too many pixels.
     """
     height, width, _ = shape
-    with _reporting(param):
+    with _reporting(data, param):
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > limits.max_image_pixels:
             raise InvalidRequest(
@@ -114,7 +126,7 @@ def to_frame(data: bytes, shape: tuple[int, int, int], param: str, limits: Media
 
 
 @contextmanager
-def _reporting(param: str) -> Iterator[None]:
+def _reporting(data: bytes, param: str) -> Iterator[None]:
     """Any failure of the decoder is the picture's: told without the decoder's own words, which may
     hold addresses (CVE-2026-22778 in vLLM)."""
     try:
@@ -122,15 +134,24 @@ def _reporting(param: str) -> Iterator[None]:
     except InvalidRequest:
         raise
     except UnidentifiedImageError as error:
-        raise InvalidRequest(
-            f"The bytes are no image of a supported format ({', '.join(FORMATS)}).",
-            code="invalid_image",
-            param=param,
-        ) from error
+        raise _unidentified(data, param) from error
     except Exception as error:
         raise InvalidRequest(
             "The image is truncated or broken.", code="invalid_image", param=param
         ) from error
+
+
+def _unidentified(data: bytes, param: str) -> InvalidRequest:
+    supported = f"supported are {', '.join(FORMATS)}"
+    start = data[:_SNIFFED]
+    for name, signature in _OTHER_FORMATS:
+        if signature.match(start):
+            return InvalidRequest(
+                f"The image is of a format that is not read here ({name}); {supported}.",
+                code="unsupported_image_format",
+                param=param,
+            )
+    return InvalidRequest(f"The bytes are no image; {supported}.", code="invalid_image", param=param)
 
 
 def _to_rgb(image: Image.Image, enough: int) -> Image.Image:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+import urllib.parse
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
@@ -85,8 +86,11 @@ async def models(request: Request) -> HTTPResponse:
 
 async def model(request: Request, name: str) -> HTTPResponse:
     """GET /v1/models/{id}"""
+    name = name.strip("/")
+    if not name:
+        return await models(request)
     service: Service = request.app.ctx.service
-    service.check_model(name)
+    service.check_model(urllib.parse.unquote(name))
     return json_response(_model_object(request.app))
 
 

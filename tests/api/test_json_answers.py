@@ -1,0 +1,138 @@
+"""response_format: JSON asked for, checked, and honestly reported."""
+
+import json
+from typing import Any
+
+import pytest
+from support.events import events, text_of
+from support.openai_schema import CHUNK, COMPLETION, check
+from support.pictures import photo, plain, user
+from support.server import Server
+
+QUESTION = user("Describe it.", plain("red"))
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "colour": {"type": "string"},
+        "count": {"type": "integer", "minimum": 1},
+        "kind": {"enum": ["photo", "drawing"]},
+        "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}, "minItems": 1},
+    },
+    "required": ["colour", "count", "kind", "tags"],
+    "additionalProperties": False,
+    "$defs": {"tag": {"type": "string"}},
+}
+
+
+def schema_format(schema: Any = SCHEMA, **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "picture", "schema": schema, "strict": True, **fields},
+    }
+
+
+def test_a_json_object_is_one(server: Server) -> None:
+    completion = server.chat(QUESTION, response_format={"type": "json_object"}).json()
+    check(completion, COMPLETION)
+    assert isinstance(json.loads(completion["choices"][0]["message"]["content"]), dict)
+    assert completion["json_report"]["valid"] is True
+
+
+def test_a_schema_reaches_the_model_and_is_checked(server: Server) -> None:
+    completion = server.chat(QUESTION, response_format=schema_format()).json()
+    answer = json.loads(completion["choices"][0]["message"]["content"])
+    assert set(answer) == set(SCHEMA["required"])
+    assert completion["json_report"] == {"valid": True, "repaired": False, "attempts": 1, "problem": None}
+
+
+def test_fences_are_taken_off(server: Server) -> None:
+    """The emulated model writes fences when it samples."""
+    reports = []
+    for seed in range(12):
+        completion = server.chat(
+            QUESTION, response_format=schema_format(), temperature=1.5, top_p=1, seed=seed
+        ).json()
+        content = completion["choices"][0]["message"]["content"]
+        assert content.startswith("{")
+        json.loads(content)
+        reports.append(completion["json_report"])
+    assert any(report["repaired"] for report in reports)
+    assert all(report["valid"] for report in reports)
+
+
+def test_what_does_not_fit_is_asked_for_once_more_and_told(server: Server) -> None:
+    impossible = {
+        "type": "object",
+        "properties": {"x": {"allOf": [{"const": 1}, {"const": 2}]}},
+        "required": ["x"],
+    }
+    completion = server.chat(QUESTION, response_format=schema_format(impossible)).json()
+    check(completion, COMPLETION)
+    report = completion["json_report"]
+    assert (report["valid"], report["attempts"]) == (False, 2)
+    assert report["problem"]
+    single = server.chat(QUESTION, response_format={"type": "json_object"}).json()
+    assert completion["usage"]["prompt_tokens"] > 2 * single["usage"]["prompt_tokens"]
+
+
+def test_an_answer_cut_by_the_limit_is_not_asked_for_again(server: Server) -> None:
+    completion = server.chat(QUESTION, response_format=schema_format(), max_tokens=3).json()
+    assert completion["choices"][0]["finish_reason"] == "length"
+    assert completion["json_report"]["valid"] is False
+    assert completion["json_report"]["attempts"] == 1
+
+
+def test_a_stream_comes_after_the_check(server: Server) -> None:
+    chunks = events(server.chat(QUESTION, response_format=schema_format(), stream=True))
+    for chunk in chunks:
+        check(chunk, CHUNK)
+    assert set(json.loads(text_of(chunks))) == set(SCHEMA["required"])
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert chunks[-1]["json_report"]["valid"] is True
+
+
+def test_frigates_schema(server: Server) -> None:
+    """Frigate's review request, with a real photo."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "observations": {"type": "array", "items": {"type": "string"}, "minItems": 3, "maxItems": 8},
+            "title": {"type": "string"},
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "potential_threat_level": {"type": "integer", "minimum": 0, "maximum": 2},
+        },
+        "required": ["observations", "title", "confidence", "potential_threat_level"],
+        "additionalProperties": False,
+    }
+    completion = server.chat(user("Review", photo("coffee")), response_format=schema_format(schema)).json()
+    assert completion["json_report"]["valid"] is True, completion
+
+
+@pytest.mark.parametrize(
+    ("response_format", "param"),
+    [
+        ({"type": "json_schema"}, "response_format.json_schema"),
+        ({"type": "json_schema", "json_schema": {"schema": {}}}, "response_format.json_schema.name"),
+        (schema_format("text"), "response_format.json_schema.schema"),
+        (schema_format({"type": "banana"}), "response_format.json_schema.schema"),
+        (schema_format({"properties": []}), "response_format.json_schema.schema"),
+        (schema_format({"$ref": "http://127.0.0.1/x"}), "response_format.json_schema.schema"),
+        (schema_format({"$ref": "#/nowhere"}), "response_format.json_schema.schema"),
+        (schema_format({"required": [[]]}), "response_format.json_schema.schema"),
+    ],
+)
+def test_formats_that_are_none(response_format: Any, param: str, server: Server) -> None:
+    response = server.chat(QUESTION, response_format=response_format)
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize("kind", ["json_object", "json_schema"])
+def test_it_can_be_refused_in_langchains_words(kind: str, make_server: Any) -> None:
+    server = make_server(config={"api": {"json_mode": "refuse"}}).start()
+    wanted = schema_format() if kind == "json_schema" else {"type": kind}
+    response = server.chat(QUESTION, response_format=wanted)
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert f"'response_format' of type '{kind}' is not supported with this model" in message
+    assert server.answer(QUESTION, response_format={"type": "text"})
