@@ -173,7 +173,7 @@ def test_json_fits_the_schema_in_the_prompt(ask: Any, pictures: Any) -> None:
         f"What is it? Answer in JSON that fits this schema: {json.dumps(SCHEMA)}", pictures.plain(220, 20, 20)
     )
     found = json.loads(text)
-    assert set(found) == set(SCHEMA["properties"])  # type: ignore[arg-type]
+    assert set(found) == set(SCHEMA["properties"])
     assert found["main_color"] == "red"
     assert found["colors"][0] == "red"
     assert 1 <= found["count"] <= 9

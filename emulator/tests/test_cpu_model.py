@@ -14,7 +14,7 @@ SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
     "<|image_pad|>", "<|video_pad|>",
 ]  # fmt: skip
-MERGES = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("Ġ", "a"), ("i", "n"), ("i", "s"), ("Ġ", "is")]
+MERGES: Any = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("Ġ", "a"), ("i", "n"), ("i", "s"), ("Ġ", "is")]
 HEAD = "<|im_start|>system\nBe helpful.<|im_end|>\n<|im_start|>user\n"
 PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
 ASK = "<|im_end|>\n<|im_start|>assistant\n"
@@ -82,7 +82,8 @@ def pieces(vlm: Any, prompt: str, frames: list[Any], **options: Any) -> tuple[li
 def reference(checkpoint: Path, prompt: str, frames: list[Any], count: int) -> list[int]:
     """The greedy tokens that the library's own processor and generate() give."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
-    model = transformers.Qwen2VLForConditionalGeneration.from_pretrained(checkpoint).eval()
+    model: Any = transformers.Qwen2VLForConditionalGeneration.from_pretrained(checkpoint)
+    model.eval()
     inputs: dict[str, Any] = {}
     if frames:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil

@@ -15,7 +15,7 @@ SPECIAL = {
     "<|image_pad|>": 151655,
     "<|video_pad|>": 151656,
 }
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
 PROSE = st.text(st.sampled_from("the picture shows Red 12.,\n  xyz日本é🙂"), max_size=80)
 RELAXED = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

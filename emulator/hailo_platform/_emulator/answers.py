@@ -265,7 +265,7 @@ def _chat(reading: Reading, start: str) -> Composer:
         yield from say((" without a picture.", " from your words alone.", ".", " for now.", " as I read it."))
     else:
         yield from say((f"{start}I am ready", f"{start}I am listening", f"{start}I am here to help"))
-        yield from say((", so ask away", ", so tell me more", ", so show me a picture", ", so go on"))
+        yield from say((", so ask away", ", so tell me more", ", so go on"))
         yield from say((".", " when you like.", " at any time.", " now."))
     seen = len(reading.texts("user"))
     if seen > 1:

@@ -1,8 +1,9 @@
 """VLM: a vision language model on the chip, with the signatures of the emulated version."""
 
+import inspect
 import json
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -19,13 +20,26 @@ from hailo_platform.pyhailort.exceptions import native_call
 from hailo_platform.pyhailort.generator import LLMGeneratorCompletion
 from hailo_platform.pyhailort.vdevice import VDevice
 
-Prompt = str | Sequence[Mapping[str, Any]]
 _UINT32_MAX = 0xFFFFFFFF
 _GENERATE_ALL_TIMEOUT_MS = 600000
 
 
-class VlmCommon:
-    """What does not depend on the version.
+_OPTIONS = ("temperature", "top_p", "top_k", "frequency_penalty", "max_generated_tokens", "do_sample", "seed")
+
+
+def _signature(**further: object) -> inspect.Signature:
+    """The parameters of generate in the emulated version: 5.2.0 put videos before the options."""
+    names = ["self", "prompt", "frames"]
+    optional = ["videos", *_OPTIONS] if settings().version_tuple() >= (5, 2) else [*_OPTIONS]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in names]
+    parameters += [inspect.Parameter(name, kind, default=None) for name in optional]
+    parameters += [inspect.Parameter(name, kind, default=value) for name, value in further.items()]
+    return inspect.Signature(parameters)
+
+
+class VLM:
+    """A model on the chip.
 
     Constructing it blocks for the whole load. Its failures are native status exceptions, not
     HailoRTException (before 5.2.0), because the wrapper leaves the constructor unwrapped.
@@ -47,7 +61,7 @@ class VlmCommon:
         if model is not None:
             model.release()
 
-    def __enter__(self) -> "VlmCommon":
+    def __enter__(self) -> "VLM":
         return self
 
     def __exit__(
@@ -55,17 +69,32 @@ class VlmCommon:
     ) -> None:
         self.release()
 
-    def _start(
-        self, prompt: Prompt, frames: Any, videos: Any, options: Mapping[str, Any]
-    ) -> LLMGeneratorCompletion:
+    def generate(self, *arguments: Any, **named: Any) -> LLMGeneratorCompletion:
+        """Upload and encode the frames, begin to generate, and return the completion.
+
+        Parameters: prompt (text, or a list of messages), frames (list of arrays), from 5.2.0 videos (list of
+        lists of arrays), then temperature, top_p, top_k, frequency_penalty, max_generated_tokens, do_sample
+        and seed, each None for the model's default.
+        """
+        given = _GENERATE.bind(self, *arguments, **named).arguments
+        return self._start(given)
+
+    def generate_all(self, *arguments: Any, **named: Any) -> str:
+        """The whole answer as text, special tokens included; parameters as of generate, and timeout_ms."""
+        given = _GENERATE_ALL.bind(self, *arguments, **named).arguments
+        timeout_ms: int = given.pop("timeout_ms", _GENERATE_ALL_TIMEOUT_MS)
+        with self._start(given) as completion:
+            return completion.read_all(timeout_ms)
+
+    def _start(self, given: Mapping[str, Any]) -> LLMGeneratorCompletion:
+        prompt, frames, videos = given["prompt"], given["frames"], given.get("videos") or []
         model = self._vlm
-        _check_frames(frames)
-        for video in videos or []:
-            _check_frames(video)
-        params = _params(options)
+        for group in [frames, *videos]:
+            _check_frames(group)
+        params = _params({name: given.get(name) for name in _OPTIONS})
         messages = _messages(prompt)
         pixels = [raw_bytes(frame) for frame in frames]
-        moving = [[raw_bytes(frame) for frame in video] for video in videos or []]
+        moving = [[raw_bytes(frame) for frame in video] for video in videos]
         with native_call():
             completion: Completion
             if isinstance(prompt, str):
@@ -152,129 +181,10 @@ class VlmCommon:
         return FormatOrder.NHWC
 
 
-class _Vlm51(VlmCommon):
-    """The VLM of 5.1.x."""
-
-    def generate(
-        self,
-        prompt: Prompt,
-        frames: list[Any],
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        frequency_penalty: float | None = None,
-        max_generated_tokens: int | None = None,
-        do_sample: bool | None = None,
-        seed: int | None = None,
-    ) -> LLMGeneratorCompletion:
-        """Upload and encode the frames, begin to generate, and return the completion."""
-        return self._start(
-            prompt,
-            frames,
-            None,
-            {
-                "temperature": temperature,
-                "top_p": top_p,
-                "top_k": top_k,
-                "frequency_penalty": frequency_penalty,
-                "max_generated_tokens": max_generated_tokens,
-                "do_sample": do_sample,
-                "seed": seed,
-            },
-        )
-
-    def generate_all(
-        self,
-        prompt: Prompt,
-        frames: list[Any],
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        frequency_penalty: float | None = None,
-        max_generated_tokens: int | None = None,
-        do_sample: bool | None = None,
-        seed: int | None = None,
-        timeout_ms: int = _GENERATE_ALL_TIMEOUT_MS,
-    ) -> str:
-        """The whole answer as text, special tokens included."""
-        with self.generate(
-            prompt,
-            frames,
-            temperature,
-            top_p,
-            top_k,
-            frequency_penalty,
-            max_generated_tokens,
-            do_sample,
-            seed,
-        ) as completion:
-            return completion.read_all(timeout_ms)
-
-
-class _Vlm52(VlmCommon):
-    """The VLM of 5.2.0: videos before the parameters."""
-
-    def generate(
-        self,
-        prompt: Prompt,
-        frames: list[Any],
-        videos: list[list[Any]] | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        frequency_penalty: float | None = None,
-        max_generated_tokens: int | None = None,
-        do_sample: bool | None = None,
-        seed: int | None = None,
-    ) -> LLMGeneratorCompletion:
-        """Upload and encode frames and videos, begin to generate, and return the completion."""
-        return self._start(
-            prompt,
-            frames,
-            videos,
-            {
-                "temperature": temperature,
-                "top_p": top_p,
-                "top_k": top_k,
-                "frequency_penalty": frequency_penalty,
-                "max_generated_tokens": max_generated_tokens,
-                "do_sample": do_sample,
-                "seed": seed,
-            },
-        )
-
-    def generate_all(
-        self,
-        prompt: Prompt,
-        frames: list[Any],
-        videos: list[list[Any]] | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        frequency_penalty: float | None = None,
-        max_generated_tokens: int | None = None,
-        do_sample: bool | None = None,
-        seed: int | None = None,
-        timeout_ms: int = _GENERATE_ALL_TIMEOUT_MS,
-    ) -> str:
-        """The whole answer as text, special tokens included."""
-        with self.generate(
-            prompt,
-            frames,
-            videos,
-            temperature,
-            top_p,
-            top_k,
-            frequency_penalty,
-            max_generated_tokens,
-            do_sample,
-            seed,
-        ) as completion:
-            return completion.read_all(timeout_ms)
-
-
-VLM = _Vlm52 if settings().version_tuple() >= (5, 2) else _Vlm51
-VLM.__name__ = VLM.__qualname__ = "VLM"
+_GENERATE = _signature()
+_GENERATE_ALL = _signature(timeout_ms=_GENERATE_ALL_TIMEOUT_MS)
+VLM.generate.__signature__ = _GENERATE  # type: ignore[attr-defined]
+VLM.generate_all.__signature__ = _GENERATE_ALL  # type: ignore[attr-defined]
 
 
 def _check_frames(frames: Any) -> None:
