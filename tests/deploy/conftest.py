@@ -84,20 +84,19 @@ class Pi:
         return str(response.json()["choices"][0]["message"]["content"])
 
 
-@dataclass(frozen=True)
-class Site:
-    """The scenario's hosts and the commands of an operator."""
 
-    pis: list[Pi]
 
-    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook as an operator does; its output is also kept in .build/log."""
-        command = ["ansible-playbook", "-i", str(STATE / "inventory"), f"playbooks/{name}", *arguments]
-        result = subprocess.run(
-            command, cwd=TOP, env=_environment(), capture_output=True, text=True, check=False
-        )  # fmt: skip
-        (LOGS / f"playbook-{name}.log").write_text(result.stdout + result.stderr)
-        return result
+def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook as an operator does; its output is also kept in .build/log."""
+    command = ["ansible-playbook", "-i", str(STATE / "inventory"), f"playbooks/{name}", *arguments]
+    result = subprocess.run(command, cwd=TOP, env=_environment(), capture_output=True, text=True, check=False)
+    (LOGS / f"playbook-{name}.log").write_text(result.stdout + result.stderr)
+    return result
+
+
+def limit(pi: Pi) -> str:
+    """The pattern that keeps a playbook to one host; the controller's own plays need localhost."""
+    return f"localhost,{pi.name}"
 
 
 def changes(result: subprocess.CompletedProcess[str], pi: Pi) -> int:
@@ -142,15 +141,15 @@ def hosts() -> Iterator[list[Pi]]:
 
 
 @pytest.fixture(scope="session")
-def site(hosts: list[Pi]) -> Site:
+def pis(hosts: list[Pi]) -> list[Pi]:
     """The hosts with the service deployed to them."""
     molecule("syntax")
     molecule("converge")
-    return Site(hosts)
+    return hosts
 
 
 @pytest.fixture
-def pi(site: Site) -> Pi:
+def pi(pis: list[Pi]) -> Pi:
     """One of the hosts, ready."""
-    site.pis[0].wait_ready()
-    return site.pis[0]
+    pis[0].wait_ready()
+    return pis[0]

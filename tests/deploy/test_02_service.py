@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.deploy.conftest import Pi, Site
+from tests.deploy.conftest import Pi
 
 
-def test_every_pi_answers_about_the_picture_it_was_given(site: Site) -> None:
-    for pi in site.pis:
+def test_every_pi_answers_about_the_picture_it_was_given(pis: list[Pi]) -> None:
+    for pi in pis:
         pi.wait_ready()
         answers = [pi.ask(photo) for photo in ("chelsea.jpg", "coffee.jpg", "chelsea.jpg")]
         assert answers[0] == answers[2]
@@ -56,8 +56,8 @@ def test_the_log_is_in_the_journal(pi: Pi) -> None:
     assert "Service ready" in pi.run("journalctl -b -u hailo-vision -o cat")
 
 
-def test_the_service_comes_back_after_a_reboot(site: Site) -> None:
-    pi = site.pis[1]
+def test_the_service_comes_back_after_a_reboot(pis: list[Pi]) -> None:
+    pi = pis[1]
     before = pi.run("cat /proc/sys/kernel/random/boot_id")
     pi.run("systemctl reboot", check=False)
     pi.wait_ready()
