@@ -57,6 +57,8 @@ def _accounted(handler: Handler) -> Handler:
 
     @wraps(handler)
     async def accounted(request: Request, **parameters: str) -> HTTPResponse | None:
+        # Sanic leaves off reading after a body of 64 KB or more, and would not see the client leave.
+        request.transport.resume_reading()  # type: ignore[attr-defined]
         try:
             response = await handler(request, **parameters)
         except asyncio.CancelledError:

@@ -134,7 +134,8 @@ class Scheduler:
             raise _closing()
         if not self._engine.available:
             raise unavailable(self._engine)
-        if bounded and len(self._waiting) >= self._config.queue_size:
+        # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
+        if bounded and len(self._waiting) + self.running > self._config.queue_size:
             raise QueueFull(
                 f"{len(self._waiting)} requests are waiting already, as many as may.",
                 headers=retry_after(self._mean_seconds * (len(self._waiting) + self.running)),

@@ -175,6 +175,10 @@ class Server:
         path = Path(self._emulator["journal"])
         return [json.loads(line) for line in path.read_text().split("\n") if line] if path.exists() else []
 
+    def forget(self) -> None:
+        """Begin a new journal; the NPU must be idle."""
+        Path(self._emulator["journal"]).unlink(missing_ok=True)
+
     def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until a condition holds; a service that is not listening yet does not count as failed."""
         deadline = time.monotonic() + seconds

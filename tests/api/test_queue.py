@@ -1,0 +1,237 @@
+"""The queue: order, bound, time limits; and clients that leave, in every state of their request."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from openai import APITimeoutError, AsyncOpenAI
+from support.events import parse
+from support.openai_schema import ERROR, check
+from support.pictures import photo, user
+from support.server import MODEL, Server
+from support.slow import ABORTED, COMPLETE, LONG, SLOW, generations
+
+BODY = {"model": MODEL, "messages": [LONG], "temperature": 0}
+SHORT = {**BODY, "max_tokens": 2}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    config = {"server": {"queue_size": 2, "keep_alive_comment_interval": 0.1}}
+    server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def slow(shared: Server) -> Server:
+    """The shared server, idle and with an empty journal."""
+    shared.wait_for(idle(shared))
+    shared.forget()
+    return shared
+
+
+def client_of(server: Server) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=server.api, timeout=30)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        await asyncio.sleep(0.02)
+
+
+def begun(server: Server) -> int:
+    return sum(event == "generate" for event, _ in generations(server))
+
+
+def idle(server: Server) -> Callable[[], bool]:
+    def is_idle() -> bool:
+        queue = server.health()["queue"]
+        return queue["running"] == queue["waiting"] == 0
+
+    return is_idle
+
+
+async def test_first_come_first_served(slow: Server) -> None:
+    async with client_of(slow) as client:
+        tasks = []
+        for word in ("one", "two", "three"):
+            body = {**SHORT, "messages": [{"role": "user", "content": f"Say {word}"}]}
+            tasks.append(asyncio.create_task(client.post("/chat/completions", json=body)))
+            await asyncio.sleep(0.05)
+        assert [response.status_code for response in await asyncio.gather(*tasks)] == [200] * 3
+    prompts = [entry["prompt"] for entry in slow.journal() if entry["event"] == "generate"]
+    assert [next(word for word in ("one", "two", "three") if f"Say {word}" in text) for text in prompts] == [
+        "one",
+        "two",
+        "three",
+    ]
+    assert generations(slow) == COMPLETE * 3
+
+
+async def test_a_full_queue_is_told_with_an_honest_time(slow: Server) -> None:
+    async with client_of(slow) as client:
+        running = [asyncio.create_task(client.post("/chat/completions", json=BODY)) for _ in range(3)]
+        await until(lambda: slow.health()["queue"]["waiting"] == 2)
+        for stream in (False, True):
+            refused = await client.post("/chat/completions", json={**BODY, "stream": stream})
+            assert refused.status_code == 429
+            check(refused.json(), ERROR)
+            assert refused.json()["error"]["code"] == "queue_full"
+            assert refused.json()["error"]["type"] == "rate_limit_error"
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
+        batch = await client.post("/vision/analyze", json={"images": ["x"], "prompt": "?"})
+        assert batch.status_code == 429
+        for task in running:
+            task.cancel()
+    await until(idle(slow))
+
+
+async def test_comments_come_while_queued_and_nothing_is_sent_before_them(slow: Server) -> None:
+    async with client_of(slow) as client:
+        first = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        await until(lambda: begun(slow) == 1)
+        async with client.stream("POST", "/chat/completions", json={**SHORT, "stream": True}) as response:
+            lines = [line async for line in response.aiter_lines()]
+        first.cancel()
+    comments = [line for line in lines if line.startswith(":")]
+    assert len(comments) >= 2
+    assert set(comments) == {": keep-alive"}
+    assert list(parse(lines))[-1] == "[DONE]"
+
+
+async def leave(
+    client: httpx.AsyncClient, path: str, body: dict[str, Any], after: Callable[[], bool]
+) -> None:
+    """Ask, and close the connection once something has happened."""
+
+    async def ask() -> None:
+        async with client.stream("POST", path, json=body) as response:
+            async for _ in response.aiter_raw():
+                pass
+
+    task = asyncio.create_task(ask())
+    await until(after)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("picture", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_stops_the_npu(stream: bool, picture: bool, slow: Server) -> None:
+    question = user(str(LONG["content"]), photo("coffee")) if picture else LONG
+    body = {**BODY, "messages": [question], "stream": stream}
+    async with client_of(slow) as client:
+        await leave(client, "/chat/completions", body, lambda: begun(slow) == 1)
+    left = time.monotonic()
+    await until(lambda: generations(slow) == ABORTED)
+    assert time.monotonic() - left < 1
+    await until(idle(slow))
+    assert "status=499" in slow.log()
+    assert slow.http.post("/v1/chat/completions", json=SHORT).status_code == 200
+    assert generations(slow) == ABORTED + COMPLETE
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_the_queue_never_reaches_the_npu(stream: bool, slow: Server) -> None:
+    async with client_of(slow) as client:
+        first = asyncio.create_task(client.post("/chat/completions", json={**BODY, "max_tokens": 20}))
+        await until(lambda: begun(slow) == 1)
+        waiting = lambda: slow.health()["queue"]["waiting"] == 1  # noqa: E731
+        await leave(client, "/chat/completions", {**BODY, "stream": stream}, waiting)
+        await until(lambda: slow.health()["queue"]["waiting"] == 0)
+        assert (await first).status_code == 200
+    await until(idle(slow))
+    assert generations(slow) == COMPLETE
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_batch_ends_when_its_client_leaves(stream: bool, slow: Server) -> None:
+    images = [user("", photo("coffee"))["content"][1]] * 4  # type: ignore[index]
+    body = {"images": images, "prompt": "Describe in detail, at length", "max_tokens": 8, "stream": stream}
+    async with client_of(slow) as client:
+        await leave(client, "/vision/analyze", body, lambda: begun(slow) == 2)
+    await until(idle(slow))
+    assert generations(slow) == COMPLETE + ABORTED
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_three_attempts_are_three_starts_and_three_aborts(stream: bool, slow: Server) -> None:
+    """What an SDK does with a client's timeout; without cancellation three generations would run."""
+    async with AsyncOpenAI(base_url=slow.api, api_key="x", timeout=0.4, max_retries=2) as client:
+        with pytest.raises((APITimeoutError, httpx.ReadTimeout)):
+            await client.chat.completions.create(**BODY)  # type: ignore[call-overload]
+    await until(idle(slow))
+    assert generations(slow) == ABORTED * 3
+
+
+async def test_the_deadline_aborts_and_is_not_retried(make_server: Callable[..., Server]) -> None:
+    server = make_server(config={"server": {"request_timeout": 0.5}}, emulator=SLOW).start()
+    async with client_of(server) as client:
+        response = await client.post("/chat/completions", json=BODY)
+        assert response.status_code == 504
+        assert response.headers["x-should-retry"] == "false"
+        check(response.json(), ERROR)
+        streamed = await client.post("/chat/completions", json={**BODY, "stream": True})
+    data = list(parse(streamed.iter_lines()))
+    assert streamed.status_code == 200
+    assert json.loads(data[-2])["error"]["code"] == "deadline_exceeded"
+    await until(idle(server))
+    assert generations(server) == ABORTED * 2
+
+
+async def test_a_fault_in_a_stream_is_an_error_event(make_server: Callable[..., Server]) -> None:
+    server = make_server(faults={"crash_after_tokens": 3}).start()
+    async with client_of(server) as client:
+        streamed = await client.post("/chat/completions", json={**BODY, "stream": True})
+    data = list(parse(streamed.iter_lines()))
+    check(json.loads(data[-2]), ERROR)
+    assert json.loads(data[-2])["error"]["code"] == "device_unavailable"
+    assert data[-1] == "[DONE]"
+
+
+async def test_loading_is_told_before_anything_else(make_server: Callable[..., Server]) -> None:
+    server = make_server(faults={"load_extra_s": 60.0}, emulator={"time_scale": 1.0}).start(wait=False)
+    for stream in (False, True):
+        response = server.chat(LONG, stream=stream)
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "model_loading"
+        assert int(response.headers["retry-after"]) >= 1
+    ready = server.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["ready"]) == (503, False)
+    assert server.http.get("/v1/models").status_code == 200
+    assert server.health()["model_loaded"] is False
+
+
+async def test_a_slow_reader_delays_nobody(slow: Server) -> None:
+    with socket.create_connection(("127.0.0.1", slow.port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        text = json.dumps({**BODY, "stream": True, "max_tokens": 30})
+        connection.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+        )
+        await until(lambda: begun(slow) == 1)
+        assert slow.http.post("/v1/chat/completions", json=SHORT).status_code == 200
+    assert generations(slow) == COMPLETE * 2
+
+
+async def test_health_answers_at_once_while_the_npu_works(slow: Server) -> None:
+    async with client_of(slow) as client:
+        task = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        await until(lambda: begun(slow) == 1)
+        times = []
+        for _ in range(50):
+            started = time.perf_counter()
+            assert (await client.get("/health")).json()["state"] == "generating"
+            times.append(time.perf_counter() - started)
+        task.cancel()
+    assert sorted(times)[-3] < 0.05
