@@ -78,6 +78,11 @@ def test_layout_is_seen(ask: Any, pictures: Any) -> None:
     assert "blue at the top right" in ask("What is at the top right?", frame)
 
 
+@pytest.mark.parametrize(("place", "parts"), [("corners", 4), ("centre", 1), ("top", 3), ("bottom right", 1)])
+def test_the_places_asked_for_are_told(ask: Any, pictures: Any, place: str, parts: int) -> None:
+    assert ask(f"What is at the {place}?", pictures.plain(220, 20, 20)).count("red at the") == parts
+
+
 def test_the_order_of_frames_is_seen(ask: Any, pictures: Any) -> None:
     red, blue = pictures.plain(220, 20, 20), pictures.plain(20, 20, 220)
     answer = ask("What is in these?", red, blue)
