@@ -14,6 +14,7 @@ import struct
 import time
 from typing import Any
 
+from ansible.module_utils import hailo_state
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hailo_tree import is_intact
 
@@ -39,10 +40,6 @@ options:
     type: list
     elements: str
     default: [hailo-vision]
-  trees:
-    description: Folders, or links to folders, that hold releases.
-    type: dict
-    default: {apps: /opt/hailo-vision/vendor/hailo-apps, vision: /opt/hailo-vision/current}
   device_timeout:
     description: Seconds to wait for a device node before looking.
     type: int
@@ -72,7 +69,10 @@ PACKAGES = (
     "python3-venv",
 )
 UNITS = ["hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice"]
-TREES = {"apps": "/opt/hailo-vision/vendor/hailo-apps", "vision": "/opt/hailo-vision/current"}
+TREES = {
+    "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
+    "vision": ("/opt/hailo-vision/releases", "../current"),
+}
 DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 PCI_VENDOR = "0x1e60"
 DRIVER_LIST = "/var/lib/dpkg/info/h10-hailort-pcie-driver.list"
@@ -202,16 +202,36 @@ def accounts(names: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def trees(links: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Which release each link names and whether that is as it was installed."""
+def scan(folder: str) -> list[os.DirEntry[str]]:
+    """Entries of a folder, none if there is no such folder."""
+    try:
+        return list(os.scandir(folder))
+    except OSError:
+        return []
+
+
+def trees() -> dict[str, dict[str, Any]]:
+    """Which release of each kind is in use, and which are as they were installed."""
     found = {}
-    for name, link in links.items():
-        target = os.path.realpath(link)
+    for name, (folder, link) in TREES.items():
+        target = os.path.realpath(os.path.join(folder, link))
+        sealed = sorted(os.path.basename(path)[1:-7] for path in glob.glob(f"{folder}/.*.sealed"))
         found[name] = {
-            "release": os.path.basename(target) if os.path.isdir(target) else "",
-            "intact": is_intact(target),
+            "current": os.path.basename(target) if os.path.isdir(target) else "",
+            "present": sorted(entry.name for entry in scan(folder) if entry.is_dir(follow_symlinks=False)),
+            "intact": [release for release in sealed if is_intact(os.path.join(folder, release))],
         }
     return found
+
+
+def good() -> dict[str, Any]:
+    """The states in which the service was ready, and whether the last of them is the present one."""
+    last = hailo_state.load("last")
+    return {
+        "last": hailo_state.release(last),
+        "previous": hailo_state.release(hailo_state.load("previous")),
+        "current": last == hailo_state.capture(),
+    }
 
 
 def main() -> None:
@@ -221,7 +241,6 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "list", "elements": "str", "default": UNITS},
             "users": {"type": "list", "elements": "str", "default": ["hailo-vision"]},
-            "trees": {"type": "dict", "default": TREES},
             "device_timeout": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
@@ -237,7 +256,8 @@ def main() -> None:
         "units": units(module, module.params["units"]),
         "users": accounts(module.params["users"]),
         "groups": sorted(group.gr_name for group in grp.getgrall()),
-        "trees": trees(module.params["trees"]),
+        "trees": trees(),
+        "good": good(),
     }
     module.exit_json(changed=False, ansible_facts={"hailo": facts})
 

@@ -61,6 +61,11 @@ options:
         description: Keep the replaced file beside the new one, with C(~) added to its name.
         type: bool
         default: false
+  absent:
+    description: More paths that should be absent, treated last.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -268,10 +273,14 @@ def put(item: dict[str, Any]) -> None:
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={"paths": {"type": "list", "elements": "dict", "required": True, "options": SPEC}},
+        argument_spec={
+            "paths": {"type": "list", "elements": "dict", "required": True, "options": SPEC},
+            "absent": {"type": "list", "elements": "path", "default": []},
+        },
         supports_check_mode=True,
     )
     items = module.params["paths"]
+    items += [{"path": path, "state": "absent", "validate": None} for path in module.params["absent"]]
     diffs: dict[str, dict[str, str]] = {}
     try:
         for item in items:
