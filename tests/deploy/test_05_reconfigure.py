@@ -1,12 +1,16 @@
 """One changed setting changes what depends on it, and a hand edit is undone."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.conftest import Pi, changes, limit, playbook
+from tests.deploy.conftest import Pi, limit, playbook
 
 CONFIG = "/etc/hailo/hailo-vision.yaml"
+CONFIGURE = "hailo_vision : Write the configuration and the units"
+TELL = "hailo_vision : Tell what must be reloaded or restarted"
+RESTART = "hailo_vision : Restart the service"
 
 
 @pytest.fixture
@@ -21,9 +25,20 @@ def test_a_changed_setting_is_in_force_after_one_restart(pi: Pi) -> None:
     starts = _starts(pi)
     result = playbook("site.yml", "--extra-vars", "hailo_vision_max_tokens=33", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
-    assert changes(result, pi) == 2
+    assert _changed_tasks(result.stdout) <= {CONFIGURE, TELL, RESTART}
     assert "max_tokens: 33" in pi.run(f"cat {CONFIG}")
     assert _starts(pi) == starts + 1
+
+
+def _changed_tasks(output: str) -> set[str]:
+    """The names of the tasks that changed something on any host."""
+    name, found = "", set()
+    for line in output.splitlines():
+        if heading := re.match(r"(?:TASK|RUNNING HANDLER) \[(.+)\] \*", line):
+            name = heading[1]
+        elif line.startswith("changed: "):
+            found.add(name)
+    return found
 
 
 def _starts(pi: Pi) -> int:
@@ -41,7 +56,7 @@ def test_many_changes_in_a_row_are_no_crash_loop(pi: Pi) -> None:
 
 
 def test_a_service_that_gave_up_is_started_again(pi: Pi) -> None:
-    pi.run("for n in 1 2 3 4 5 6 7; do systemctl restart --no-block hailo-vision; sleep 0.3; done", check=False)
+    pi.run("for n in 1 2 3 4 5 6 7; do systemctl restart --no-block hailo-vision; sleep 0.3; done")
     assert pi.property("Result") == "start-limit-hit"
     result = playbook("site.yml", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
