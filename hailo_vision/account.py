@@ -39,7 +39,7 @@ class Account:
             return False
         self._closed = True
         self.seconds = time.monotonic() - self.started
-        level = logging.DEBUG if self.route in _QUIET and self.status < 400 else logging.INFO
+        level = logging.DEBUG if self.route in _QUIET else logging.INFO
         log.log(level, "%s", " ".join(f"{key}={value}" for key, value in self._fields().items()))
         return True
 

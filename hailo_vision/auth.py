@@ -43,6 +43,11 @@ class Keys:
         self._look_at = 0.0
         self._told = ""
 
+    @property
+    def required(self) -> bool:
+        """Whether anybody needs a key."""
+        return self._path is not None
+
     def check(self, authorization: str, api_key: str) -> str:
         """The credential of a request, by its headers Authorization and X-Api-Key.
 

@@ -144,6 +144,10 @@ class ErrorDetail(msgspec.Struct, frozen=True):
     code: str | None
 
 
+class ErrorResponse(msgspec.Struct, frozen=True):
+    error: ErrorDetail
+
+
 class Analysis(msgspec.Struct, frozen=True):
     """The answer about one image; either analysis or error is given."""
 
@@ -171,3 +175,82 @@ class AnalyzeResponse(msgspec.Struct, frozen=True):
     results: list[Analysis]
     usage: Usage
     total_inference_time_ms: int
+
+
+class ContextSize(msgspec.Struct, frozen=True):
+    n_ctx: int | None
+
+
+class Architecture(msgspec.Struct, frozen=True):
+    input_modalities: tuple[str, ...] = ("text", "image")
+    output_modalities: tuple[str, ...] = ("text",)
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's Model object, with the extra fields by which clients size their prompts.
+
+    The context's size is null until the model has been loaded once.
+    """
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "hailo-vision"
+    max_model_len: int | None
+    meta: ContextSize
+    architecture: Architecture = Architecture()
+    aliases: tuple[str, ...]
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class ProblemReport(msgspec.Struct, frozen=True):
+    """Why the NPU can't work, and what an operator does about it."""
+
+    code: str
+    message: str
+    cure: str
+
+
+class Device(msgspec.Struct, frozen=True):
+    """emulated is null until the model has been loaded once."""
+
+    path: str | None
+    group: str
+    emulated: bool | None
+
+
+class Versions(msgspec.Struct, frozen=True):
+    hailo_vision: str
+    hailort: str | None
+
+
+class Queue(msgspec.Struct, frozen=True):
+    running: int
+    waiting: int
+    size: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """200 as long as the service lives; state and problem tell the rest."""
+
+    status: Literal["ok"] = "ok"
+    live: Literal[True] = True
+    state: str
+    model: str
+    model_loaded: bool
+    uptime_seconds: float
+    problem: ProblemReport | None
+    device: Device
+    versions: Versions
+    queue: Queue
+    loads: int
+    npu_pid: int | None
+
+
+class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+    ready: bool
+    reason: str | None = None

@@ -216,9 +216,8 @@ async def test_a_slow_reader_delays_nobody(slow: Server) -> None:
     with socket.create_connection(("127.0.0.1", slow.port)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         text = json.dumps({**BODY, "stream": True, "max_tokens": 30})
-        connection.sendall(
-            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
-        )
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}"
+        connection.sendall(f"{head}\r\n\r\n{text}".encode())
         await until(lambda: begun(slow) == 1)
         assert slow.http.post("/v1/chat/completions", json=SHORT).status_code == 200
     assert generations(slow) == COMPLETE * 2

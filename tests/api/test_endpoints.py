@@ -1,0 +1,339 @@
+"""Everything beside the answers: routes, keys, CORS, TLS, metrics, the log, the description, the pages."""
+
+import json
+import re
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families
+from support.events import events
+from support.pictures import photo, user
+from support.server import MODEL, Server
+
+HELLO = {"role": "user", "content": "Hi"}
+MakeServer = Callable[..., Server]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health",
+        "/v1/health",
+        "/health/ready",
+        "/readyz",
+        "/v1/models",
+        "/models",
+        f"/v1/models/{MODEL}",
+        "/metrics",
+    ],
+)
+def test_every_spelling_of_a_path(path: str, server: Server) -> None:
+    whole = server.http.get(path)
+    assert whole.status_code == 200
+    assert server.http.get(f"{path}/").status_code == 200
+    head = server.http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"])
+def test_chat_with_and_without_v1(path: str, server: Server) -> None:
+    body = {"model": MODEL, "messages": [HELLO]}
+    assert server.http.post(path, json=body).status_code == 200
+
+
+def test_health_tells_what_operators_ask(server: Server) -> None:
+    health = server.health()
+    assert (health["status"], health["live"], health["state"]) == ("ok", True, "ready")
+    assert health["device"]["emulated"] is True
+    assert health["versions"]["hailort"] == "5.1.1"
+    assert health["queue"] == {"running": 0, "waiting": 0, "size": 16}
+    assert health["uptime_seconds"] > 0
+    assert server.http.get("/health/ready").json() == {"ready": True}
+
+
+def test_aliases_and_an_optional_model(make_server: MakeServer) -> None:
+    config = {"model": {"aliases": ["gpt-4o", "llava/7b"]}, "api": {"model_required": False}}
+    server = make_server(config=config).start()
+    for alias in ("gpt-4o", "llava/7b"):
+        completion = server.chat(HELLO, model=alias).json()
+        assert completion["model"] == MODEL
+        assert server.http.get(f"/v1/models/{alias}").json()["id"] == MODEL
+    assert server.http.get("/v1/models").json()["data"][0]["aliases"] == ["gpt-4o", "llava/7b"]
+    assert server.http.post("/v1/chat/completions", json={"messages": [HELLO]}).status_code == 200
+    assert server.chat(HELLO, model="other").status_code == 404
+
+
+@pytest.fixture
+def guarded(make_server: MakeServer, tmp_path: Path) -> Server:
+    (tmp_path / "keys").write_text("sk-one\nsk-two\n")
+    return make_server(config={"auth": {"keys_file": str(tmp_path / "keys")}}).start()
+
+
+def test_keys_guard_everything_but_health(guarded: Server, tmp_path: Path) -> None:
+    http = guarded.http
+    for path in ("/health", "/v1/health", "/health/ready", "/readyz"):
+        assert http.get(path).status_code == 200
+    paths = [
+        "/v1/models",
+        "/models",
+        f"/v1/models/{MODEL}",
+        "/metrics",
+        "/openapi.json",
+        "/",
+        "/docs",
+        "/nothing",
+    ]
+    for path in [*paths, "/assets/chat.js", "/v1/models/", "//v1/models"]:
+        refused = http.get(path)
+        assert refused.status_code == 401, path
+        assert refused.json()["error"]["code"] == "invalid_api_key"
+        assert refused.headers["www-authenticate"].startswith(("Bearer", "Basic"))
+    for path in ("/v1/chat/completions", "/chat/completions", "/v1/vision/analyze", "/vision/analyze"):
+        for headers in ({}, {"authorization": "Bearer sk-three"}, {"authorization": b"Bearer \xff\xfe"}):
+            assert http.post(path, content=b"{", headers=headers).status_code == 401
+    for headers in ({"authorization": "Bearer sk-two"}, {"x-api-key": "sk-one"}):
+        assert http.get("/v1/models", headers=headers).status_code == 200
+    assert http.get("/", auth=("me", "sk-one")).status_code == 200
+    assert http.get("/").headers["www-authenticate"].startswith("Basic")
+    assert http.get("/v1/models").headers["www-authenticate"] == "Bearer"
+    assert "security" in guarded.http.get("/openapi.json", headers={"x-api-key": "sk-one"}).json()
+    (tmp_path / "keys").write_text("sk-three\n")
+    new = {"authorization": "Bearer sk-three"}
+    guarded.wait_for(lambda: http.get("/v1/models", headers=new).status_code == 200, 5)
+    assert http.get("/v1/models", headers={"authorization": "Bearer sk-two"}).status_code == 401
+    assert "sk-" not in guarded.log()
+
+
+def test_a_context_is_never_shared_between_keys(guarded: Server) -> None:
+    first = user("What is this?", photo("coffee"))
+
+    def ask(key: str, *messages: Any) -> dict[str, Any]:
+        body = {"model": MODEL, "messages": messages, "temperature": 0}
+        headers = {"authorization": f"Bearer {key}"}
+        answer: dict[str, Any] = guarded.http.post("/v1/chat/completions", json=body, headers=headers).json()
+        return answer
+
+    reply = ask("sk-one", first)["choices"][0]["message"]
+    follow_up = [first, reply, {"role": "user", "content": "And its colours?"}]
+    assert ask("sk-two", *follow_up)["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
+    reply = ask("sk-one", first)["choices"][0]["message"]
+    assert ask("sk-one", *follow_up)["usage"]["prompt_tokens_details"]["cached_tokens"] > 144
+
+
+def test_keys_may_come_as_a_credential(make_server: MakeServer, tmp_path: Path) -> None:
+    (tmp_path / "api-keys").write_text("sk-one\n")
+    server = make_server()
+    server.extra_environment["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    server.start()
+    assert server.http.get("/v1/models").status_code == 401
+    assert server.http.get("/v1/models", headers={"x-api-key": "sk-one"}).status_code == 200
+
+
+PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+
+
+def test_cors_is_off_by_default(server: Server) -> None:
+    response = server.http.get("/v1/models", headers={"origin": "https://a.example"})
+    assert "access-control-allow-origin" not in response.headers
+    preflight = server.http.options("/v1/models", headers={"origin": "https://a.example", **PREFLIGHT})
+    assert preflight.status_code == 405
+
+
+def test_cors_for_allowed_origins(make_server: MakeServer, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("sk-one\n")
+    config = {
+        "server": {"cors_origins": ["https://a.example"]},
+        "auth": {"keys_file": str(tmp_path / "keys")},
+    }
+    http = make_server(config=config).start().http
+    allowed, other = {"origin": "https://a.example"}, {"origin": "https://b.example"}
+    preflight = http.options("/v1/chat/completions", headers={**allowed, **PREFLIGHT})
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == "https://a.example"
+    assert preflight.headers["access-control-allow-headers"] == "authorization"
+    assert http.options("/v1/chat/completions", headers={**other, **PREFLIGHT}).status_code in (401, 405)
+    refused = http.get("/v1/models", headers=allowed)
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "https://a.example"
+    key = {"authorization": "Bearer sk-one"}
+    body = {"model": MODEL, "messages": [HELLO], "stream": True}
+    streamed = http.post("/v1/chat/completions", json=body, headers={**allowed, **key})
+    assert streamed.headers["access-control-allow-origin"] == "https://a.example"
+    assert streamed.headers["vary"] == "Origin"
+    assert "access-control-allow-origin" not in http.get("/v1/models", headers={**other, **key}).headers
+
+
+def test_tls(make_server: MakeServer, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    subject = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *subject], check=True, capture_output=True)
+    server = make_server(config={"server": {"tls_cert": str(certificate), "tls_key": str(key)}})
+    server.http.close()
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    server.http = httpx.Client(base_url=server.url.replace("http:", "https:"), verify=trusted)
+    server.start()
+    chunks = events(server.chat(HELLO, stream=True))
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    with pytest.raises(httpx.TransportError):
+        httpx.get(server.url + "/health")
+
+
+def figures(server: Server, accept: str = "") -> dict[str, float]:
+    """The metrics by name and labels."""
+    text = server.http.get("/metrics", headers={"accept": accept}).text
+    return {
+        sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_what_happened(make_server: MakeServer) -> None:
+    server = make_server().start()
+    usage = server.chat(user("What is this?", photo("coffee"))).json()["usage"]
+    server.chat(HELLO, temperature=5)
+    server.http.post("/v1/vision/analyze", json={"images": ["x", "y"], "prompt": "?"})
+    events(server.chat(HELLO, stream=True, max_tokens=2))
+    found = {name.removeprefix("hailo_vision_"): value for name, value in figures(server).items()}
+    assert all(name.startswith("hailo_vision_") for name in figures(server))
+    expected = {
+        "requests_total /v1/chat/completions 200": 2,
+        "requests_total /v1/chat/completions 400": 1,
+        "requests_total /v1/vision/analyze 400": 1,
+        "rejected_total invalid_value": 1,
+        "rejected_total invalid_image": 1,
+        "request_success_total stop": 1,
+        "request_success_total length": 1,
+        "generation_tokens_total": usage["completion_tokens"] + 2,
+        "images_total": 3,
+        "time_to_first_token_seconds_count": 2,
+        "request_queue_time_seconds_count": 2,
+        "e2e_request_latency_seconds_count": 3,
+        "image_decode_seconds_count": 3,
+        "request_queue_position_count": 4,
+        "num_requests_running": 0,
+        "num_requests_waiting": 0,
+        "model_loaded": 1,
+        "model_loads_total": 1,
+        "engine_state ready": 1,
+        "engine_state failed": 0,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert found["prompt_tokens_total"] > usage["prompt_tokens"]
+
+
+def test_device_errors_are_counted(make_server: MakeServer) -> None:
+    server = make_server(faults={"crash_after_tokens": 2, "times": {"crash_after_tokens": 1}}).start()
+    assert server.chat(HELLO).status_code == 503
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    found = figures(server)
+    assert found["hailo_vision_device_errors_total npu_crashed"] == 1
+    assert found["hailo_vision_model_loads_total"] == 2
+
+
+def test_metrics_in_the_newer_format(server: Server) -> None:
+    response = server.http.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert response.text.endswith("# EOF\n")
+
+
+def test_the_log_has_one_line_a_request_and_never_its_content(make_server: MakeServer) -> None:
+    server = make_server().start()
+    secret = "Xylophone"
+    picture = photo("coffee")
+    headers = {"x-request-id": "my-request", "authorization": "Bearer sk-Xylophone"}
+    body = {"model": MODEL, "messages": [user(secret, picture)], "max_tokens": 5, "temperature": 0}
+    answer = server.http.post("/v1/chat/completions", json=body, headers=headers).json()
+    server.http.post("/v1/chat/completions", json={**body, "temperature": secret})
+    for _ in range(5):
+        server.http.get("/health")
+    log = server.log()
+    lines = [line for line in log.splitlines() if " hailo_vision.requests: " in line]
+    assert len(lines) == 2
+    fields = dict(re.findall(r"(\w+)=(\S+)", lines[0]))
+    assert fields["id"] == "my-request"
+    assert fields["route"] == "/v1/chat/completions"
+    assert (fields["status"], fields["images"], fields["tokens"], fields["finish"]) == (
+        "200",
+        "1",
+        "5",
+        "length",
+    )
+    for name in ("total_ms", "queue_ms", "media_ms", "prefill_ms", "prompt_tokens", "tokens_per_second"):
+        assert float(fields[name]) >= 0
+    assert "error=invalid_value" in lines[1]
+    assert "ylophone" not in log
+    assert answer["choices"][0]["message"]["content"] not in log
+    assert "sanic" not in log.lower()
+
+
+@pytest.fixture(scope="module")
+def description(server: Server) -> Iterator[dict[str, Any]]:
+    yield server.http.get("/openapi.json").json()
+
+
+def test_the_description_is_valid_and_complete(description: dict[str, Any], server: Server) -> None:
+    assert description["openapi"] == "3.1.0"
+    references = set(
+        re.findall(r'"\$ref":"#/components/schemas/(\w+)"', json.dumps(description, separators=(",", ":")))
+    )
+    assert references <= set(description["components"]["schemas"])
+    for schema in description["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    assert set(description["paths"]) == {
+        "/v1/chat/completions",
+        "/v1/vision/analyze",
+        "/v1/models",
+        "/v1/models/{id}",
+        "/health",
+        "/health/ready",
+        "/metrics",
+    }
+
+
+def test_responses_fit_the_description(description: dict[str, Any], server: Server) -> None:
+    def check(value: Any, name: str) -> None:
+        Draft202012Validator({**description, "$ref": f"#/components/schemas/{name}"}).validate(value)
+
+    check(server.chat(HELLO).json(), "ChatCompletion")
+    check(server.chat(HELLO, response_format={"type": "json_object"}).json(), "ChatCompletion")
+    check(server.chat(HELLO, temperature=9).json(), "ErrorResponse")
+    for chunk in events(server.chat(HELLO, stream=True, stream_options={"include_usage": True})):
+        check(chunk, "ChatChunk")
+    check(server.health(), "Health")
+    check(server.http.get("/health/ready").json(), "Readiness")
+    check(server.http.get("/v1/models").json(), "ModelList")
+    check(server.http.get(f"/v1/models/{MODEL}").json(), "Model")
+
+
+def test_the_pages_bring_everything_themselves(server: Server) -> None:
+    for path in ("/", "/docs"):
+        page = server.http.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "unsafe" not in page.headers["content-security-policy"]
+        assert "style=" not in page.text
+        assets = re.findall(r'(?:src|href)="(assets/[^"]+)"', page.text)
+        assert assets
+        for asset in assets:
+            assert server.http.get(f"/{asset}").status_code == 200
+    everything = "".join(
+        server.http.get(path).text
+        for path in ("/", "/docs", "/assets/style.css", "/assets/chat.js", "/assets/docs.js")
+    )
+    assert re.findall(r"https?://(?!www\.w3\.org)[^\s\"'`)]+", everything) == []
+    for path in (
+        "/assets/../__init__.py",
+        "/assets/__init__.py",
+        "/assets/%2e%2e%2f__init__.py",
+        "/assets/x",
+    ):
+        assert server.http.get(path).status_code == 404
