@@ -24,8 +24,10 @@ function typeOf(schema) {
 
 function table(schema) {
   const body = element("tbody");
-  for (const [name, field] of Object.entries(schema.properties ?? {})) {
-    const required = schema.required?.includes(name) ? "required" : "";
+  const isRequired = ([name]) => schema.required?.includes(name) ?? false;
+  const fields = Object.entries(schema.properties ?? {});
+  for (const [name, field] of [...fields.filter(isRequired), ...fields.filter((one) => !isRequired(one))]) {
+    const required = isRequired([name]) ? "required" : "";
     body.append(element("tr", "", element("td", "", element("code", name)), element("td", typeOf(field)), element("td", required)));
   }
   const scroll = element("div", "", element("table", "", body));
@@ -44,7 +46,8 @@ function types(names, schemas) {
 }
 
 function text(content) {
-  const paragraph = element("p", content);
+  const parts = content.split("`").map((part, index) => index % 2 ? element("code", part) : part);
+  const paragraph = element("p", "", ...parts);
   paragraph.className = "text";
   return paragraph;
 }

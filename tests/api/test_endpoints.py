@@ -4,7 +4,7 @@ import json
 import re
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +172,17 @@ def test_cors_for_allowed_origins(make_server: MakeServer, tmp_path: Path) -> No
 
 def test_tls(make_server: MakeServer, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    subject = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    subject = [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run([*command.split(), *subject], check=True, capture_output=True)
     server = make_server(config={"server": {"tls_cert": str(certificate), "tls_key": str(key)}})
     server.http.close()
@@ -276,8 +285,9 @@ def test_the_log_has_one_line_a_request_and_never_its_content(make_server: MakeS
 
 
 @pytest.fixture(scope="module")
-def description(server: Server) -> Iterator[dict[str, Any]]:
-    yield server.http.get("/openapi.json").json()
+def description(server: Server) -> dict[str, Any]:
+    described: dict[str, Any] = server.http.get("/openapi.json").json()
+    return described
 
 
 def test_the_description_is_valid_and_complete(description: dict[str, Any], server: Server) -> None:
