@@ -122,8 +122,8 @@ class Service:
         shape = model.frame_shape
         frames = await asyncio.gather(*(self._frame(image, shape, media) for image in conversation.images))
         sampling = sampling_of(fields, self.config.generation)
-        # What was generated before stays in the random state and in the penalty's history, so a reused
-        # context would answer otherwise than a fresh one.
+        # What was generated before stays in the penalty's history until the context is cleared, and may
+        # stay in the random state: a reused context could answer otherwise than a fresh one.
         seeded = sampling.do_sample and sampling.seed is not None
         reusable = self.config.model.context_reuse and not seeded and sampling.repetition_penalty == 1.0
         return Prompt(

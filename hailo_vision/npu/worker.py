@@ -45,6 +45,9 @@ class Worker:
         image_tokens = len(frames) * self._model.info.frame_tokens
         self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
         self._ledger.forget()
+        if self._abort_requested(request.id):
+            self._channel.send(Ended(request.id, "aborted"))
+            return
         completion = self._model.generate(prompt, frames[first_frame:], request.sampling, max_tokens)
         try:
             pieces = self._stream(request.id, completion, max_tokens)
@@ -80,17 +83,17 @@ class Worker:
         (llm_server.cpp, apply_recovery_sequence).
         """
         pieces: list[str] = []
-        while True:
+        while not self._abort_requested(generation):
             piece = completion.read(_READ_MS)
-            if piece is not None:
-                if len(pieces) < max_tokens:
-                    pieces.append(piece)
-                    if piece not in STOP_TOKENS:
-                        self._channel.send(Piece(generation, piece))
-                if not completion.running:
-                    return pieces
-            if self._abort_requested(generation):
-                return None
+            if piece is None:
+                continue
+            if len(pieces) < max_tokens:
+                pieces.append(piece)
+                if piece not in STOP_TOKENS:
+                    self._channel.send(Piece(generation, piece))
+            if not completion.running:
+                return pieces
+        return None
 
     def _abort_requested(self, generation: int) -> bool:
         while self._channel.has_message():
