@@ -17,6 +17,7 @@ class Herald:
     def __init__(self, engine: Engine, notifier: Notifier) -> None:
         self._engine = engine
         self._notifier = notifier
+        self._told: State | None = None
         self._announced = False
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -40,16 +41,20 @@ class Herald:
 
     def _tell(self) -> None:
         engine = self._engine
-        if engine.state is State.GENERATING:
+        # A running generation is no news: the model stays ready.
+        state = State.READY if engine.state is State.GENERATING else engine.state
+        if state is self._told:
             return
+        self._told = state
+        log.info("NPU %s", state)
         problem = f": {engine.problem.message} {engine.problem.cure}" if engine.problem else ""
-        self._notifier.status(engine.state + problem)
-        if engine.state in (State.READY, State.FAILED) and not self._announced:
+        self._notifier.status(state + problem)
+        if state in (State.READY, State.FAILED) and not self._announced:
             # A model that can't be loaded is not cured by systemd's restarts; the service stays up and
             # says why.
             self._announced = True
             self._notifier.ready()
-            if engine.state is State.READY:
+            if state is State.READY:
                 log.info("Service ready")
 
     async def _extend_start(self) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +134,33 @@ def test_a_fault_while_generating_is_a_clean_error_and_heals(fault: str, make_se
     server.inject()
     server.wait_for(lambda: server.health()["state"] == "ready")
     assert server.answer(user("What is this?", photo("coffee")))
+
+
+def test_a_link_that_stays_lost_is_told_until_the_power_is_cycled(make_server: MakeServer) -> None:
+    server = make_server().start()
+    server.inject(link_lost_after_tokens=2, times={"link_lost_after_tokens": 1})
+    assert server.chat(HELLO).status_code == 503
+    server.wait_for(lambda: server.log().count("device_lost") >= 2)
+    assert "power-cycle" in server.health()["problem"]["cure"]
+    server.inject()
+    subprocess.run(
+        [sys.executable, "-m", "hailo_platform._emulator", "power-cycle"],
+        env=server.environment(),
+        check=True,
+    )
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    assert server.answer(HELLO)
+
+
+def test_loads_that_use_up_contiguous_memory_end_in_a_failure_told(make_server: MakeServer) -> None:
+    server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
+    for _ in range(2):
+        process = server.health()["npu_pid"]
+        os.kill(process, signal.SIGKILL)
+        server.wait_for(lambda gone=process: server.health()["npu_pid"] != gone)  # type: ignore[misc]
+        server.wait_for(lambda: server.health()["state"] in ("ready", "failed"))
+    assert server.health()["problem"]["code"] == "cma_exhausted"
+    assert "Reboot" in server.health()["problem"]["cure"]
 
 
 def test_a_stream_that_breaks_ends_with_an_error_event(make_server: MakeServer) -> None:
