@@ -43,7 +43,8 @@ ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(FLEET) urls)
 
 test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
-	pytest tests/unit tests/api tests/npu emulator/tests tests/deploy
+	@sh tests/tools/packages.sh
+	pytest tests/unit tests/api tests/npu tests/clients emulator/tests tests/deploy
 
 unit: venv  ## the quick tests only
 	pytest tests/unit tests/api tests/npu

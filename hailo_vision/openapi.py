@@ -6,7 +6,9 @@ import msgspec
 
 from hailo_vision import __version__
 from hailo_vision.responses import (
+    Analysis,
     AnalyzeResponse,
+    AnalyzeSummary,
     ChatChunk,
     ChatCompletion,
     ErrorResponse,
@@ -22,7 +24,9 @@ _TYPES = (
     AnalyzeRequest,
     ChatCompletion,
     ChatChunk,
+    Analysis,
     AnalyzeResponse,
+    AnalyzeSummary,
     ErrorResponse,
     Health,
     Readiness,
@@ -55,7 +59,7 @@ def document(keys_required: bool) -> bytes:
     chat = _operation("Answer a conversation", "chat", _content(ChatCompletion, ChatChunk), "400", *_BUSY)
     chat["requestBody"] = _body(ChatRequest, _CHAT_EXAMPLE)
     analyze = _operation(
-        "Ask one question about many images", "vision", _content(AnalyzeResponse), "400", *_BUSY
+        "Ask one question about many images", "vision", _content(AnalyzeResponse, Analysis), "400", *_BUSY
     )
     analyze["requestBody"] = _body(AnalyzeRequest, _ANALYZE_EXAMPLE)
     one = _operation("One model", "models", _content(Model), "404")
@@ -113,9 +117,12 @@ _DESCRIPTIONS = {
 
 
 def _content(whole: type, event: type | None = None) -> dict[str, Any]:
-    content = {"application/json": {"schema": _reference(whole)}}
+    content: dict[str, Any] = {"application/json": {"schema": _reference(whole)}}
     if event:
-        content["text/event-stream"] = {"schema": _reference(event)}
+        # One event: its data is JSON text, or the word [DONE] at the end.
+        data = {"type": "string", "contentSchema": _reference(event)}
+        schema = {"type": "object", "properties": {"data": data}, "required": ["data"]}
+        content["text/event-stream"] = {"schema": schema}
     return content
 
 

@@ -12,6 +12,8 @@ const nameOf = (schema) => schema?.$ref?.split("/").pop();
 function typeOf(schema) {
   if (!schema || schema === true) return "any";
   if (schema.$ref) return nameOf(schema);
+  const event = schema.properties?.data?.contentSchema;
+  if (event) return nameOf(event);
   const alternatives = schema.anyOf ?? schema.oneOf;
   if (alternatives) return alternatives.map(typeOf).join(" or ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");

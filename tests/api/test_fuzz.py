@@ -1,0 +1,58 @@
+"""Requests made up from the served description: none of them is answered with a server error."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode, openapi
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from support.server import MODEL, Server
+
+from hailo_vision.openapi import document
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+# Valid by the description and refused nearly always; keep_alive could unload the other tests' model.
+REFUSED = {"n", "logprobs", "top_logprobs", "logit_bias", "tool_choice", "function_call", "keep_alive"}
+OPERATIONS = [
+    found.ok() for found in openapi.from_dict(json.loads(document(keys_required=False))).get_all_operations()
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "mode"),
+    [
+        pytest.param(operation, mode, id=f"{operation.label} {mode.value}")
+        for operation in OPERATIONS
+        for mode in GenerationMode
+        if mode is GenerationMode.POSITIVE or operation.method == "post"
+    ],
+)
+def test_made_up_requests(operation: APIOperation, mode: GenerationMode, server: Server) -> None:
+    health = list(HealthCheck)
+    answered = set()
+
+    @settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=health, database=None)
+    @given(operation.as_strategy(generation_mode=mode))
+    def ask(case: Case) -> None:
+        if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):
+            case.body = {key: value for key, value in case.body.items() if key not in REFUSED}
+            case.body["model"] = MODEL
+        response = case.call_and_validate(base_url=server.url, checks=CHECKS)
+        answered.add(response.status_code)
+
+    ask()
+    if mode is GenerationMode.NEGATIVE:
+        assert 400 in answered
+    elif "{id}" not in operation.path:
+        assert 200 in answered or "analyze" in operation.path
