@@ -27,6 +27,12 @@ from hailo_vision.schema import (
 )
 
 _ALL_TOKENS = 100_000  # top_k that leaves nothing out, within Qwen2-VL's vocabulary
+_ENDLESS = 1_000_000  # tokens; more than any context holds
+# A temperature or top_p below it picks the likeliest token anyway, and as 32-bit floats the smallest are
+# the 0 that HailoRT refuses.
+_GREEDY = 1e-3
+_TURN_TOKENS = 4  # the least that a turn takes: its two control tokens, its role, a line end
+_LONGEST_TOKEN = 256  # characters; twice as many as the longest token of Qwen2's vocabulary has
 
 ImagePartLike = ImageUrlPart | InputImagePart | ImagePart
 
@@ -146,6 +152,19 @@ def check_frame_count(count: int, model: ModelInfo, param: str) -> None:
         )
 
 
+def check_length(conversation: Conversation, model: ModelInfo) -> None:
+    """Refuse at once a text that no counting of tokens could make fit: rendering it would hold up the
+    event loop, and it may be more than a message to the NPU process can carry.
+
+    Raises:
+        InvalidRequest: the conversation has more turns or more text than the context.
+    """
+    texts = sum(len(part) for turn in conversation.turns for part in turn.content if isinstance(part, str))
+    least = len(conversation.turns) * _TURN_TOKENS + texts // _LONGEST_TOKEN
+    if least >= model.context_length:
+        raise context_overflow(model.context_length, least)
+
+
 def context_overflow(context_length: int, prompt_tokens: int, param: str = "messages") -> InvalidRequest:
     """In the words that LiteLLM and LangChain recognise (LiteLLM by the first, LangChain by the code)."""
     return InvalidRequest(
@@ -166,7 +185,7 @@ def sampling_of(fields: GenerationFields, defaults: GenerationConfig) -> Samplin
     top_p = defaults.top_p if fields.top_p is None else fields.top_p
     top_k = defaults.top_k if fields.top_k is None else fields.top_k
     penalty = 1.0 if fields.repetition_penalty is None else fields.repetition_penalty
-    if temperature == 0 or top_p == 0:
+    if temperature < _GREEDY or top_p < _GREEDY:
         return Sampling(repetition_penalty=penalty)
     return Sampling(
         do_sample=True,
@@ -179,5 +198,6 @@ def sampling_of(fields: GenerationFields, defaults: GenerationConfig) -> Samplin
 
 
 def max_tokens_of(fields: GenerationFields, defaults: GenerationConfig) -> int:
-    """max_completion_tokens wins over the older max_tokens."""
-    return fields.max_completion_tokens or fields.max_tokens or defaults.max_tokens
+    """max_completion_tokens wins over the older max_tokens. Whatever is more than any context holds is
+    brought down to what travels as a number; the context's own room limits it further."""
+    return min(fields.max_completion_tokens or fields.max_tokens or defaults.max_tokens, _ENDLESS)

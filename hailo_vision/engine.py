@@ -170,8 +170,8 @@ class Engine:
         if life is None or self.state is not State.READY:
             raise EngineError(self.problem or _STOPPED)
         self._become(State.GENERATING)
-        life.begin(next(self._numbers), prompt)
         try:
+            life.begin(next(self._numbers), prompt)
             while True:
                 event = await life.events.get()
                 if isinstance(event, Problem):

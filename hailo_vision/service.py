@@ -11,6 +11,7 @@ from hailo_vision.conversation import (
     Conversation,
     ImageSource,
     check_frame_count,
+    check_length,
     max_tokens_of,
     sampling_of,
 )
@@ -105,6 +106,7 @@ class Service:
         keep_alive = _keep_alive(fields.keep_alive)
         model = self.model
         check_frame_count(len(conversation.images), model, param)
+        check_length(conversation, model)
         media = MediaWork(len(conversation.images))
         position = self.scheduler.waiting + self.scheduler.running
         job = self.scheduler.submit(self._prepare(conversation, fields, model, client, media), keep_alive)
