@@ -9,7 +9,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+
+# Ansible puts an object in the place of sys.intern; torch, which other suites import into this process later,
+# takes only the function.
+_intern = sys.intern
+from ansible.module_utils.testing import patch_module_args  # noqa: E402
+
+sys.intern = _intern
 
 TOP = Path(__file__).resolve().parents[3]
 Run = Callable[..., dict[str, Any]]
