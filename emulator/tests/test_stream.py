@@ -144,7 +144,7 @@ def test_release_waits_for_the_running_token_and_one_more(vlm: Any, chip: Any) -
     assert entry["produced"] == 4
 
 
-@pytest.mark.parametrize(("setting", "least", "most"), [("chunk", 0.05, 0.6), ("prefill", 1.0, 1.6)])
+@pytest.mark.parametrize(("setting", "least", "most"), [("chunk", 0.05, 0.6), ("prefill", 0.8, 1.6)])
 def test_release_during_a_long_prefill(vlm: Any, chip: Any, setting: str, least: float, most: float) -> None:
     chip.set(time_scale=1.0, timing={"prefill_chunk": 0.1, "token": 0.02, "abort_waits_for": setting})
     completion = vlm.generate(CHAT.format("word " * 1000), [])
