@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_state import capture, keep, load, release, restore
+from ansible.module_utils.hailo_state import capture, differences, keep, load, release, restore
 
 DOCUMENTATION = r"""
 module: hailo_good
@@ -62,7 +62,7 @@ def main() -> None:
     wanted = load(module.params["name"])
     if not wanted:
         module.fail_json(msg=f"No {module.params['name']} good state was kept on this host.")
-    paths = [item["path"] for item in wanted if item not in now]
+    paths = differences(wanted)
     if paths and not module.check_mode:
         restore(wanted)
     module.exit_json(changed=bool(paths), release=release(wanted), changed_paths=paths)

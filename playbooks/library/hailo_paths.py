@@ -39,6 +39,9 @@ options:
       content:
         description: Text of a file. Without it only owner, group and mode of an existing file are kept.
         type: str
+      secret:
+        description: Text of a file, as C(content), that appears in no log and no diff.
+        type: str
       target:
         description: What a link points to.
         type: str
@@ -98,6 +101,7 @@ SPEC = {
         "default": "file",
     },
     "content": {"type": "str"},
+    "secret": {"type": "str", "no_log": True},
     "target": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
@@ -178,6 +182,8 @@ def difference(item: dict[str, Any]) -> dict[str, str] | None:
     if before == after and not rewrite:
         return None
     diff = {"before_header": f"{item['path']} ({before})", "after_header": f"{item['path']} ({after})"}
+    if rewrite and item.get("secret") is not None:
+        return {**diff, "before": "(secret)\n", "after": "(another secret)\n"}
     if rewrite:
         return {**diff, "before": read(item["path"]), "after": item["content"]}
     return {**diff, "before": before + "\n", "after": after + "\n"}
@@ -280,6 +286,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     items = module.params["paths"]
+    for item in items:
+        if item["secret"] is not None:
+            item["content"] = item["secret"]
     items += [{"path": path, "state": "absent", "validate": None} for path in module.params["absent"]]
     diffs: dict[str, dict[str, str]] = {}
     try:

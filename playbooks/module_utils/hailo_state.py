@@ -11,6 +11,9 @@ from typing import Any
 FOLDER = "/opt/hailo-vision/good"
 CURRENT = "/opt/hailo-vision/current"
 PATHS = (
+    "/etc/hailo/credentials/hailo-vision.api-keys",
+    "/etc/hailo/credentials/hailo-vision.tls-key",
+    "/etc/hailo/hailo-vision.crt",
     "/etc/hailo/hailo-vision.yaml",
     "/etc/systemd/system/hailo-vision.service",
     "/etc/systemd/system/hailo-vision.slice",
@@ -69,11 +72,21 @@ def keep(state: State, folder: str = FOLDER) -> None:
     os.replace(f"{last}.new", last)
 
 
-def restore(state: State) -> list[str]:
-    """Put every path back as it was kept; the paths that differed."""
-    now = {item["path"]: item for item in capture(tuple(item["path"] for item in state))}
-    changed = [item for item in state if now.get(item["path"]) != item]
-    for item in changed:
+def differences(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
+    """Those of the paths that are not as they were kept."""
+    wanted, now = ({item["path"]: item for item in items} for items in (state, capture(paths)))
+    return [path for path in paths if wanted.get(path) != now.get(path)]
+
+
+def restore(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
+    """Put every path back as it was kept, and remove those that were not there; the paths that differed."""
+    changed = differences(state, paths)
+    wanted = {item["path"]: item for item in state}
+    for path in changed:
+        item = wanted.get(path)
+        if item is None:
+            os.unlink(path)
+            continue
         temporary = f"{item['path']}.restored"
         if "target" in item:
             os.symlink(item["target"], temporary)
@@ -83,4 +96,4 @@ def restore(state: State) -> list[str]:
             os.chown(temporary, item["uid"], item["gid"])
             os.chmod(temporary, item["mode"])
         os.replace(temporary, item["path"])
-    return [item["path"] for item in changed]
+    return changed

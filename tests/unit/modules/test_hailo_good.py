@@ -33,17 +33,25 @@ def test_what_was_kept_comes_back(paths: tuple[str, str, str], tmp_path: Path) -
     switch(paths, "two\n", "2")
     Path(paths[0]).chmod(0o600)
     kept = state.load("last", str(tmp_path / "good"))
-    assert state.restore(kept) == [paths[0], paths[2]]
+    assert state.restore(kept, paths) == [paths[0], paths[2]]
     assert state.capture(paths) == kept
     assert Path(paths[0]).stat().st_mode & 0o777 == 0o640
-    assert state.restore(kept) == []
+    assert state.restore(kept, paths) == []
 
 
 def test_a_file_that_is_gone_comes_back(paths: tuple[str, str, str], tmp_path: Path) -> None:
     kept = state.capture(paths)
     Path(paths[1]).unlink()
-    assert state.restore(kept) == [paths[1]]
+    assert state.restore(kept, paths) == [paths[1]]
     assert Path(paths[1]).read_text() == "[Unit]\n"
+
+
+def test_a_file_that_was_not_there_goes(paths: tuple[str, str, str]) -> None:
+    Path(paths[1]).unlink()
+    kept = state.capture(paths)
+    Path(paths[1]).write_text("new\n")
+    assert state.restore(kept, paths) == [paths[1]]
+    assert not Path(paths[1]).exists()
 
 
 def test_the_previous_state_is_that_of_another_release(paths: Any, tmp_path: Path) -> None:

@@ -110,3 +110,15 @@ def test_vacated_removes_only_empty_folders(run: Run, items: list[dict[str, Any]
 def test_an_unknown_owner_is_named(run: Run, items: list[dict[str, Any]]) -> None:
     items[0]["owner"] = "nobody-of-this-name"
     assert "nobody-of-this-name" in run(paths, paths=items)["msg"]
+
+
+def test_a_secret_is_written_and_never_shown(
+    run: Run, tmp_path: Path, me: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = {"path": str(tmp_path / "keys"), "secret": "sk-very-secret\n", "mode": "0600", **me}
+    result = run(paths, paths=[item])
+    assert (tmp_path / "keys").read_text() == "sk-very-secret\n"
+    assert "sk-very" not in str(result)
+    again = run(paths, paths=[{**item, "secret": "sk-another-one\n"}])
+    assert again["changed"] is True
+    assert "sk-" not in str(again["diff"])

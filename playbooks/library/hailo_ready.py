@@ -1,0 +1,119 @@
+#!/usr/bin/python
+"""Wait until the service is ready, or tell why it is not."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.request
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: hailo_ready
+short_description: Wait until the service is ready, or tell why it is not
+description:
+  - Asks the service for its health, on the host itself, until it is ready or has failed for good.
+  - Ends early when systemd has given the service up. The failure names the service's own reason, what systemd
+    knows, and the end of the journal.
+options:
+  url:
+    description: Address of the service.
+    type: str
+    required: true
+  timeout:
+    description: Seconds that the service may take.
+    type: int
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Wait for the service
+  hailo_ready:
+    url: http://127.0.0.1:11435
+    timeout: 300
+"""
+
+RETURN = r"""
+health:
+  description: What the service says of itself.
+  returned: when it answers
+  type: dict
+waited:
+  description: Seconds until the service was ready.
+  returned: when ready
+  type: float
+"""
+
+UNIT = "hailo-vision.service"
+READY = ("ready", "generating", "unloading", "unloaded")
+PAUSE = 0.5
+JOURNAL_LINES = "15"
+
+
+def ask(url: str) -> dict[str, Any]:
+    """The service's health; empty if it does not answer.
+
+    The certificate is made out to the host's name and this asks by address, on the host itself.
+    """
+    trust = ssl._create_unverified_context() if url.startswith("https") else None
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5, context=trust) as answer:
+            return dict(json.load(answer))
+    except (OSError, ValueError):
+        return {}
+
+
+def unit(module: AnsibleModule) -> dict[str, str]:
+    """What systemd knows of the service."""
+    properties = "ActiveState,SubState,Result,StatusText"
+    _, out, _ = module.run_command(["systemctl", "show", f"--property={properties}", UNIT], check_rc=True)
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+
+def explain(module: AnsibleModule, url: str, health: dict[str, Any], state: dict[str, str]) -> str:
+    """Why the service is not ready, in sentences."""
+    problem = health.get("problem")
+    if problem:
+        text = f"The service says: {problem['message']} {problem.get('cure') or ''} "
+    elif health:
+        text = f"The service says that it is {health.get('state')}. "
+    else:
+        text = f"Nothing answers at {url}. "
+    text += (
+        f"systemd says: {state.get('ActiveState')} ({state.get('SubState')}), result {state.get('Result')}"
+    )
+    if state.get("StatusText"):
+        text += f', "{state["StatusText"]}"'
+    _, journal, _ = module.run_command(
+        ["journalctl", f"--unit={UNIT}", f"--lines={JOURNAL_LINES}", "--no-pager", "--output=cat"]
+    )
+    return f"{text}. The journal ends with:\n{journal.strip()}"
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "timeout": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    url, started = module.params["url"], time.monotonic()
+    while True:
+        health = ask(url)
+        waited = time.monotonic() - started
+        if health.get("state") in READY:
+            module.exit_json(changed=False, health=health, waited=round(waited, 1))
+        state = unit(module)
+        over = health.get("state") == "failed" or state["ActiveState"] == "failed"
+        if over or waited > module.params["timeout"]:
+            module.fail_json(msg=explain(module, url, health, state), health=health)
+        time.sleep(PAUSE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Waiting for the service, and telling why it is not ready."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .conftest import Run, load
+
+ready = load("playbooks/library/hailo_ready.py", "hailo_ready")
+ACTIVE = {"ActiveState": "active", "SubState": "running", "Result": "success", "StatusText": "loading"}
+PROBLEM = {"code": "device_absent", "message": "There is no device.", "cure": "Seat the HAT."}
+
+
+class Host:
+    """What the service and systemd answer, one after the other; the last answer stays."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.health: list[dict[str, Any]] = [{}]
+        self.unit = ACTIVE
+        self.seconds = 0.0
+        monkeypatch.setattr(
+            ready, "ask", lambda url: self.health.pop(0) if self.health[1:] else self.health[0]
+        )
+        monkeypatch.setattr(ready, "unit", lambda module: self.unit)
+        monkeypatch.setattr(ready.time, "monotonic", lambda: self.seconds)
+        monkeypatch.setattr(ready.time, "sleep", self.sleep)
+        monkeypatch.setattr(
+            ready.AnsibleModule, "run_command", lambda module, command: (0, "the journal's last line\n", "")
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    return Host(monkeypatch)
+
+
+def wait(run: Run) -> dict[str, Any]:
+    return run(ready, url="http://127.0.0.1:1", timeout=60)
+
+
+@pytest.mark.parametrize("state", ["ready", "generating", "unloaded"])
+def test_a_service_that_loads_is_waited_for(run: Run, host: Host, state: str) -> None:
+    host.health = [{}, {"state": "starting"}, {"state": "loading"}, {"state": "restarting"}, {"state": state}]
+    result = wait(run)
+    assert (result["changed"], result["health"], result["waited"]) == (False, {"state": state}, 2.0)
+
+
+def test_a_failed_service_is_quoted_at_once(run: Run, host: Host) -> None:
+    host.health = [{"state": "failed", "problem": PROBLEM}]
+    message = wait(run)["msg"]
+    assert message.startswith("The service says: There is no device. Seat the HAT. systemd says: active")
+    assert message.endswith("the journal's last line")
+    assert host.seconds == 0
+
+
+def test_a_service_that_systemd_gave_up_is_not_waited_for(run: Run, host: Host) -> None:
+    host.unit = {**ACTIVE, "ActiveState": "failed", "Result": "exit-code", "StatusText": ""}
+    assert "Nothing answers at http://127.0.0.1:1. systemd says: failed" in wait(run)["msg"]
+    assert host.seconds == 0
+
+
+def test_patience_ends(run: Run, host: Host) -> None:
+    host.health = [{"state": "loading"}]
+    assert (
+        'says that it is loading. systemd says: active (running), result success, "loading"'
+        in wait(run)["msg"]
+    )
+    assert 60 <= host.seconds < 62
