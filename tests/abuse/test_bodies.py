@@ -111,7 +111,7 @@ def test_a_batch_of_very_many_images_is_refused(server: Server) -> None:
 
 
 def test_the_last_of_two_equal_keys_counts(server: Server) -> None:
-    """As in JavaScript and Python, and the same for every key: nothing is checked of one and used of another."""
+    """As in JavaScript and Python, for every key: nothing is checked of one and used of another."""
     body = json.dumps({"model": MODEL, "messages": [HELLO], "max_tokens": 2})
     refused = server.http.post("/v1/chat/completions", content=body[:-1] + ', "model": "other"}')
     assert refused.status_code == 404
