@@ -15,7 +15,7 @@ from hailo_vision.responses import Analysis, AnalyzeResponse, AnalyzeSummary, Er
 from hailo_vision.schema import AnalyzeRequest, decode
 from hailo_vision.service import Service
 from hailo_vision.streaming import EventStream
-from hailo_vision.web import client_of, json_response
+from hailo_vision.web import client_of, json_response, patience_of
 
 _decoder = msgspec.json.Decoder(AnalyzeRequest)
 _ECHO = 100
@@ -25,6 +25,7 @@ async def analyze(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     body = decode(request.body, _decoder)
     service.check_model(body.model)
+    service.scheduler.admit(patience=patience_of(request))
     batch = Batch(service, body, client_of(request), request.ctx.account)
     if body.stream:
         await _stream(request, batch)
@@ -50,7 +51,6 @@ class Batch:
     def __init__(self, service: Service, body: AnalyzeRequest, client: str, account: Account) -> None:
         """Raises:
         InvalidRequest: more images than one request may have, or a part that names none.
-        QueueFull, Unavailable: the first could not be queued.
         """
         limit = service.config.api.max_batch_images
         if len(body.images) > limit:
@@ -66,7 +66,6 @@ class Batch:
         self._sources = _sources(body)
         self.usages: list[Usage] = []
         self.errors: list[ApiError] = []
-        service.scheduler.admit()
 
     async def results(self) -> AsyncGenerator[Analysis, None]:
         """One result after the other; the next image is queued when the one before is done, so that other

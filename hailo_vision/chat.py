@@ -17,7 +17,7 @@ from hailo_vision.responses import AssistantReply, ChatCompletion, Choice
 from hailo_vision.schema import ChatRequest, TextFormat, decode
 from hailo_vision.service import Service
 from hailo_vision.streaming import ChunkWriter, stream_chat
-from hailo_vision.web import client_of, json_response
+from hailo_vision.web import client_of, json_response, patience_of
 
 _decoder = msgspec.json.Decoder(ChatRequest)
 _FINGERPRINT = f"hailo-vision-{__version__}"
@@ -28,6 +28,7 @@ async def chat(request: Request) -> HTTPResponse | None:
     body = decode(request.body, _decoder)
     _refuse_unsupported(body, service.config.api)
     service.check_model(body.model)
+    service.scheduler.admit(patience=patience_of(request))
     answer = _answer(service, body, client_of(request), request.ctx.account)
     model = service.config.model.name
     completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())

@@ -1,13 +1,17 @@
 """`hailo-vision ask`: one question to a running service, with nothing but the standard library."""
 
 import base64
+import http.client
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+KEY_VARIABLE = "HAILO_VISION_API_KEY"
 
 
 def ask(url: str, image: Path, prompt: str) -> int:
@@ -19,7 +23,7 @@ def ask(url: str, image: Path, prompt: str) -> int:
         return 2
     base = url.rstrip("/").removesuffix("/v1")
     try:
-        with urllib.request.urlopen(f"{base}/v1/models") as response:
+        with _open(f"{base}/v1/models") as response:
             model = json.load(response)["data"][0]["id"]
         body = {
             "model": model,
@@ -34,18 +38,22 @@ def ask(url: str, image: Path, prompt: str) -> int:
                 }
             ],
         }
-        request = urllib.request.Request(
-            f"{base}/v1/chat/completions",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as response:
+        with _open(f"{base}/v1/chat/completions", json.dumps(body).encode()) as response:
             return _print(response)
     except urllib.error.HTTPError as error:
         print(_reason(error), file=sys.stderr)
     except urllib.error.URLError as error:
         print(f"{base}: {error.reason}", file=sys.stderr)
     return 1
+
+
+def _open(url: str, body: bytes | None = None) -> http.client.HTTPResponse:
+    """GET, or POST a JSON body, with the key of the environment if there is one."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    if key := os.environ.get(KEY_VARIABLE):
+        request.add_header("Authorization", f"Bearer {key}")
+    response: http.client.HTTPResponse = urllib.request.urlopen(request)
+    return response
 
 
 def _print(response: BinaryIO) -> int:

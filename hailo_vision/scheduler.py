@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 
@@ -123,22 +124,31 @@ class Scheduler:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
 
-    def admit(self, *, bounded: bool = True) -> None:
+    def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
         """Check that a request may queue; unbounded, only whether the model can answer counts.
+
+        Args:
+            patience: seconds after which the client will give up by itself.
 
         Raises:
             Unavailable: the model is loading, has failed, or the service is stopping.
-            QueueFull: as many requests wait as may.
+            QueueFull: as many requests wait as may, or more than the client has the patience for.
         """
         if self._closing:
             raise _closing()
         if not self._engine.available:
             raise unavailable(self._engine)
         # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
-        if bounded and len(self._waiting) + self.running > self._config.queue_size:
+        ahead = len(self._waiting) + self.running
+        wait = self._mean_seconds * ahead
+        if bounded and ahead > self._config.queue_size:
             raise QueueFull(
                 f"{len(self._waiting)} requests are waiting already, as many as may.",
-                headers=retry_after(self._mean_seconds * (len(self._waiting) + self.running)),
+                headers=retry_after(wait),
+            )
+        if wait > min(patience, self._config.request_timeout):
+            raise QueueFull(
+                f"The request would wait about {wait:.0f} s, longer than it may.", headers=retry_after(wait)
             )
 
     def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:

@@ -96,6 +96,24 @@ async def test_a_full_queue_is_told_with_an_honest_time(slow: Server) -> None:
     await until(idle(slow))
 
 
+async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server) -> None:
+    async with client_of(slow) as client:
+        running = [asyncio.create_task(client.post("/chat/completions", json=BODY)) for _ in range(2)]
+        await until(lambda: slow.health()["queue"]["waiting"] == 1)
+        for patience, status in (("0.1", 429), ("600", 200), ("nan", 200), ("soon", 200), ("0", 200)):
+            headers = {"x-stainless-read-timeout": patience}
+            asked = asyncio.create_task(client.post("/chat/completions", json=SHORT, headers=headers))
+            await asyncio.sleep(0.1)
+            assert asked.done() == (status == 429)
+            if status == 429:
+                assert (await asked).json()["error"]["code"] == "queue_full"
+                assert int((await asked).headers["retry-after"]) >= 1
+            asked.cancel()
+            await until(lambda: slow.health()["queue"]["waiting"] == 1)
+        for task in running:
+            task.cancel()
+
+
 async def test_comments_come_while_queued_and_nothing_is_sent_before_them(slow: Server) -> None:
     async with client_of(slow) as client:
         first = asyncio.create_task(client.post("/chat/completions", json=BODY))
@@ -181,6 +199,7 @@ async def test_the_deadline_aborts_and_is_not_retried(make_server: Callable[...,
         assert response.status_code == 504
         assert response.headers["x-should-retry"] == "false"
         check(response.json(), ERROR)
+        await until(idle(server))
         streamed = await client.post("/chat/completions", json={**BODY, "stream": True})
     data = list(parse(streamed.iter_lines()))
     assert streamed.status_code == 200
