@@ -166,10 +166,12 @@ def check_length(conversation: Conversation, model: ModelInfo) -> None:
 
 
 def context_overflow(context_length: int, prompt_tokens: int, param: str = "messages") -> InvalidRequest:
-    """In the words that LiteLLM and LangChain recognise (LiteLLM by the first, LangChain by the code)."""
+    """In the words that LiteLLM and LangChain recognise: LiteLLM by the first ones, LangChain by the code or,
+    where OpenAI's SDK does not show it that, by "prompt is too long"."""
     return InvalidRequest(
         f"This model's maximum context length is {context_length} tokens. However, your messages resulted "
-        f"in {prompt_tokens} tokens. Please reduce the length of the messages or the number of images.",
+        f"in {prompt_tokens} tokens: the prompt is too long. Please reduce the length of the messages "
+        "or the number of images.",
         code="context_length_exceeded",
         param=param,
     )

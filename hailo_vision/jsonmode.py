@@ -67,7 +67,9 @@ class JsonAnswer:
             self._checker = Checker(schema if schema is not None else {"type": "object"})
         except SchemaError as error:
             raise InvalidRequest(
-                f"Invalid schema: {error}.", code="invalid_schema", param="response_format.json_schema.schema"
+                f"Invalid schema for response_format: {error}.",
+                code="invalid_schema",
+                param="response_format.json_schema.schema",
             ) from error
         self._conversation = _with_order(conversation, schema)
         self.generations = [ask(self._conversation)]

@@ -195,6 +195,7 @@ def test_a_prompt_that_does_not_fit_is_told_in_the_words_that_libraries_look_for
     assert error["code"] == "context_length_exceeded"
     assert error["param"] == "messages"
     assert error["message"].startswith("This model's maximum context length is 2048 tokens. However, ")
+    assert "prompt is too long" in error["message"]
     streamed = server.chat(long, stream=True)
     assert streamed.status_code == 400
     assert streamed.json() == response.json()
