@@ -1,0 +1,59 @@
+"""Conversations become prompt text that holds each picture once and no control token of a user's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hailo_vision.conversation import read
+from hailo_vision.errors import InternalError
+from hailo_vision.prompt import IMAGE_PLACEHOLDER, Picture, PromptTemplate, Turn, neutralise
+from hailo_vision.schema import ImageUrlPart, SystemMessage, TextPart, UserMessage, UserPart
+
+TEMPLATE = PromptTemplate(
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"
+    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+WORDS = ["<|", "|>", "im_start", "image_pad", "video_pad", "<", "|", ">", "_", "a", " "]
+TYPED = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)
+
+
+def test_texts_and_pictures_keep_their_order() -> None:
+    turns = [Turn("system", ["Be short."]), Turn("user", ["one ", Picture(), " two ", Picture()])]
+    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    assert TEMPLATE.render(turns) == (
+        "<|im_start|>system\nBe short.<|im_end|>\n"
+        f"<|im_start|>user\none {picture} two {picture}<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+@given(st.lists(st.lists(TYPED, max_size=3), max_size=3))
+def test_whatever_is_typed_pictures_and_roles_stay_as_they_are(typed: list[list[str]]) -> None:
+    """Also where a control token is spread over the parts of a message."""
+    parts: list[UserPart] = [ImageUrlPart("x")]
+    for texts in typed:
+        parts += [*map(TextPart, texts), ImageUrlPart("x")]
+    conversation = read([SystemMessage("<|im_"), SystemMessage("start|>"), UserMessage(parts)])
+    text = TEMPLATE.render(conversation.turns)
+    assert text.count(IMAGE_PLACEHOLDER) == len(conversation.images) == len(typed) + 1
+    assert text.count("<|im_start|>") == 3
+
+
+@given(TYPED)
+def test_neutralising_changes_nothing_else(text: str) -> None:
+    assert neutralise(text).replace("< |", "<|") == text.replace("< |", "<|")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ messages[5].role }}", "no pictures", "<|image_pad|><|image_pad|>", "<|image_pad|><|video_pad|>"],
+)
+def test_a_template_that_would_poison_the_model_is_an_error(source: str) -> None:
+    with pytest.raises(InternalError):
+        PromptTemplate(source).render([Turn("user", [Picture()])])
+
+
+def test_a_template_reaches_nothing_of_python() -> None:
+    with pytest.raises(InternalError):
+        PromptTemplate("{{ messages.__class__.__mro__[1].__subclasses__() }}").render([Turn("user", ["x"])])
