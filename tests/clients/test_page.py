@@ -208,6 +208,21 @@ def test_faults_are_told(chrome: Chrome, make_server: Callable[..., Server]) -> 
     complaints(page.chrome)  # the browser tells what it could not reach
 
 
+def test_a_key_is_asked_for_once_as_a_password(chrome: Chrome, make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    keys = server.directory / "keys"
+    keys.write_text("sk-one\n")
+    server.configure({"auth": {"keys_file": str(keys)}})
+    server.start()
+    # What the browser's own dialog does: it keeps the password for everything of this origin.
+    chrome.get(server.url.replace("http://", "http://me:sk-one@") + "/assets/icon.svg")
+    page = Page(chrome, server.url)
+    page.attach("paste", plain("red"))
+    assert "red" in page.ask("Which colour is this?")
+    # A picture has no link to its icon, so for the first address the browser looks for one by itself.
+    assert [complaint for complaint in complaints(chrome) if "favicon.ico" not in complaint] == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("metrics", [PHONE, DESKTOP])
 @pytest.mark.parametrize("path", ["", "/docs"])
