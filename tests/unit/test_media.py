@@ -52,7 +52,7 @@ def test_any_picture_gives_a_frame_that_the_bindings_take(
     image = Image.new("RGB", (width, height), "teal").convert(mode)
     try:
         picture = encoded(image, image_format)
-    except OSError:
+    except (OSError, ValueError):  # the format has no such mode
         picture = encoded(image.convert("RGB"), image_format)
     made = frame(picture, fit=fit)
     assert made.shape == SHAPE
