@@ -11,7 +11,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic import exceptions as sanic_exceptions
 from sanic.response import BaseHTTPResponse
 
-from hailo_vision import cors, routes
+from hailo_vision import cors, guard, routes
 from hailo_vision.account import Account
 from hailo_vision.auth import Keys, keys_file
 from hailo_vision.config import Config
@@ -55,6 +55,8 @@ def create_app(config: Config) -> App:
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
     app.before_server_start(_start)
     app.before_server_stop(_stop)
+    guard.register(app)
+    app.signal("http.routing.after")(_authorise_early)
     app.register_middleware(_identify, "request")
     if config.server.cors_origins:
         cors.register(app, config.server.cors_origins)
@@ -74,7 +76,14 @@ def serve(config: Config, inherited: socket.socket | None) -> None:
     # Its own lines about start and workers say nothing that ours don't.
     for name in ("sanic.root", "sanic.server"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    app.run(sock=listener, ssl=tls, single_process=True, motd=False, access_log=False)
+    app.run(
+        sock=listener,
+        ssl=tls,
+        single_process=True,
+        motd=False,
+        access_log=False,
+        protocol=guard.GuardedProtocol,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -124,6 +133,17 @@ async def _authorise(request: Request) -> None:
             error.headers["WWW-Authenticate"] = 'Basic realm="hailo-vision", charset="UTF-8"'
         raise
     request.ctx.client = client_key(credential)
+
+
+async def _authorise_early(request: Request, **_: object) -> None:
+    """Before the body is read: who has no key can't make the service hold one.
+
+    Raises:
+        Unauthorized: as _authorise; what failed here fails there again, and becomes the response.
+    """
+    if request.app.ctx.keys.required and request.method != "OPTIONS":
+        await _identify(request)
+        await _authorise(request)
 
 
 async def _label(request: Request, response: BaseHTTPResponse) -> None:

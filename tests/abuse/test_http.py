@@ -1,0 +1,237 @@
+"""HTTP that no honest client sends: smuggling shapes, floods, and connections that only want to stay."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from support.server import Server
+
+from abuse.wire import HELLO, connected, drain, exchange, post, statuses
+from hailo_vision import guard
+
+MakeServer = Callable[..., Server]
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: pi\r\n\r\n"
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+def chunked(body: bytes, *, size: bytes | None = None, end: bytes = b"\r\n") -> bytes:
+    return (size or b"%x" % len(body)) + b"\r\n" + body + end + b"0\r\n\r\n"
+
+
+# Each holds a second request in what one of two servers takes for a body and the other does not.
+SMUGGLING: dict[str, bytes] = {
+    "length and chunked": post(b"0\r\n\r\n" + SMUGGLED, CHUNKED),
+    "two lengths": post(SMUGGLED, "Content-Length: 0"),
+    "two lengths in one": post(SMUGGLED, f"Content-Length: 0, {len(SMUGGLED)}", length=False),
+    "space before the colon": post(SMUGGLED, f"Content-Length : {len(SMUGGLED)}", length=False),
+    "tab before the colon": post(SMUGGLED, "Transfer-Encoding\t: chunked"),
+    "folded line": post(SMUGGLED, "X-A: b", " Content-Length: 0"),
+    "folded chunked": post(b"0\r\n\r\n" + SMUGGLED, "Transfer-Encoding:", " chunked"),
+    "digits of another script": post(SMUGGLED, "Content-Length: \u0660", length=False),
+    "signed length": post(SMUGGLED, "Content-Length: +0", length=False),
+    "hexadecimal length": post(SMUGGLED, "Content-Length: 0x0", length=False),
+    "underscored length": post(SMUGGLED, "Content-Length: 0_0", length=False),
+    "endless length": post(SMUGGLED, "Content-Length: " + "9" * 400, length=False),
+    "empty length": post(SMUGGLED, "Content-Length:", length=False),
+    "another coding": post(SMUGGLED, "Transfer-Encoding: gzip, chunked", length=False),
+    "chunked twice": post(SMUGGLED, CHUNKED, CHUNKED, length=False),
+    "xchunked": post(SMUGGLED, "Transfer-Encoding: xchunked", length=False),
+    "chunked in a lone CR": post(SMUGGLED, "X: y\rTransfer-Encoding: chunked"),
+    "lone LF": post(SMUGGLED, "X: y\nTransfer-Encoding: chunked"),
+    "NUL in a field": post(SMUGGLED, "X: \0"),
+    "two hosts": post(HELLO, "Host: other"),
+    "no field name": post(HELLO, ": x"),
+    "field without a colon": post(HELLO, "Nonsense"),
+    "chunk size with 0x": post(chunked(HELLO, size=b"0x%x" % len(HELLO)), CHUNKED, length=False),
+    "chunk size with a space": post(chunked(HELLO, size=b" %x" % len(HELLO)), CHUNKED, length=False),
+    "negative chunk": post(chunked(HELLO, size=b"-1"), CHUNKED, length=False),
+    "endless chunk size": post(chunked(HELLO, size=b"f" * 40), CHUNKED, length=False),
+    "chunk without its end": post(chunked(HELLO, end=b"XX"), CHUNKED, length=False),
+    "trailer": post(b"%x\r\n" % len(HELLO) + HELLO + b"\r\n0\r\nX: y\r\n\r\n", CHUNKED, length=False),
+}
+
+
+@pytest.mark.parametrize("shape", SMUGGLING)
+def test_no_second_request_hides_in_a_first(shape: str, server: Server) -> None:
+    """The answer is one refusal and the end of the connection: nothing after it is read as a request."""
+    assert exchange(server, SMUGGLING[shape] + SMUGGLED) == [400]
+
+
+def test_honest_chunks_are_read(server: Server) -> None:
+    body = post(chunked(HELLO), CHUNKED, length=False)
+    assert exchange(server, body) == [200]
+    assert exchange(server, *(bytes([byte]) for byte in body)) == [200]
+    assert exchange(server, post(chunked(HELLO, size=b"%X;a=b" % len(HELLO)), CHUNKED, length=False)) == [200]
+
+
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
+    get = b"GET /v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
+    wrong = b"GET /nothing HTTP/1.1\r\nHost: pi\r\n\r\n"
+    assert exchange(server, get + wrong + post() + get) == [200, 404, 200, 200]
+    assert exchange(server, get * 300) == [200] * 300
+
+
+def test_a_flood_of_headers_is_refused(server: Server) -> None:
+    for fields in (["X: y"] * 5000, ["A: " + "b" * 100_000], [f"X{n}: {n}" for n in range(3000)]):
+        assert exchange(server, post(HELLO, *fields)) in ([413], [])
+    endless = [b"GET /health HTTP/1.1\r\n", *[b"X: " + b"y" * 60_000] * 50]
+    assert exchange(server, *endless) in ([413], [])
+    assert exchange(server, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n") in ([413], [])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%zz%00%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://elsewhere/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET //health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /assets/..%2f..%2fapp.py HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /assets/%2e%2e/openapi.py HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"TRACE /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\nX-Request-Id: \xc3\x28\r\n\r\n",
+        b"GET /v1/models HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        post(HELLO, "Expect: 200-ok"),
+        post(HELLO, "Content-Encoding: gzip"),
+        b"get /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=range(17),
+)
+def test_odd_heads_are_answered_and_never_with_a_fault(head: bytes, server: Server) -> None:
+    assert all(200 <= status < 500 for status in exchange(server, head))
+    assert "Traceback" not in server.log()
+    with connected(server) as connection:
+        connection.sendall(head)
+        assert b"root:" not in drain(connection, idle=0.5)
+
+
+def test_no_key_no_body(make_server: MakeServer) -> None:
+    """Who may not ask can't make the service read, hold and parse tens of megabytes first."""
+    server = make_server()
+    keys = server.directory / "keys"
+    keys.write_text("right\n")
+    server.configure({"auth": {"keys_file": str(keys)}})
+    server.start()
+    with connected(server) as connection:
+        connection.sendall(post(b"", "Content-Length: 30000000", "Authorization: Bearer wrong", length=False))
+        assert statuses(connection.recv(65536)) == [401]
+    assert exchange(server, post(HELLO, "Authorization: Bearer right")) == [200]
+    assert exchange(server, post(HELLO)) == [401]
+    with connected(server) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert statuses(connection.recv(65536)) == [200]
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of this file's own: these tests use up what all connections share."""
+    server = Server(tmp_path_factory.mktemp("patient") / "run", {"server": {"max_body_bytes": 1_000_000}})
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+def trickle(connection: socket.socket, data: bytes, seconds: float) -> float:
+    """Send a byte every so often until the other side has closed; returns after how many seconds it had."""
+    started = time.monotonic()
+    connection.settimeout(seconds)
+    answer = b""
+    for number in range(200):
+        try:
+            connection.send(data[number : number + 1] or b"x")
+        except OSError:
+            break
+        try:
+            piece = connection.recv(65536)
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+        answer += piece
+        if not piece:
+            break
+    assert statuses(answer) in ([408], []), answer[:200]
+    return time.monotonic() - started
+
+
+def test_who_sends_a_byte_at_a_time_is_sent_away(patient: Server) -> None:
+    """A slow loris once kept its connection for ever, and a body that never came for three hours."""
+    flood = b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 10_000
+    slow_body = post(b"", "Content-Length: 100000", length=False)
+    with connected(patient) as first, connected(patient) as second:
+        second.sendall(slow_body)
+        assert trickle(first, flood, 0.25) < 40
+        assert trickle(second, b"{" * 1000, 0.25) < 20
+    assert httpx.get(f"{patient.url}/health").status_code == 200
+
+
+def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server) -> None:
+    held = []
+    try:
+        for _ in range(guard.MAX_CONNECTIONS + 50):
+            held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
+        assert httpx.get(f"{patient.url}/health", timeout=5).status_code == 200
+        assert exchange(patient, post()) == [200]
+    finally:
+        for connection in held:
+            connection.close()
+    assert httpx.get(f"{patient.url}/health", timeout=5).status_code == 200
+
+
+def test_when_every_connection_has_a_request_further_ones_are_told_to_come_again(patient: Server) -> None:
+    held = []
+    try:
+        for _ in range(guard.MAX_CONNECTIONS):
+            held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
+            held[-1].sendall(post(b"{", "Content-Length: 1000", length=False))
+        with connected(patient) as connection:
+            answer = drain(connection, idle=2)
+        assert statuses(answer) == [429]
+        assert b"\r\nRetry-After: 5\r\n" in answer
+    finally:
+        for connection in held:
+            connection.close()
+    patient.wait_for(lambda: patient.http.get("/health").status_code == 200)
+
+
+def test_all_bodies_together_are_bounded(patient: Server) -> None:
+    held = []
+    refused = []
+    try:
+        for _ in range(guard.BODIES_IN_MEMORY + 3):
+            connection = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
+            held.append(connection)
+            connection.sendall(post(b"x" * 900_000, "Content-Length: 950000", length=False))
+        time.sleep(0.5)
+        for connection in held:
+            connection.settimeout(0.1)
+            try:
+                refused.append(connection.recv(65536))
+            except TimeoutError:
+                continue
+        assert refused
+        assert all(statuses(answer) == [429] and b"Retry-After: 5" in answer for answer in refused)
+        assert exchange(patient, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") == [200]
+    finally:
+        for connection in held:
+            connection.close()
+    time.sleep(0.2)
+    assert exchange(patient, post()) == [200]
+
+
+def test_a_body_at_a_kilobyte_a_second_is_served(patient: Server) -> None:
+    body = HELLO + b" " * 3000
+    with connected(patient) as connection:
+        connection.sendall(post(b"", f"Content-Length: {len(body)}", length=False))
+        for start in range(0, len(body), 512):
+            connection.sendall(body[start : start + 512])
+            time.sleep(0.5)
+        assert statuses(connection.recv(65536)) == [200]
