@@ -46,20 +46,25 @@ def tail(text: str, lines: int = 8) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
-def run_shown(command: Sequence[str | Path], what: str, log: Path) -> None:
+def run_shown(command: Sequence[str | Path], what: str, log: Path, *, outlive: bool = False) -> None:
     """Run a long command into a log file, with a line every ten seconds so that nobody wonders.
 
-    The command dies with this process: nothing of an interrupted ``up`` goes on working.
+    The command dies with this process, so that nothing of a killed ``up`` goes on working; with ``outlive`` it
+    comes to its end, as apt must.
 
     Raises:
         FleetError: it failed; the text holds the end of the log.
     """
     say(f"{what} ...")
-    words = ["setpriv", "--pdeathsig", "TERM", "--", *(str(word) for word in command)]
+    words = [str(word) for word in command]
+    if not outlive:
+        words = ["setpriv", "--pdeathsig", "TERM", "--", *words]
     log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     with log.open("w") as output:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=outlive
+        )
         try:
             while True:
                 try:
@@ -68,8 +73,9 @@ def run_shown(command: Sequence[str | Path], what: str, log: Path) -> None:
                 except subprocess.TimeoutExpired:
                     say(f"{what}: {time.monotonic() - begun:.0f} s so far")
         except BaseException:
-            process.terminate()
-            process.wait()
+            if not outlive:
+                process.terminate()
+                process.wait()
             raise
     if status != 0:
         end = tail(log.read_text(errors="replace"), 15)

@@ -40,12 +40,10 @@ def prepare() -> None:
     say(f"Debian packages missing on this machine: {' '.join(missing)}")
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     wait = ["-o", "DPkg::Lock::Timeout=300"]
-    run_shown(["apt-get", *wait, "update"], "apt-get update", BUILD / "log" / "apt-update.log")
-    run_shown(
-        ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *missing],
-        "apt-get install",
-        BUILD / "log" / "apt-install.log",
-    )
+    logs = BUILD / "log"
+    run_shown(["apt-get", *wait, "update"], "apt-get update", logs / "apt-update.log", outlive=True)
+    install = ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *missing]
+    run_shown(install, "apt-get install", logs / "apt-install.log", outlive=True)
 
 
 def need_root() -> None:

@@ -22,7 +22,7 @@ def fleet(*words: str) -> list[str]:
 
 def call(*words: str) -> str:
     """Run a fleet command to its end."""
-    result = subprocess.run(fleet(*words), cwd=TOP, capture_output=True, text=True, check=False, timeout=300)
+    result = subprocess.run(fleet(*words), cwd=TOP, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -39,8 +39,14 @@ def traces() -> list[str]:
     return found + [str(path) for path in (TOP / ".fleet").glob(f"{NAME}*")]
 
 
+@pytest.fixture(scope="module")
+def prepared() -> None:
+    """A machine that has what the first ``up`` installs, and the image that it builds."""
+    call("up", "--hosts", "1")
+
+
 @pytest.fixture
-def clean() -> Iterator[None]:
+def clean(prepared: None) -> Iterator[None]:
     """No fleet before the test, none after."""
     call("down")
     yield
@@ -48,7 +54,7 @@ def clean() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[None]:
+def running(prepared: None) -> Iterator[None]:
     """One host and the mirror."""
     call("up", "--hosts", "1")
     yield
