@@ -201,5 +201,5 @@ def decode(body: bytes | bytearray, decoder: "msgspec.msgpack.Decoder[M]") -> M:
     """
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProtocolError(f"an undecodable message: {error}") from error

@@ -1,6 +1,7 @@
 """Every fault of the NPU: its outcome, its message with a cure, and the service healing."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,13 +105,14 @@ def test_a_truncated_file_is_named_and_replaced(make_server: MakeServer) -> None
     server.wait_for(lambda: server.health()["state"] == "ready")
 
 
-# Everything that fails while generating: what is injected -> the problem's code.
+# Everything that fails while generating: what is injected -> the problem's code (a regular expression).
 GENERATING: dict[str, tuple[dict[str, Any], str]] = {
     "link lost": ({"link_lost_after_tokens": 3, "link_recovers": True}, "device_lost"),
     "crash": ({"crash_after_tokens": 3}, "npu_crashed"),
     "encoder failure": ({"encoder_status": 8}, "npu_error"),
     "poisoned model": ({"poison": True}, "model_poisoned"),
-    "decoding fails unsaid": ({"decode_fails_after_tokens": 3}, "npu_silent"),
+    # HailoRT tells it only to a reader that has nothing queued; otherwise it is silent.
+    "decoding fails": ({"decode_fails_after_tokens": 3}, "npu_silent|model_poisoned"),
     "a read that never returns": ({"read_hang_after_tokens": 3}, "npu_silent"),
     "a chip that falls silent": ({"stall_after_tokens": 3}, "npu_silent"),
     "generate that never returns": ({"generate_hang": True}, "npu_silent"),
@@ -130,7 +132,7 @@ def test_a_fault_while_generating_is_a_clean_error_and_heals(fault: str, make_se
     failed = server.chat(user("What is this?", photo("coffee")))
     assert failed.status_code == 503, failed.text
     assert failed.json()["error"]["code"] == "device_unavailable"
-    server.wait_for(lambda: f"ERROR hailo_vision.engine: {code}:" in server.log())
+    server.wait_for(lambda: bool(re.search(f"ERROR hailo_vision.engine: ({code}):", server.log())))
     server.inject()
     server.wait_for(lambda: server.health()["state"] == "ready")
     assert server.answer(user("What is this?", photo("coffee")))

@@ -1,7 +1,7 @@
 """The protocol between the two processes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hailo_vision.npu import messages
@@ -37,6 +37,7 @@ def test_problems_keep_their_cure() -> None:
 
 
 @given(st.binary(max_size=300))
+@example(b"\x92\xa2\xff\xff\x01")
 def test_any_bytes_give_a_message_or_a_protocol_error(body: bytes) -> None:
     for decoder in (messages.to_npu, messages.from_npu):
         try:
