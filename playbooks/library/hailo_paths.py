@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +95,7 @@ modified:
   type: dict
 """
 
+REMOVAL_TRIES = 20
 SPEC = {
     "path": {"type": "path", "required": True},
     "state": {
@@ -212,9 +215,24 @@ def remove(path: str) -> None:
     if info is None:
         return
     if stat.S_ISDIR(info.st_mode):
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         os.unlink(path)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder, also while what an interrupted run left behind still writes into it."""
+    for _ in range(REMOVAL_TRIES - 1):
+        try:
+            shutil.rmtree(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
+            if lstat(path) is None:
+                return
+            time.sleep(1)
+    shutil.rmtree(path)
 
 
 def set_owner(item: dict, path: str) -> None:
@@ -242,7 +260,7 @@ def put_file(item: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         set_owner(item, temporary)
         if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
+            remove_tree(path)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -255,7 +273,7 @@ def put_link(item: dict[str, Any]) -> None:
     remove(temporary)
     os.symlink(item["target"], temporary)
     if os.path.isdir(item["path"]) and not os.path.islink(item["path"]):
-        shutil.rmtree(item["path"])
+        remove_tree(item["path"])
     os.replace(temporary, item["path"])
 
 

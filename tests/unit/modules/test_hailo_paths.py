@@ -122,3 +122,21 @@ def test_a_secret_is_written_and_never_shown(
     again = run(paths, paths=[{**item, "secret": "sk-another-one\n"}])
     assert again["changed"] is True
     assert "sk-" not in str(again["diff"])
+
+
+def test_a_folder_into_which_somebody_still_writes_is_removed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "release"
+    folder.mkdir()
+    remove, failures = paths.shutil.rmtree, [OSError(39, "Directory not empty")]
+
+    def rmtree(path: str) -> None:
+        if failures:
+            raise failures.pop()
+        remove(path)
+
+    monkeypatch.setattr(paths.shutil, "rmtree", rmtree)
+    monkeypatch.setattr(paths.time, "sleep", lambda seconds: None)
+    assert run(paths, paths=[{"path": str(folder), "state": "absent"}])["changed"] is True
+    assert not folder.exists()
