@@ -49,8 +49,8 @@ def tail(text: str, lines: int = 8) -> str:
 def run_shown(command: Sequence[str | Path], what: str, log: Path, *, outlive: bool = False) -> None:
     """Run a long command into a log file, with a line every ten seconds so that nobody wonders.
 
-    The command dies with this process, so that nothing of a killed ``up`` goes on working; with ``outlive`` it
-    comes to its end, as apt must.
+    The command dies with this process, so that nothing of a killed ``up`` goes on working; with ``outlive``
+    it comes to its end, as apt must.
 
     Raises:
         FleetError: it failed; the text holds the end of the log.
@@ -63,7 +63,11 @@ def run_shown(command: Sequence[str | Path], what: str, log: Path, *, outlive: b
     begun = time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=outlive
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=outlive,
         )
         try:
             while True:
