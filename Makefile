@@ -12,7 +12,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 FLEET := $(VENV)/bin/python -m emulator.fleet
 INVENTORY := .fleet/hailo/inventory
 RUNTIME_LOCK := roles/hailo_vision/files/requirements.lock
-TEST_LOCKS := tests/requirements.txt $(wildcard emulator/requirements-cpu.txt)
+TEST_LOCKS := tests/requirements.txt tests/abuse/requirements-fuzz.txt $(wildcard emulator/requirements-cpu.txt)
 PHOTO := tests/data/chelsea.jpg
 QUESTION := What is in this picture?
 
@@ -44,10 +44,31 @@ ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 
 test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
-	pytest tests/unit tests/api tests/npu tests/clients emulator/tests tests/deploy
+	pytest tests/unit tests/api tests/npu tests/clients tests/abuse emulator/tests tests/deploy
 
 unit: venv  ## the quick tests only
 	pytest tests/unit tests/api tests/npu
+
+REQUESTS ?= 20000
+ROUNDS ?= 60
+SEED ?= 1
+FUZZ_SECONDS ?= 600
+TARGETS ?= request image settings message
+ABUSE := PYTHONPATH=.:tests python -m tests.abuse
+
+.PHONY: soak chaos fuzz
+soak: venv  ## REQUESTS=20000 by clients of every kind; what they got and what they left behind
+	@$(ABUSE).soak --requests $(REQUESTS) --seed $(SEED)
+
+chaos: venv  ## ROUNDS=60 of random faults under load; how soon the service answered again (root: disk full, too)
+	@$(ABUSE).chaos --rounds $(ROUNDS) --seed $(SEED)
+
+fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pictures, configuration, messages
+	@for target in $(TARGETS); do \
+	    mkdir -p $(BUILD)/fuzz/$$target && echo "Fuzzing $$target" && \
+	    $(ABUSE).fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/$$target tests/abuse/corpus/$$target || exit 1; \
+	done
 
 lint: venv  ## ruff, yamllint, ansible-lint
 	ruff check .

@@ -1,0 +1,97 @@
+"""Coverage-guided fuzzing of what reads bytes from outside: `make fuzz`, or
+
+    python -m tests.abuse.fuzz TARGET [libFuzzer options] [CORPUS ...]
+
+A target lets only its own module's error for bad input pass; whatever else escapes is a finding, and
+libFuzzer writes the input to a file crash-*.
+"""
+
+import sys
+from collections.abc import Callable
+
+import atheris
+
+with atheris.instrument_imports(include=["hailo_vision"]):
+    from hailo_vision import config, conversation
+    from hailo_vision.config import MediaConfig
+    from hailo_vision.errors import InvalidRequest
+    from hailo_vision.media import decode_inline, is_link, to_frame
+    from hailo_vision.npu import messages
+    from hailo_vision.npu.messages import ProtocolError
+    from hailo_vision.schema import AnalyzeRequest, ChatRequest, decode
+
+import msgspec
+
+
+class Finding(Exception):
+    """An error was told as it must not be."""
+
+
+def require(fine: bool, text: str) -> None:
+    if not fine:
+        raise Finding(text)
+
+
+_LIMITS = MediaConfig(max_image_pixels=1_000_000)
+_chat = msgspec.json.Decoder(ChatRequest)
+_analyze = msgspec.json.Decoder(AnalyzeRequest)
+
+
+def request(data: bytes) -> None:
+    """A body, as far as its turns and pictures."""
+    try:
+        conversation.read(decode(data, _chat).messages)
+    except InvalidRequest as error:
+        require(len(error.message) < 1000, error.message)
+    try:
+        for image in decode(data, _analyze).images:
+            if not isinstance(image, str):
+                conversation.image_source(image, "images[0]")
+    except InvalidRequest:
+        return
+
+
+def image(data: bytes) -> None:
+    """A picture as text, data URI or base64, and as bytes."""
+    text = data.decode("utf-8", "replace")
+    for get in (lambda: decode_inline(text, "x", _LIMITS), lambda: data):
+        try:
+            if not is_link(text):
+                frame = to_frame(get(), (336, 336, 3), "x", _LIMITS)
+                require(frame.shape == (336, 336, 3), str(frame.shape))
+        except InvalidRequest as error:
+            require(len(error.message) < 300 and "0x" not in error.message, error.message)
+
+
+def settings(data: bytes) -> None:
+    """The operator's file."""
+    try:
+        config.parse(data.decode("utf-8", "replace"), "file")
+    except config.ConfigError as error:
+        require(str(error).startswith("file"), str(error))
+
+
+def message(data: bytes) -> None:
+    """What one process may hear from the other."""
+    for decoder in (messages.to_npu, messages.from_npu):
+        try:
+            if len(data) >= messages.LENGTH_BYTES:
+                messages.body_length(data[: messages.LENGTH_BYTES])
+            messages.decode(data, decoder)
+        except ProtocolError:
+            continue
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target for target in (request, image, settings, message)
+}
+
+
+def main() -> None:
+    target = TARGETS[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, target)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

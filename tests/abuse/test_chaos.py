@@ -1,0 +1,26 @@
+"""A few rounds of what `make chaos` does at length: the same in each run, every kind of fault once."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.abuse.chaos import RECOVERY_SECONDS, chaos, complaints, small_disk
+
+
+@pytest.mark.parametrize(
+    ("kinds", "rounds"),
+    [
+        (["kill_front", "hang_front", "stop_front"], 3),
+        (["kill_npu", "hang_npu", "remove_device", "fill_disk"], 4),
+    ],
+    ids=["front", "npu"],
+)
+def test_the_service_comes_back_and_no_half_answer_looks_whole(
+    kinds: list[str], rounds: int, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path) as place:
+        report = asyncio.run(chaos(place, rounds, seed=2, kinds=kinds))
+    assert complaints(report) == []
+    assert max(report["longest_seconds"].values()) < RECOVERY_SECONDS
+    assert any(name.endswith(" 200") for name in report["outcomes"])
