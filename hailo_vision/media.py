@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
@@ -72,8 +73,9 @@ def _decode_base64(text: str, param: str, limits: MediaConfig) -> bytes:
     if len(text) > limits.max_image_bytes * 3 // 2:
         raise _too_large(param, limits)
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
+        # Several times as fast as binascii, which keeps the event loop waiting: both hold the GIL.
+        return msgspec.convert(text, bytes)
+    except msgspec.ValidationError:
         pass
     # Tolerated: line breaks, the URL-safe alphabet, and missing padding.
     digits = _WHITESPACE.sub("", text).translate(_URL_SAFE).rstrip("=")

@@ -80,3 +80,5 @@ def close(request: Request, status: int, code: str | None) -> None:
     account.status, account.code = status, code
     if account.close():
         request.app.ctx.metrics.observe(account)
+        # Through their tasks' contexts they hold the request and its body, until the garbage collector comes.
+        account.generations.clear()

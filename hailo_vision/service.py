@@ -1,7 +1,11 @@
 """The service without HTTP: a request's pictures and prompt are prepared, queued, and generated."""
 
 import asyncio
+import ctypes
 import hashlib
+import os
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -27,6 +31,11 @@ from hailo_vision.scheduler import Scheduler, unavailable
 from hailo_vision.schema import GenerationFields
 
 _DECODERS = 2
+_DECODER_NICENESS = 10
+# For so long a decoder's Python code may keep the event loop waiting; 5 ms by default.
+_SWITCH_SECONDS = 0.001
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE_BYTES = 128 * 1024
 
 
 class Service:
@@ -36,10 +45,12 @@ class Service:
         self.config = config
         self.engine = Engine(config)
         self.scheduler = Scheduler(self.engine, config.server, config.model.keep_alive_seconds)
-        self._decoders = ThreadPoolExecutor(_DECODERS, "media")
+        self._decoders = ThreadPoolExecutor(_DECODERS, "media", _yield_to_others)
         self._fetcher = Fetcher(config.media)
 
     def start(self) -> None:
+        _give_back_large_blocks()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self.engine.start()
         self.scheduler.start()
 
@@ -153,6 +164,19 @@ class Service:
                 media.decode_seconds += time.monotonic() - started
 
         return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+
+
+def _yield_to_others() -> None:
+    """Let the calling thread's pictures wait for the event loop and the NPU process, not these for them."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _DECODER_NICENESS)
+
+
+def _give_back_large_blocks() -> None:
+    """Fix glibc's limit above which freed memory returns to the system: left alone it grows to 32 MB with
+    the pictures, which then stay in the heap (mallopt(3))."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 @lru_cache(maxsize=4)
