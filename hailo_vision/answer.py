@@ -19,6 +19,7 @@ class AnswerText:
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._stops = (*stop, _SPURIOUS_TAIL)
+        self._first_letters = frozenset(text[0] for text in self._stops)
         self._held = ""
         self.stopped = False
 
@@ -44,6 +45,8 @@ class AnswerText:
 
     def _possible_start(self) -> int:
         """The length of the longest end of the held text that a stop string begins with."""
+        if self._first_letters.isdisjoint(self._held):
+            return 0
         longest = max(map(len, self._stops)) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
             end = self._held[-length:]

@@ -17,9 +17,10 @@ import enum
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hailo_vision.config import Config
 from hailo_vision.media import Frame
@@ -29,6 +30,7 @@ from hailo_vision.npu.messages import (
     Abort,
     Ended,
     Failed,
+    FromNpu,
     Generate,
     Hello,
     Load,
@@ -51,6 +53,8 @@ _HEF_WATCH_SECONDS = 2.0
 _DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try, after so many failures in a row
 
 GenerationEvent = Started | Refused | Piece | Ended
+_EVENTS = (Piece, Started, Refused, Ended)
+_ENDS = (Refused, Ended)
 
 
 class State(enum.StrEnum):
@@ -158,10 +162,11 @@ class Engine:
             if self.state in (State.FAILED, State.STOPPED):
                 raise EngineError(self.problem or _STOPPED)
 
-    async def generate(self, prompt: Prompt) -> AsyncIterator[GenerationEvent]:
-        """Generate one answer: Started, Pieces, Ended; or Refused alone.
+    async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
+        """Generate one answer; returns at its end, which comes soon after abort().
 
-        One at a time, only when ready(); iterate to the end, which comes soon after abort().
+        One at a time, only when ready(). put gets Started, Pieces, Ended, or Refused alone, each at the
+        moment it arrives.
 
         Raises:
             EngineError: the NPU process failed meanwhile; the supervisor is already at work.
@@ -171,15 +176,8 @@ class Engine:
             raise EngineError(self.problem or _STOPPED)
         self._become(State.GENERATING)
         try:
-            life.begin(next(self._numbers), prompt)
-            while True:
-                event = await life.events.get()
-                if isinstance(event, Problem):
-                    raise EngineError(event)
-                yield event
-                if isinstance(event, Ended | Refused):
-                    self._failures = self._crashes = 0
-                    return
+            await life.generate(next(self._numbers), prompt, put)
+            self._failures = self._crashes = 0
         finally:
             life.end()
             if self._life is life:
@@ -228,7 +226,7 @@ class Engine:
             raise
         finally:
             self._life = None
-            life.events.put_nowait(problem or _STOPPED)
+            life.fail(problem or _STOPPED)
             await link.kill()
 
     async def _load(self, link: Link) -> ModelInfo:
@@ -313,11 +311,20 @@ class Life:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.events: asyncio.Queue[GenerationEvent | Problem] = asyncio.Queue()
+        self._put: Callable[[GenerationEvent], None]
+        self._ended: asyncio.Future[None] | None = None
+        self._failure: asyncio.Future[Problem] = asyncio.get_running_loop().create_future()
         self._generation: int | None = None
         self._heard = self._idle_since = self._pinged = time.monotonic()
 
-    def begin(self, number: int, prompt: Prompt) -> None:
+    async def generate(self, number: int, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
+        """Pass on the events of one generation until its end.
+
+        Raises:
+            EngineError: the process failed.
+        """
+        self._put = put
+        self._ended = asyncio.get_running_loop().create_future()
         self._generation = number
         self._heard = time.monotonic()
         self.link.send(
@@ -331,6 +338,12 @@ class Life:
             ),
             [frame.data.cast("B") for frame in prompt.frames],
         )
+        await self._ended
+
+    def fail(self, problem: Problem) -> None:
+        """The process is gone: end what runs on it."""
+        if self._ended and not self._ended.done():
+            self._ended.set_exception(EngineError(problem))
 
     def end(self) -> None:
         self._generation = None
@@ -357,20 +370,26 @@ class Life:
 
     async def read(self) -> Problem:
         """Pass on what the process says; returns why it ended."""
-        while True:
-            try:
-                message = await self.link.receive()
-            except EOFError:
-                return await self.link.post_mortem()
-            if isinstance(message, Failed):
-                return message.problem
-            if isinstance(message, Pong):
-                self._hear(idle=True)
-            elif isinstance(message, Started | Refused | Piece | Ended) and message.id == self._generation:
-                self._hear(idle=False)
-                self.events.put_nowait(message)
-            else:
-                raise ProtocolError(f"{type(message).__name__} out of turn")
+        self.link.listener = self._take
+        ends: set[asyncio.Future[Any]] = {self._failure, self.link.closed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self._failure.done():
+            return self._failure.result()
+        self.link.closed.result()
+        return await self.link.post_mortem()
+
+    def _take(self, message: FromNpu) -> None:
+        if isinstance(message, _EVENTS) and message.id == self._generation:
+            self._hear(idle=False)
+            self._put(message)
+            if isinstance(message, _ENDS) and self._ended and not self._ended.done():
+                self._ended.set_result(None)
+        elif isinstance(message, Failed):
+            self._failure.set_result(message.problem)
+        elif isinstance(message, Pong):
+            self._hear(idle=True)
+        else:
+            raise ProtocolError(f"{type(message).__name__} out of turn")
 
     def _hear(self, *, idle: bool) -> None:
         """A Pong during a generation proves no progress of the chip, so it does not count."""

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 _LOAD_GUESS_SECONDS = 10.0
 _GENERATION_GUESS_SECONDS = 5.0
 _WEIGHT_OF_LAST = 0.3
+_ENDS = (Refused, Ended)
 
 
 class Job:
@@ -54,14 +55,14 @@ class Job:
             if isinstance(event, ApiError):
                 raise event
             yield event
-            if isinstance(event, Ended | Refused):
+            if isinstance(event, _ENDS):
                 return
 
     def put(self, event: GenerationEvent) -> None:
         if self.over:
             return
         self._events.put_nowait(event)
-        if isinstance(event, Ended | Refused):
+        if isinstance(event, _ENDS):
             self._finish()
 
     def fail(self, error: ApiError) -> None:
@@ -214,8 +215,7 @@ class Scheduler:
             job.queue_seconds = started - job.submitted
             if job.over:
                 return
-            async for event in self._engine.generate(job.preparation.result()):
-                job.put(event)
+            await self._engine.generate(job.preparation.result(), job.put)
         except EngineError as error:
             job.fail(unavailable(self._engine, error.problem))
             return

@@ -93,6 +93,11 @@ class EventStream:
                 self._response = await self._request.respond(
                     content_type="text/event-stream; charset=utf-8", headers=_HEADERS
                 )
+            if not self._request.transport.get_write_buffer_size():  # type: ignore[attr-defined]
+                # All that was sent before is gone: this will not wait, and a timer is dear.
+                await self._response.send(data)
+                self._last_sent = time.monotonic()
+                return
             try:
                 async with asyncio.timeout(_SLOWEST_READER_SECONDS):
                     await self._response.send(data)

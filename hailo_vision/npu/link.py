@@ -6,21 +6,33 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from hailo_vision.npu import messages
-from hailo_vision.npu.messages import FromNpu, Problem, ToNpu
+from hailo_vision.npu.messages import FromNpu, Problem, ProtocolError, ToNpu
 
 _GRACE_SECONDS = 5.0
 
 
-class Link:
-    """A running NPU process."""
+class Link(asyncio.Protocol):
+    """A running NPU process.
 
-    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._process = process
-        self._reader = reader
-        self._writer = writer
+    Attributes:
+        listener: gets each message at the moment it arrives, without a task of its own in between; while
+            there is none, receive() does. It may raise ProtocolError.
+        closed: done when nothing more will come; its exception is the ProtocolError that ended it, if any.
+    """
+
+    def __init__(self) -> None:
+        self.listener: Callable[[FromNpu], None] | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._buffer = bytearray()
+        self._inbox: deque[FromNpu] = deque()
+        self._arrived = asyncio.Event()
+        self._process: Process
+        self._transport: asyncio.Transport
 
     @property
     def pid(self) -> int:
@@ -39,42 +51,83 @@ class Link:
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
-        reader, writer = await asyncio.open_connection(sock=ours)
-        return cls(process, reader, writer)
+        _, link = await asyncio.get_running_loop().create_connection(cls, sock=ours)
+        link._process = process
+        return link
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # in all but name, with uvloop
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while message := self._next():
+                if self.listener:
+                    self.listener(message)
+                else:
+                    self._inbox.append(message)
+                    self._arrived.set()
+        except ProtocolError as error:
+            self._close(error)
+            self._transport.abort()
+
+    def _next(self) -> FromNpu | None:
+        """Take the next whole message from the buffer."""
+        start = messages.LENGTH_BYTES
+        if len(self._buffer) < start:
+            return None
+        end = start + messages.body_length(bytes(self._buffer[:start]))
+        if len(self._buffer) < end:
+            return None
+        message: FromNpu = messages.decode(self._buffer[start:end], messages.from_npu)
+        del self._buffer[:end]
+        return message
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._close(None)
+
+    def _close(self, error: ProtocolError | None) -> None:
+        if not self.closed.done():
+            if error:
+                self.closed.set_exception(error)
+            else:
+                self.closed.set_result(None)
+        self._arrived.set()
 
     def send(self, message: ToNpu, frames: Sequence[memoryview] = ()) -> None:
         """Queue a message, and the frames that belong to it; never waits.
 
         What is queued is bounded by one Generate: there is one generation at a time.
         """
-        self._writer.write(messages.encode(message))
+        self._transport.write(messages.encode(message))
         for frame in frames:
-            self._writer.write(frame)
+            self._transport.write(frame)
 
     async def receive(self) -> FromNpu:
-        """The next message.
+        """The next message, while there is no listener.
 
         Raises:
             EOFError: the process closed its end, or died.
+            ProtocolError: it sent something that is no message.
         """
-        try:
-            prefix = await self._reader.readexactly(messages.LENGTH_BYTES)
-            body = await self._reader.readexactly(messages.body_length(prefix))
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise EOFError from error
-        message: FromNpu = messages.decode(body, messages.from_npu)
-        return message
+        while not self._inbox:
+            if self.closed.done():
+                self.closed.result()
+                raise EOFError
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._inbox.popleft()
 
     async def stop(self) -> None:
         """Hang up, so that the process releases the device and ends; kill it if it does not."""
-        self._writer.close()
+        self._transport.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), _GRACE_SECONDS)
         await self.kill()
 
     async def kill(self) -> None:
         """End the process now, whatever it does."""
-        self._writer.close()
+        self._transport.close()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
