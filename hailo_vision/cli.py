@@ -39,6 +39,16 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--url", default="http://127.0.0.1:11435", help="the service (default %(default)s)")
     ask.set_defaults(run=_ask)
 
+    bench = commands.add_parser("bench", help="measure what clients of a running service wait for")
+    bench.add_argument("image", type=Path, nargs="?", help="a picture to ask about (default: only text)")
+    bench.add_argument("--prompt", default="Describe what you see.", help="default: %(default)s")
+    bench.add_argument("--clients", type=_count, default=1, help="so many at once (default %(default)s)")
+    bench.add_argument("--requests", type=_count, default=5, help="of each client (default %(default)s)")
+    bench.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
+    bench.add_argument("--url", default="http://127.0.0.1:11435", help="the service (default %(default)s)")
+    bench.add_argument("--json", action="store_true", help="print every answer's figures as JSON")
+    bench.set_defaults(run=_bench)
+
     doctor = commands.add_parser("doctor", help="find out why the service does not answer")
     doctor.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
@@ -74,6 +84,20 @@ def _ask(options: argparse.Namespace) -> int:
     from hailo_vision.client import ask
 
     return ask(options.url, options.image, options.prompt)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from hailo_vision.bench import Options, bench
+
+    what = Options(options.clients, options.requests, options.prompt, options.max_tokens, options.json)
+    return bench(options.url, options.image, what)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def ask(url: str, image: Path, prompt: str) -> int:
         return 2
     base = url.rstrip("/").removesuffix("/v1")
     try:
-        with _open(f"{base}/v1/models") as response:
+        with send(f"{base}/v1/models") as response:
             model = json.load(response)["data"][0]["id"]
         body = {
             "model": model,
@@ -38,16 +38,16 @@ def ask(url: str, image: Path, prompt: str) -> int:
                 }
             ],
         }
-        with _open(f"{base}/v1/chat/completions", json.dumps(body).encode()) as response:
+        with send(f"{base}/v1/chat/completions", json.dumps(body).encode()) as response:
             return _print(response)
     except urllib.error.HTTPError as error:
-        print(_reason(error), file=sys.stderr)
+        print(reason(error), file=sys.stderr)
     except urllib.error.URLError as error:
         print(f"{base}: {error.reason}", file=sys.stderr)
     return 1
 
 
-def _open(url: str, body: bytes | None = None) -> http.client.HTTPResponse:
+def send(url: str, body: bytes | None = None) -> http.client.HTTPResponse:
     """GET, or POST a JSON body, with the key of the environment if there is one."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     if key := os.environ.get(KEY_VARIABLE):
@@ -57,7 +57,7 @@ def _open(url: str, body: bytes | None = None) -> http.client.HTTPResponse:
 
 
 def _print(response: BinaryIO) -> int:
-    for event in _events(response):
+    for event in events(response):
         if "error" in event:
             print(f"\n{event['error']['message']}", file=sys.stderr)
             return 1
@@ -67,14 +67,16 @@ def _print(response: BinaryIO) -> int:
     return 0
 
 
-def _events(response: BinaryIO) -> Iterator[dict[str, Any]]:
+def events(response: BinaryIO) -> Iterator[dict[str, Any]]:
+    """The events of a streamed answer."""
     for line in response:
         data = line.removeprefix(b"data: ").strip()
         if line.startswith(b"data: ") and data != b"[DONE]":
             yield json.loads(data)
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
+def reason(error: urllib.error.HTTPError) -> str:
+    """Why the service refused, in its own words if it gave any."""
     try:
         return str(json.load(error)["error"]["message"])
     except (ValueError, KeyError, TypeError):
