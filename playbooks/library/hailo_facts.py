@@ -110,8 +110,12 @@ def system() -> dict[str, Any]:
         },
         "cores": os.cpu_count() or 1,
         "systemd": os.path.isdir("/run/systemd/system"),
-        "cgroup_controllers": read("/sys/fs/cgroup/cgroup.controllers").split(),
         "udev": os.path.exists("/run/udev/control"),
+        "time": int(time.time()),
+        "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
+        "overlay": bool(re.search(r"\b(boot=overlay|overlayroot=tmpfs)", read("/proc/cmdline"))),
+        "memory_limits": "memory" in read("/sys/fs/cgroup/cgroup.controllers").split()
+        or os.path.isdir("/sys/fs/cgroup/memory"),
         "model": read("/proc/device-tree/model").rstrip("\0\n"),
     }
 

@@ -52,6 +52,10 @@ options:
     description: How many times a transfer is taken up again.
     type: int
     default: 5
+  trusted:
+    description: The file in place came from the controller. It is verified, and not compared with the address.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -294,6 +298,10 @@ def adopt(params: dict[str, Any]) -> dict[str, Any]:
     """The record of a file that someone else put in place; empty if it can't be told to be the one wanted."""
     path = params["path"]
     magic, version = header(path)
+    if params["trusted"]:
+        if magic != MAGIC:
+            raise Failure(f"{path} is no HEF.")
+        return verify(path, params)
     if magic != MAGIC or not (params["sha256"] or version == params["runtime"]):
         return {}
     try:
@@ -335,6 +343,7 @@ def main() -> None:
             "sha256": {"type": "str"},
             "timeout": {"type": "int", "default": 30},
             "retries": {"type": "int", "default": 5},
+            "trusted": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -346,7 +355,8 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, reason=reason)
     try:
-        record = adopt(params) if reason == "it was not verified yet" else {}
+        unknown = params["trusted"] or reason == "it was not verified yet"
+        record = adopt(params) if unknown else {}
         if record:
             save(beside(params["path"], ".json"), record)
             module.exit_json(

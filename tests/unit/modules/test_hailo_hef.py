@@ -215,3 +215,16 @@ def test_a_full_disk_is_told_before_the_transfer(
     usage = type("Usage", (), {"free": 1_000_000})
     monkeypatch.setattr(hef.shutil, "disk_usage", lambda path: usage)
     assert "0.0 GB free and the model needs" in run(hef, **arguments)["msg"]
+
+
+def test_a_model_handed_over_by_the_controller_needs_no_network(
+    run: Run, mirror: Mirror, arguments: dict[str, Any]
+) -> None:
+    path = Path(arguments["path"])
+    path.parent.mkdir()
+    path.write_bytes(MODEL)
+    assert run(hef, **arguments, trusted=True)["changed"] is True
+    assert run(hef, **arguments, trusted=True)["changed"] is False
+    path.write_bytes(b"x" * 100)
+    assert "is no HEF" in run(hef, **arguments, trusted=True)["msg"]
+    assert mirror.asked == []
