@@ -53,7 +53,7 @@ options:
     type: int
     default: 5
   trusted:
-    description: The file in place came from the controller. It is verified, and not compared with the address.
+    description: The file in place came from the controller; it is verified without asking the address.
     type: bool
     default: false
 """
