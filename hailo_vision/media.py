@@ -7,9 +7,10 @@ refused is refused before its pixels are decoded.
 import binascii
 import io
 import re
+import threading
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import msgspec
@@ -35,6 +36,12 @@ _OTHER_FORMATS = (
     ("video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL)),
 )
 _SNIFFED = 1024
+# Pictures of more pixels are decoded one at a time: one of 50 million takes up to 800 MB.
+_LARGE_PIXELS = 16_000_000
+_one_large = threading.Lock()
+# Each scan of a progressive JPEG goes over the whole picture, and an empty one takes a dozen bytes.
+_START_OF_SCAN = b"\xff\xda"
+_MAX_SCANS = 100
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
 _LINK = re.compile(r"\s*[a-z][a-z0-9+.-]{0,19}:/", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -119,11 +126,14 @@ def to_frame(data: bytes, shape: tuple[int, int, int], param: str, limits: Media
                 code="image_too_large",
                 param=param,
             )
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the frame keeps the resize sharp.
-        image.draft(None, (2 * width, 2 * height))
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        fitted = _fit(_to_rgb(upright, max(2 * width, 2 * height)), width, height, limits.fit)
+        if image.format == "JPEG" and data.count(_START_OF_SCAN) > _MAX_SCANS:
+            raise InvalidRequest("The JPEG has too many scans.", code="invalid_image", param=param)
+        with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
+            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the frame keeps the resize sharp.
+            image.draft(None, (2 * width, 2 * height))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            fitted = _fit(_to_rgb(image, max(2 * width, 2 * height)), width, height, limits.fit)
     return np.array(fitted, dtype=np.uint8, order="C")
 
 
@@ -165,7 +175,8 @@ def _to_rgb(image: Image.Image, enough: int) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     if max(image.size) > enough:
-        image = image.convert("RGBA")
+        if image.mode != "RGBA":
+            image = image.convert("RGBA")
         image.thumbnail((enough, enough), reducing_gap=2.0)
     image = image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
