@@ -9,7 +9,7 @@ BUILD := .build
 VENV := $(BUILD)/venv
 SERVE := $(BUILD)/serve
 BIN := $(CURDIR)/$(VENV)/bin
-FLEET := $(VENV)/bin/python -m emulator.fleet
+PIS := $(VENV)/bin/python -m emulator.fleet
 INVENTORY := .fleet/hailo/inventory
 RUNTIME_LOCK := roles/hailo_vision/files/requirements.lock
 TEST_LOCKS := tests/requirements.txt tests/abuse/requirements-fuzz.txt $(wildcard emulator/requirements-cpu.txt)
@@ -28,23 +28,23 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 up: venv  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
-	$(FLEET) up --hosts $(HOSTS) --suite $(SUITE)
+	$(PIS) up --hosts $(HOSTS) --suite $(SUITE)
 	ansible-playbook -i $(INVENTORY) playbooks/site.yml
 	@$(MAKE) --no-print-directory ask
-	@$(FLEET) guide
+	@$(PIS) guide
 
 down:  ## remove the emulated Pis and every trace of them (root)
 	@$(PYTHON) -m emulator.fleet down --all
 
 status: venv  ## tell which emulated Pis run
-	@$(FLEET) status
+	@$(PIS) status
 
 ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
-	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(FLEET) urls)
+	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(PIS) urls)
 
 test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
-	pytest tests/unit tests/api tests/npu tests/clients tests/abuse emulator/tests tests/deploy
+	pytest tests/unit tests/api tests/npu tests/clients tests/abuse tests/bench emulator/tests tests/deploy
 
 unit: venv  ## the quick tests only
 	pytest tests/unit tests/api tests/npu
@@ -69,6 +69,10 @@ fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pic
 	    $(ABUSE).fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	        -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/$$target tests/abuse/corpus/$$target || exit 1; \
 	done
+
+.PHONY: bench
+bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis)
+	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet)
 
 lint: venv  ## ruff, yamllint, ansible-lint
 	ruff check .

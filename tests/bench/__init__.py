@@ -1,0 +1,1 @@
+"""`make bench`: what everything but the NPU costs, as ratios within one run; see docs/performance.md."""
