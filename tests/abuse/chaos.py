@@ -225,7 +225,7 @@ def complaints(report: dict[str, Any]) -> list[str]:
     """What must not have happened."""
     bad = [f"{name}: {count}" for name, count in report["outcomes"].items() if name.startswith("bad")]
     unforeseen = [f"{report['unforeseen']} unforeseen failures in the log"] if report["unforeseen"] else []
-    return bad + report["stuck"] + unforeseen
+    return [*bad, *report["stuck"], *unforeseen]
 
 
 @contextmanager

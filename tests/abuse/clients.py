@@ -112,8 +112,8 @@ class Client:
             errors = [result["error"]["code"] for result in body["results"] if result.get("error")]
             return "200" if all(whole) else self._in_stream(errors[0] if errors else "")
         choice = body["choices"][0]
-        whole = choice["finish_reason"] in ("stop", "length") and choice["message"]["content"]
-        return "200" if whole else f"bad answer: {response.text[:80]}"
+        fine = choice["finish_reason"] in ("stop", "length") and choice["message"]["content"]
+        return "200" if fine else f"bad answer: {response.text[:80]}"
 
     def _in_stream(self, code: str) -> str:
         """An error where a 200 has begun; only where errors are to be expected at all."""

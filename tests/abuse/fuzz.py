@@ -54,11 +54,14 @@ def request(data: bytes) -> None:
 def image(data: bytes) -> None:
     """A picture as text, data URI or base64, and as bytes."""
     text = data.decode("utf-8", "replace")
-    for get in (lambda: decode_inline(text, "x", _LIMITS), lambda: data):
+    for inline in (True, False):
+        if inline and is_link(text):
+            continue
         try:
-            if not is_link(text):
-                frame = to_frame(get(), (336, 336, 3), "x", _LIMITS)
-                require(frame.shape == (336, 336, 3), str(frame.shape))
+            frame = to_frame(
+                decode_inline(text, "x", _LIMITS) if inline else data, (336, 336, 3), "x", _LIMITS
+            )
+            require(frame.shape == (336, 336, 3), str(frame.shape))
         except InvalidRequest as error:
             require(len(error.message) < 300 and "0x" not in error.message, error.message)
 

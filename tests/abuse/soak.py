@@ -24,7 +24,7 @@ import httpx
 from support.pictures import plain, user
 from support.server import Server
 
-from abuse.clients import KINDS, Client, Journey
+from tests.abuse.clients import KINDS, Client, Journey
 
 CLIENTS = 64
 # The chip's own times for a short answer: what lies between two of them then tells what it would there.

@@ -18,7 +18,7 @@ if importlib.util.find_spec("atheris"):
     def test_fuzzing_for_a_moment_finds_nothing(target: str, tmp_path: Path) -> None:
         found = tmp_path / "corpus"
         found.mkdir()
-        options = ["-max_total_time=4", "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/"]
+        options = ["-max_total_time=3", "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={tmp_path}/"]
         done = subprocess.run(
             [sys.executable, "-m", "tests.abuse.fuzz", target, *options, found, CORPUS / target],
             cwd=TOP,

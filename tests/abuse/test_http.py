@@ -8,8 +8,8 @@ import httpx
 import pytest
 from support.server import Server
 
-from abuse.wire import HELLO, connected, drain, exchange, post, statuses
 from hailo_vision import guard
+from tests.abuse.wire import HELLO, connected, drain, exchange, post, statuses
 
 MakeServer = Callable[..., Server]
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: pi\r\n\r\n"
