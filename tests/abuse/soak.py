@@ -150,7 +150,7 @@ async def run_clients(server: Server, clients: list[Client]) -> None:
 
 async def mixed(directory: Path, seconds: float, seed: int) -> dict[str, Any]:
     """64 clients of all kinds for a while; what each of them got, in order and in time."""
-    server = make_server(directory, scale=1.0, queue_size=16)
+    server = make_server(directory, scale=1.0, queue_size=8)
     journeys: list[Journey] = []
     outcomes: Counter[str] = Counter()
     stop_at = time.monotonic() + seconds
