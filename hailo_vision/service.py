@@ -1,6 +1,7 @@
 """The service without HTTP: a request's pictures and prompt are prepared, queued, and generated."""
 
 import asyncio
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -168,7 +169,9 @@ class Service:
 
 def _yield_to_others() -> None:
     """Let the calling thread's pictures wait for the event loop and the NPU process, not these for them."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _DECODER_NICENESS)
+    # Where a sandbox forbids it, pictures are decoded all the same.
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _DECODER_NICENESS)
 
 
 def _give_back_large_blocks() -> None:
