@@ -21,12 +21,12 @@ def test_zero_unloads_after_each_request(make_server: MakeServer) -> None:
 
 
 def test_idle_time_is_counted_from_the_last_request(make_server: MakeServer) -> None:
-    server = make_server(config={"model": {"keep_alive": "1s"}}).start()
-    for _ in range(4):
-        time.sleep(0.5)
+    server = make_server(config={"model": {"keep_alive": "3s"}}).start()
+    for _ in range(5):
+        time.sleep(0.8)
         assert server.answer(HELLO)
     assert server.health()["loads"] == 1
-    server.wait_for(lambda: server.health()["state"] == "unloaded", seconds=5)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
 
 
 def test_a_request_says_how_long_the_model_stays(make_server: MakeServer) -> None:
