@@ -3,6 +3,7 @@
 import logging
 import re
 import socket
+import ssl
 import time
 import uuid
 
@@ -14,7 +15,7 @@ from sanic.response import BaseHTTPResponse
 from hailo_vision import cors, guard, routes
 from hailo_vision.account import Account
 from hailo_vision.auth import Keys, keys_file
-from hailo_vision.config import Config
+from hailo_vision.config import Config, ConfigError
 from hailo_vision.errors import (
     ApiError,
     InternalError,
@@ -68,11 +69,16 @@ def create_app(config: Config) -> App:
 
 
 def serve(config: Config, inherited: socket.socket | None) -> None:
-    """Serve until SIGTERM or SIGINT, on the given listening socket or on a new one."""
+    """Serve until SIGTERM or SIGINT, on the given listening socket or on a new one.
+
+    Raises:
+        ConfigError: the TLS files can't be used.
+        OSError: the port can't be had.
+    """
     app = create_app(config)
     server = config.server
+    tls = _tls(server.tls_cert, server.tls_key) if server.tls_cert else None
     listener = inherited or _listen(server.host, server.port)
-    tls = {"cert": server.tls_cert, "key": server.tls_key} if server.tls_cert else None
     # Its own lines about start and workers say nothing that ours don't.
     for name in ("sanic.root", "sanic.server"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -84,6 +90,19 @@ def serve(config: Config, inherited: socket.socket | None) -> None:
         access_log=False,
         protocol=guard.GuardedProtocol,
     )
+
+
+def _tls(certificate: str, key: str | None) -> ssl.SSLContext:
+    """Raises:
+    ConfigError: the files can't be read or don't belong together.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        reason = error.strerror or getattr(error, "reason", None) or error
+        raise ConfigError(f"server.tls_cert: {certificate} and {key} can't be used: {reason}") from error
+    return context
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -141,7 +141,7 @@ class NpuConfig(Section, frozen=True):
 class ResourceLimits(Section, frozen=True):
     """Bounds that the deployment translates into a systemd slice; the service itself only checks them."""
 
-    memory_max: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]*[KMGT]?|infinity)$")] = "1G"
+    memory_max: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]*[KMGT]?|infinity)$")] = "3G"
     cpu_quota: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]?|100)%$")] = "80%"
 
 

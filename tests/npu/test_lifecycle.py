@@ -189,3 +189,12 @@ def test_a_bad_configuration_ends_with_status_2(make_server: MakeServer, command
     assert done.stderr == (
         f"{server.config_file}:2: server.prot: unknown key; the nearest known key is server.port\n"
     )
+
+
+def test_unusable_tls_files_are_told(make_server: MakeServer) -> None:
+    server = make_server(config={"server": {"tls_cert": "/absent.pem", "tls_key": "/absent.key"}})
+    done = serve(server)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "server.tls_cert: /absent.pem and /absent.key can't be used: No such file or directory\n"
+    )
