@@ -37,12 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
                 rows += measurement(stage)
         if not options.only:
             curves["load"] = latency_rows.load_curve(stage)
+            # Written before the fleet is booted, which takes longest and can fail for reasons of its own.
+            _write(options.out, rows, described, curves)
         if options.fleet and not options.only:
             further, curves["hosts"] = fleet_rows.measure(stage)
             rows += further
+            _write(options.out, rows, described, curves)
     print(results.text(rows))
-    if not options.only:
-        _write(options.out, rows, described, curves)
     return 0
 
 

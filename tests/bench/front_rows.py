@@ -41,7 +41,7 @@ def cpu_per_token(stage: Stage) -> list[Row]:
         long = _cpu(process, lambda: receiver.drain("/stream"), repeats)
         return (long - _cpu(process, lambda: receiver.drain(f"/stream?from={further}"), repeats)) / further
 
-    ours, theirs = alternate(stage.rounds(9), served, lambda: [sent(*one) for one in bare])
+    ours, theirs = alternate(stage.rounds(5), served, lambda: [sent(*one) for one in bare])
     sanic, relay = (median([each[number] for each in theirs]) for number in (0, 1))
     return [
         Row(
@@ -96,7 +96,7 @@ def text_request(stage: Stage) -> list[Row]:
     def chip() -> float:
         return median([loop.ask("Hello", 1, whole=True).seconds for _ in range(repeats)])
 
-    both, chips = alternate(stage.rounds(9), once, chip)
+    both, chips = alternate(stage.rounds(5), once, chip)
     seconds = {name: median([one[name] for one in both]) for name in asked}
     calls = median(chips)
     rows = [
@@ -127,7 +127,7 @@ def start(stage: Stage) -> list[Row]:
         subprocess.run([sys.executable, "-c", "import sanic"], check=True)
         return time.perf_counter() - begun
 
-    ours, theirs = alternate(stage.rounds(9), lambda: _seconds_to_port(stage.files(0)), imported)
+    ours, theirs = alternate(stage.rounds(5), lambda: _seconds_to_port(stage.files(0)), imported)
     return [
         Row(
             "start: process to port open",

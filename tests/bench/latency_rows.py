@@ -37,7 +37,7 @@ def one_photo(stage: Stage) -> list[Row]:
         client.post(CHAT, other)
         return client.stream(CHAT, request)
 
-    answers, bare = alternate(stage.rounds(9), served, lambda: loop.ask(_QUESTION, tokens, picture=True))
+    answers, bare = alternate(stage.rounds(5), served, lambda: loop.ask(_QUESTION, tokens, picture=True))
     if answers[0].text != bare[0].text.strip():
         raise RuntimeError(f"not the same answer: {answers[0].text!r} and {bare[0].text!r}")
     first, bare_first = median([a.first for a in answers]), median([b.first for b in bare])
@@ -75,7 +75,7 @@ def six_turns(stage: Stage) -> list[Row]:
     stage.note("six-turn chat, scale 1, with and without context reuse")
     reuse = stage.client(stage.service(1).port)
     fresh = stage.client(stage.service(1, model={"context_reuse": False}).port)
-    with_reuse, without = alternate(stage.rounds(3), lambda: _converse(reuse), lambda: _converse(fresh))
+    with_reuse, without = alternate(stage.rounds(1), lambda: _converse(reuse), lambda: _converse(fresh))
     if with_reuse[0][1] != without[0][1]:
         raise RuntimeError("context reuse changed the answers")
     last, full = median([s for s, _ in with_reuse]), median([s for s, _ in without])
@@ -98,7 +98,7 @@ def _converse(client: Client) -> tuple[float, list[str]]:
     for number, question in enumerate(_CHAT):
         content = [photo, {"type": "text", "text": question}] if number == 0 else question
         messages.append({"role": "user", "content": content})
-        answer = client.stream(CHAT, body(messages, 60, stream=True))
+        answer = client.stream(CHAT, body(messages, 24, stream=True))
         messages.append({"role": "assistant", "content": answer.text})
         answers.append(answer.text)
     return answer.first, answers
@@ -108,7 +108,7 @@ def busy_share(stage: Stage) -> list[Row]:
     """How much of the time the NPU works while requests wait."""
     stage.note("NPU busy share, 8 clients with 12-megapixel photos, scale 1")
     server = stage.service(1, journal=True)
-    _crowd(server.port, 8, stage.rounds(3), 24, stage.large_photo())
+    _crowd(server.port, 8, stage.rounds(2), 24, stage.large_photo())
     busy, total = _busy(server)
     return [
         Row(
@@ -140,7 +140,7 @@ def load_curve(stage: Stage) -> dict[str, Any]:
     photo, tokens = jpeg(1280, 720), 8
     loop, server = stage.direct(1, frame_of(photo)), stage.service(1)
     alone = loop.ask(_QUESTION, tokens, picture=True)
-    counts = [1, 2] if stage.quick else [1, 2, 4, 8, 16]
+    counts = [1, 2] if stage.quick else [1, 2, 4, 8]
     points = []
     for count in counts:
         answers = _crowd(server.port, count, 1, tokens, photo)
