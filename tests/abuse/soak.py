@@ -44,7 +44,8 @@ signal.signal(signal.SIGUSR1, tell)
 
 # A process of its own: what it measures must not be how busy the clients' process is.
 _WATCH = """
-import http.client, sys, time
+import http.client, signal, sys, time
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
 times = []
 try:
@@ -113,7 +114,7 @@ async def settled(server: Server) -> dict[str, int]:
 
 def health_times(watcher: subprocess.Popen[str]) -> list[float]:
     """What the watcher measured, in order of size."""
-    watcher.send_signal(signal.SIGINT)
+    watcher.terminate()
     output, _ = watcher.communicate(timeout=30)
     return sorted(map(float, output.split()))
 
