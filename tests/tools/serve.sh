@@ -17,6 +17,8 @@ server:
   port: $port
 model:
   resources_dir: $data/resources
+npu:
+  device_nodes: [$data/npu]
 EOF
 
 cat <<EOF
