@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.fleets import BENCH
 from support.server import ROOT
 
 from tests.bench.measure import median
 from tests.bench.results import Row
 from tests.bench.stage import Stage
 
-_NAME, _SUBNET = "bench", "198.18.3.0/24"
 _COUNTS = (1, 4, 8)
 
 
@@ -69,7 +69,7 @@ def _rows(points: list[dict[str, float]]) -> list[Row]:
 @contextmanager
 def _fleet(stage: Stage, hosts: int) -> Iterator[Path]:
     stage.note(f"booting {hosts} emulated Pis")
-    command = [sys.executable, "-m", "emulator.fleet", "--name", _NAME, "--subnet", _SUBNET]
+    command = [sys.executable, "-m", "emulator.fleet", *BENCH.options]
     try:
         subprocess.run(
             [*command, "up", "--hosts", str(hosts), "--time-scale", "0.1"],
@@ -77,7 +77,7 @@ def _fleet(stage: Stage, hosts: int) -> Iterator[Path]:
             check=True,
             stdout=sys.stderr,
         )
-        yield ROOT / ".fleet" / _NAME / "inventory"
+        yield BENCH.directory / "inventory"
     finally:
         subprocess.run([*command, "down"], cwd=ROOT, check=True, stdout=sys.stderr)
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from support.fleets import SCENARIO
 
 TOP = Path(__file__).resolve().parents[2]
 PHOTOS = TOP / "tests" / "data"
 LOGS = TOP / ".build" / "log"
-STATE = TOP / ".fleet" / "molecule"
+STATE = SCENARIO.directory
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def _environment() -> dict[str, str]:
     return {
         **os.environ,
         "PATH": f"{binaries}:{os.environ['PATH']}",
+        "FLEET_NAME": SCENARIO.name,
+        "FLEET_SUBNET": str(SCENARIO.network),
         "MOLECULE_GLOB": "tests/deploy/molecule/*/molecule.yml",
         "MOLECULE_COMMAND_BORDERS": "false",
         "NO_COLOR": "1",
@@ -136,7 +139,7 @@ def hosts() -> Iterator[list[Pi]]:
     """Freshly booted hosts, gone after the last test, also when tests fail."""
     molecule("destroy")
     molecule("create")
-    yield [Pi(f"pi{number:02d}", f"198.18.1.{10 + number}") for number in (1, 2)]
+    yield [Pi(f"pi{number:02d}", str(SCENARIO.address(number))) for number in (1, 2)]
     molecule("destroy")
 
 
