@@ -47,6 +47,7 @@ def hosts(curve: dict[str, Any], path: Path) -> None:
     points = curve["points"]
     counts = [point["hosts"] for point in points]
     axes.plot(counts, [point["site_s"] for point in points], "o-", label="site.yml")
+    axes.plot(counts, [point["mitogen_s"] for point in points], "^-", label="site.yml with Mitogen")
     axes.plot(counts, [12 * point["ping_s"] for point in points], "k:", label="12 x ansible -m ping")
     axes.plot(counts, [point["ping_s"] for point in points], "s-", label="ansible -m ping")
     _save(figure, axes, path)
