@@ -1,6 +1,6 @@
 """POST /v1/chat/completions: what the model is asked and what comes back."""
 
-from openai import OpenAI
+from openai import OpenAI, Stream
 from support.pictures import data_uri, photo, plain, user
 from support.server import MODEL, Server
 
@@ -75,4 +75,5 @@ def test_streamed_and_whole_answers_are_the_same(server: Server) -> None:
         temperature=0,
         stream=True,
     )
+    assert isinstance(stream, Stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == whole

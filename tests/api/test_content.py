@@ -103,8 +103,8 @@ def test_a_picture_in_any_shape_is_seen(shape: str, server: Server) -> None:
     ],
 )
 def test_any_other_part_is_refused_by_its_path(part: Any, param: str, server: Server) -> None:
-    messages = [{"role": "system", "content": "x"}, {"role": "user", "content": [QUESTION, part]}]
-    response = server.chat(*messages)
+    question = {"role": "user", "content": [QUESTION, part]}
+    response = server.chat({"role": "system", "content": "x"}, question)
     assert response.status_code == 400, response.text
     check(response.json(), ERROR)
     assert response.json()["error"]["param"] == f"messages[1].{param}"

@@ -96,8 +96,10 @@ def test_keys_guard_everything_but_health(guarded: Server, tmp_path: Path) -> No
         assert refused.json()["error"]["code"] == "invalid_api_key"
         assert refused.headers["www-authenticate"].startswith(("Bearer", "Basic"))
     for path in ("/v1/chat/completions", "/chat/completions", "/v1/vision/analyze", "/vision/analyze"):
-        for headers in ({}, {"authorization": "Bearer sk-three"}, {"authorization": b"Bearer \xff\xfe"}):
+        for headers in ({}, {"authorization": "Bearer sk-three"}):
             assert http.post(path, content=b"{", headers=headers).status_code == 401
+        undecodable = {b"authorization": b"Bearer \xff\xfe"}
+        assert http.post(path, content=b"{", headers=undecodable).status_code == 401
     for headers in ({"authorization": "Bearer sk-two"}, {"x-api-key": "sk-one"}):
         assert http.get("/v1/models", headers=headers).status_code == 200
     assert http.get("/", auth=("me", "sk-one")).status_code == 200

@@ -10,7 +10,7 @@ from support.pictures import photo, plain, user
 from support.server import Server
 
 QUESTION = user("Describe it.", plain("red"))
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "colour": {"type": "string"},

@@ -167,7 +167,10 @@ def test_linked_pictures(make_server: Callable[..., Server]) -> None:
         origin.responses["/moved"] = redirect("/red.png")
         origin.responses["/inside"] = redirect("http://10.0.0.1/")
         closed = make_server().start()
-        link = lambda path: {"type": "image_url", "image_url": {"url": origin.url(path)}}  # noqa: E731
+
+        def link(path: str) -> dict[str, Any]:
+            return {"type": "image_url", "image_url": {"url": origin.url(path)}}
+
         error = closed.chat({"role": "user", "content": [link("/red.png")]}).json()["error"]
         assert error["code"] == "image_url_not_allowed"
         assert error["param"] == "messages[0].content[0].image_url.url"

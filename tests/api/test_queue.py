@@ -56,7 +56,7 @@ def begun(server: Server) -> int:
 def idle(server: Server) -> Callable[[], bool]:
     def is_idle() -> bool:
         queue = server.health()["queue"]
-        return queue["running"] == queue["waiting"] == 0
+        return bool(queue["running"] == queue["waiting"] == 0)
 
     return is_idle
 

@@ -85,8 +85,6 @@ class Pi:
         return str(response.json()["choices"][0]["message"]["content"])
 
 
-
-
 def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook as an operator does; its output is also kept in .build/log."""
     command = ["ansible-playbook", "-i", str(STATE / "inventory"), f"playbooks/{name}", *arguments]

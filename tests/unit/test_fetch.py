@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.origin import Origin, redirect, response
@@ -227,7 +228,7 @@ def _trickle(listener: socket.socket, start: bytes) -> Callable[[], None]:
 )
 def test_links_can_be_restricted_further(remote: str, link: str, allowed: bool, origin: Origin) -> None:
     names = Names(public_test=["93.184.216.34"])
-    config = {"remote": remote, "allow_hosts": LOOPBACK}
+    config: dict[str, Any] = {"remote": remote, "allow_hosts": LOOPBACK}
     if allowed:
         assert fetch(link.format(port=origin.port), names, **config) == PICTURE
     else:
