@@ -28,6 +28,7 @@ import httpx
 from support.server import MODEL, Server
 
 from tests.abuse.clients import Client
+from tests.abuse.report import verdict
 
 RECOVERY_SECONDS = 30.0
 STALL_SECONDS = 2.0
@@ -249,11 +250,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, small_disk(Path(directory)) as place:
-        report = asyncio.run(chaos(place, options.rounds, options.seed))
-    print(json.dumps(report, indent=2))
-    for complaint in complaints(report):
-        print(complaint, file=sys.stderr)
-    return 1 if complaints(report) else 0
+        return verdict(lambda: asyncio.run(chaos(place, options.rounds, options.seed)), complaints)
 
 
 if __name__ == "__main__":
