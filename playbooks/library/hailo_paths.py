@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -21,7 +22,8 @@ module: hailo_paths
 short_description: Keep a list of files, folders and links as they should be
 description:
   - Does in one call what M(ansible.builtin.file) and M(ansible.builtin.copy) do for one path each.
-    All new contents are validated before the first file is replaced, and every file is replaced at once.
+    All new contents are validated before the first file is replaced, and every file is replaced at once:
+    also after a loss of power it is the old or the new one.
 options:
   paths:
     description: The paths, treated in this order.
@@ -216,8 +218,9 @@ def remove(path: str) -> None:
         return
     if stat.S_ISDIR(info.st_mode):
         remove_tree(path)
+        hailo_disk.sync_folder(os.path.dirname(path))
     else:
-        os.unlink(path)
+        hailo_disk.unlink(path)
 
 
 def remove_tree(path: str) -> None:
@@ -245,44 +248,37 @@ def set_owner(item: dict, path: str) -> None:
 
 
 def put_file(item: dict[str, Any]) -> None:
-    """Write a file beside its place and rename it into place."""
+    """Replace a file, or give the one that is there its owner and mode."""
     path = item["path"]
     if item["content"] is None:
         set_owner(item, path)
         return
     if item["backup"] and os.path.isfile(path) and read(path) != item["content"]:
-        shutil.copy2(path, path + "~")
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".hailo-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(item["content"])
-            file.flush()
-            os.fsync(file.fileno())
-        set_owner(item, temporary)
-        if os.path.isdir(path) and not os.path.islink(path):
-            remove_tree(path)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        hailo_disk.write(path + "~", read(path), lambda copy: shutil.copystat(path, copy))
+    make_way(path)
+    hailo_disk.write(path, item["content"], lambda new: set_owner(item, new))
 
 
 def put_link(item: dict[str, Any]) -> None:
-    """Make a link beside its place and rename it into place."""
-    temporary = item["path"] + ".new"
-    remove(temporary)
-    os.symlink(item["target"], temporary)
-    if os.path.isdir(item["path"]) and not os.path.islink(item["path"]):
-        remove_tree(item["path"])
-    os.replace(temporary, item["path"])
+    """Replace a link."""
+    make_way(item["path"])
+    hailo_disk.link(item["target"], item["path"])
+
+
+def make_way(path: str) -> None:
+    """Remove a folder that stands where a file or a link belongs."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove_tree(path)
 
 
 def put_directory(item: dict[str, Any]) -> None:
     """Make a folder, in place of anything else that bears its name."""
-    if not os.path.isdir(item["path"]) or os.path.islink(item["path"]):
-        remove(item["path"])
-        os.makedirs(item["path"])
-    set_owner(item, item["path"])
+    path = item["path"]
+    if not os.path.isdir(path) or os.path.islink(path):
+        remove(path)
+        os.makedirs(path)
+        hailo_disk.sync_folder(os.path.dirname(path))
+    set_owner(item, path)
 
 
 def put(item: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hailo_tree import fingerprint, is_intact, seal_path
 
@@ -13,7 +14,7 @@ module: hailo_seal
 short_description: Record that an installed tree is complete
 description:
   - Writes a fingerprint of the tree beside it, by which M(hailo_facts) tells later whether the tree is still
-    as it was installed. An installation that was interrupted has none.
+    as it was installed. An installation that was interrupted has none, and one that has it is on the disk.
 options:
   path:
     description: The tree.
@@ -39,9 +40,9 @@ def main() -> None:
     if is_intact(path):
         module.exit_json(changed=False)
     if not module.check_mode:
-        with open(seal_path(path), "w", encoding="ascii") as file:
-            file.write(fingerprint(path) + "\n")
-            os.fsync(file.fileno())
+        # What installed the tree did not wait for the disk.
+        os.sync()
+        hailo_disk.write(seal_path(path), fingerprint(path) + "\n", lambda new: os.chmod(new, 0o644))
     module.exit_json(changed=True)
 
 

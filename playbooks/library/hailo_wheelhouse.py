@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 from typing import Any
 
+from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
 from packaging.requirements import Requirement
 
@@ -197,11 +198,12 @@ def digest_of_file(path: str) -> str:
 
 def pack(folder: str, archive: str) -> None:
     """Make an archive of a folder, complete or not at all."""
-    temporary = f"{archive}.new"
+    temporary = hailo_disk.beside(archive)
     with tarfile.open(temporary, "w") as tar:
         for name in sorted(os.listdir(folder)):
             tar.add(os.path.join(folder, name), arcname=name)
-    os.replace(temporary, archive)
+    hailo_disk.sync_file(temporary)
+    hailo_disk.move(temporary, archive)
 
 
 def main() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
+from functools import partial
 from typing import Any
+
+from ansible.module_utils import hailo_disk
 
 FOLDER = "/opt/hailo-vision/good"
 CURRENT = "/opt/hailo-vision/current"
@@ -60,16 +62,13 @@ def load(name: str, folder: str = FOLDER) -> State:
 
 def keep(state: State, folder: str = FOLDER) -> None:
     """Keep a state as the last good one; the one before becomes the previous if its release was another."""
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    last = os.path.join(folder, "last.json")
-    if release(load("last", folder)) not in ("", release(state)):
-        shutil.copy2(last, os.path.join(folder, "previous.json"))
-    handle = os.open(f"{last}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{last}.new", last)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o700)
+        hailo_disk.sync_folder(os.path.dirname(folder))
+    before = load("last", folder)
+    if release(before) not in ("", release(state)):
+        hailo_disk.write(os.path.join(folder, "previous.json"), json.dumps(before))
+    hailo_disk.write(os.path.join(folder, "last.json"), json.dumps(state))
 
 
 def differences(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
@@ -85,15 +84,15 @@ def restore(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
     for path in changed:
         item = wanted.get(path)
         if item is None:
-            os.unlink(path)
-            continue
-        temporary = f"{item['path']}.restored"
-        if "target" in item:
-            os.symlink(item["target"], temporary)
+            hailo_disk.unlink(path)
+        elif "target" in item:
+            hailo_disk.link(item["target"], path)
         else:
-            with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(item["text"])
-            os.chown(temporary, item["uid"], item["gid"])
-            os.chmod(temporary, item["mode"])
-        os.replace(temporary, item["path"])
+            hailo_disk.write(path, item["text"], partial(_give, item))
     return changed
+
+
+def _give(item: dict[str, Any], path: str) -> None:
+    """Give a file the owner and mode that were kept."""
+    os.chown(path, item["uid"], item["gid"])
+    os.chmod(path, item["mode"])

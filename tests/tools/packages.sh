@@ -1,8 +1,8 @@
 #!/bin/sh
-# packages.sh: what the tests of API and pages use of Debian. Nothing is done where all of it is there.
+# packages.sh: what the tests use of Debian. Nothing is done where all of it is there.
 set -eu
 missing=
-for pair in chromium:chromium chromedriver:chromium-driver curl:curl openssl:openssl; do
+for pair in chromium:chromium chromedriver:chromium-driver curl:curl openssl:openssl strace:strace; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -11,15 +11,17 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, BinaryIO
 
+from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: hailo_hef
 short_description: Fetch a compiled Hailo model and verify it
 description:
-  - Downloads to a hidden file beside the destination and resumes there after an interruption.
+  - Downloads to a hidden file beside the destination and resumes there after an interruption; after a loss of
+    power where the file is known to be whole, which is every 64 MB.
   - Before the file takes its place, its length, its magic number, its SHA-256 if one is given, and the
     version of the compiler named in its header are checked.
   - What was verified is recorded beside the file, so that later runs need neither the network nor a
@@ -90,6 +92,7 @@ MAGIC = bytes.fromhex("01484546")
 HEADER_BYTES = 200 * 1024
 CHUNK = 1 << 20
 SHOWN_STEP = 0.1
+SYNCED_STEP = 64 << 20
 
 
 class Failure(Exception):
@@ -116,10 +119,7 @@ def load(path: str) -> dict[str, Any]:
 
 def save(path: str, record: dict[str, Any]) -> None:
     """Record a dictionary at once or not at all."""
-    temporary = f"{path}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(record, file)
-    os.replace(temporary, path)
+    hailo_disk.write(path, json.dumps(record), lambda new: os.chmod(new, 0o644))
 
 
 def header(path: str) -> tuple[bytes, str]:
@@ -210,7 +210,7 @@ def transfer(module: AnsibleModule, params: dict[str, Any]) -> int:
     record = load(f"{part}.json")
     if record.get("identity") != params["identity"]:
         record = {}
-    offset = os.path.getsize(part) if record and os.path.exists(part) else 0
+    offset = resume_point(part, record)
     with request(params, offset, record.get("validator", "")) as response:
         if response.status != 206 and offset:
             if response.status == 416 and offset == total_of(response, 0):
@@ -222,36 +222,58 @@ def transfer(module: AnsibleModule, params: dict[str, Any]) -> int:
         total = total_of(response, offset)
         require_space(os.path.dirname(part), total - offset)
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        save(
-            f"{part}.json",
-            {"identity": params["identity"], "validator": "" if validator.startswith("W/") else validator},
-        )
-        receive(module, response, part, offset, total)
+        record = {
+            "identity": params["identity"],
+            "validator": "" if validator.startswith("W/") else validator,
+            "synced": offset,
+        }
+        save(f"{part}.json", record)
+        with open(part, "ab" if offset else "wb") as file:
+            try:
+                receive(module, response, file, record, total)
+            finally:
+                keep(file, record)
     return offset
 
 
-def receive(module: AnsibleModule, response: Any, part: str, offset: int, total: int) -> None:
+def resume_point(part: str, record: dict[str, Any]) -> int:
+    """How much of the partial file is on the disk for sure; the rest, which may have holes, is cut off."""
+    if not record or not os.path.exists(part):
+        return 0
+    known = min(record.get("synced", 0), os.path.getsize(part))
+    os.truncate(part, known)
+    return known
+
+
+def keep(file: BinaryIO, record: dict[str, Any]) -> None:
+    """Wait until the partial file is on the disk, and record how long it is."""
+    file.flush()
+    os.fsync(file.fileno())
+    record["synced"] = file.tell()
+    save(f"{file.name}.json", record)
+
+
+def receive(module: AnsibleModule, response: Any, file: BinaryIO, record: dict[str, Any], total: int) -> None:
     """Append a response to the partial file."""
-    shown = offset
-    with open(part, "ab" if offset else "wb") as file:
-        while offset < total:
-            try:
-                block = response.read(min(CHUNK, total - offset))
-            except OSError as error:
-                raise Interrupted(f"the transfer stopped at {offset} of {total} bytes: {error}") from error
-            if not block:
-                raise Interrupted(f"the transfer ended at {offset} of {total} bytes")
-            if offset == 0 and not block.startswith(MAGIC):
-                raise Failure(
-                    f"{response.url} is no HEF: it starts with {block[:20]!r}. Is the mirror's address right?"
-                )
-            file.write(block)
-            offset += len(block)
-            if offset - shown >= total * SHOWN_STEP:
-                module.log(f"fetched {offset} of {total} bytes of {response.url}")
-                shown = offset
-        file.flush()
-        os.fsync(file.fileno())
+    offset = shown = record["synced"]
+    while offset < total:
+        try:
+            block = response.read(min(CHUNK, total - offset))
+        except OSError as error:
+            raise Interrupted(f"the transfer stopped at {offset} of {total} bytes: {error}") from error
+        if not block:
+            raise Interrupted(f"the transfer ended at {offset} of {total} bytes")
+        if offset == 0 and not block.startswith(MAGIC):
+            raise Failure(
+                f"{response.url} is no HEF: it starts with {block[:20]!r}. Is the mirror's address right?"
+            )
+        file.write(block)
+        offset += len(block)
+        if offset - record["synced"] >= SYNCED_STEP:
+            keep(file, record)
+        if offset - shown >= total * SHOWN_STEP:
+            module.log(f"fetched {offset} of {total} bytes of {response.url}")
+            shown = offset
 
 
 def fetch(module: AnsibleModule, params: dict[str, Any]) -> int:
@@ -326,9 +348,10 @@ def replace(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
         os.unlink(part)
         raise
     os.chmod(part, 0o644)
-    os.replace(part, path)
+    hailo_disk.sync_file(part)
+    hailo_disk.move(part, path)
     save(beside(path, ".json"), record)
-    os.unlink(f"{part}.json")
+    hailo_disk.unlink(f"{part}.json")
     return {"resumed_at": resumed_at, "size": record["size"], "sdk_version": record["sdk_version"]}
 
 
@@ -358,6 +381,7 @@ def main() -> None:
         unknown = params["trusted"] or reason == "it was not verified yet"
         record = adopt(params) if unknown else {}
         if record:
+            hailo_disk.sync_file(params["path"])
             save(beside(params["path"], ".json"), record)
             module.exit_json(
                 changed=True, reason="it was verified", size=record["size"], sdk_version=record["sdk_version"]

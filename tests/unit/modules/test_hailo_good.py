@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .conftest import load
+from support.modules import load
 
 state = load("playbooks/module_utils/hailo_state.py", "hailo_state")
 

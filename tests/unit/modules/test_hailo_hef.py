@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.modules import load
 
-from .conftest import Run, load
+from .conftest import Run
 
 hef = load("roles/hailo_model/library/hailo_hef.py", "hailo_hef")
 MODEL = bytes.fromhex("01484546") + b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 12000

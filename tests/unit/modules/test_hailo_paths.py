@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.modules import load
 
-from .conftest import Run, load
+from .conftest import Run
 
 paths = load("playbooks/library/hailo_paths.py", "hailo_paths")
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from support.modules import load
 
-from .conftest import Run, load
+from .conftest import Run
 
 ready = load("playbooks/library/hailo_ready.py", "hailo_ready")
 ACTIVE = {"ActiveState": "active", "SubState": "running", "Result": "success", "StatusText": "loading"}

@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible.module_utils import hailo_tree as tree
+from support.modules import TOP, load
 
-from .conftest import TOP, Run, load
+from .conftest import Run
 
 wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "hailo_wheelhouse")
 
@@ -82,14 +83,13 @@ def test_an_archive_that_is_there_is_not_made_again(run: Run, params: dict[str, 
 
 
 @pytest.mark.parametrize("damage", ["edit", "add", "remove", "mode", "link"])
-def test_a_sealed_tree_notices_any_change(tree: ModuleType, tmp_path: Path, damage: str) -> None:
+def test_a_sealed_tree_notices_any_change(tmp_path: Path, damage: str) -> None:
     root = tmp_path / "release"
     (root / "bin").mkdir(parents=True)
     (root / "bin" / "tool").write_text("one")
     (root / "link").symlink_to("bin/tool")
-    seal = load("playbooks/library/hailo_seal.py", "hailo_seal")
     assert not tree.is_intact(str(root))
-    Path(seal.seal_path(str(root))).write_text(tree.fingerprint(str(root)) + "\n")
+    Path(tree.seal_path(str(root))).write_text(tree.fingerprint(str(root)) + "\n")
     (root / "bin" / "__pycache__").mkdir()
     assert tree.is_intact(str(root))
     if damage == "edit":

@@ -1,0 +1,76 @@
+"""Changing files so that a loss of power leaves the old or the new: contents reach the disk before names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+
+
+def sync_folder(path: str) -> None:
+    """Wait until the names in a folder are on the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: str) -> None:
+    """Wait until a file's contents are on the disk, whoever wrote them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def beside(path: str) -> str:
+    """Where the new one is made: always the same, so that the next run takes what a cut left behind."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+
+
+def move(source: str, path: str) -> None:
+    """Give what is complete on the disk its name, in place of what bears it."""
+    os.replace(source, path)
+    sync_folder(os.path.dirname(path))
+
+
+def write(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
+    """Put a file in place.
+
+    Args:
+        finish: gives the new file its owner and mode; until then only its maker may read it.
+    """
+    temporary = beside(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    # Nobody who may write to the folder can put a link there meanwhile.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            finish(temporary)
+            os.fsync(file.fileno())
+        move(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def link(target: str, path: str) -> None:
+    """Put a symbolic link in place."""
+    temporary = beside(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    move(temporary, path)
+
+
+def unlink(path: str) -> None:
+    """Remove a file or link, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        sync_folder(os.path.dirname(path))

@@ -1,0 +1,112 @@
+"""What of the deployment writes to a host's disk, each on a folder of a test's own.
+
+python -m tests.abuse.writers NAME FOLDER [ADDRESS]
+"""
+
+import grp
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from support.modules import call, load
+
+NEW_MODEL = bytes.fromhex("01484546") + b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 1200
+CONFIG = "model: new\n" * 50
+
+paths = load("playbooks/library/hailo_paths.py", "writing_paths")
+seal = load("playbooks/library/hailo_seal.py", "writing_seal")
+tree: Any = sys.modules["ansible.module_utils.hailo_tree"]
+state: Any = load("playbooks/module_utils/hailo_state.py", "writing_state")
+hef: Any = load("roles/hailo_model/library/hailo_hef.py", "writing_hef")
+wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "writing_wheelhouse")
+# Small files have many steps, too.
+hef.SYNCED_STEP = hef.CHUNK = 64 * 1024
+MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
+
+
+def done(result: dict[str, Any]) -> None:
+    if result.get("failed"):
+        raise RuntimeError(result["msg"])
+
+
+def configure(root: Path) -> None:
+    """The configuration with its backup, a secret, a link, a folder, and something that goes."""
+    items: list[dict[str, Any]] = [
+        {"path": f"{root}/config", "content": CONFIG, "mode": "0640", "backup": True, **MINE},
+        {"path": f"{root}/credentials", "state": "directory", "mode": "0700", **MINE},
+        {"path": f"{root}/credentials/keys", "secret": "new-key\n", "mode": "0600", **MINE},
+        {"path": f"{root}/current", "state": "link", "target": "releases/2", **MINE},
+    ]
+    done(call(paths, paths=items, absent=[f"{root}/former"]))
+
+
+def release(root: Path) -> None:
+    """A release as tar and pip leave it, which wait for no disk; sealed, then switched to."""
+    folder = root / "releases" / "2"
+    fresh = {"path": str(folder), "state": "directory", **MINE}
+    sealed = {"path": seal.seal_path(str(folder)), "state": "absent"}
+    done(call(paths, paths=[sealed, {**fresh, "state": "absent"}, fresh]))
+    (folder / "bin").mkdir()
+    (folder / "bin" / "program").write_bytes(b"new program\n" * 100)
+    (folder / "module.py").write_bytes(b"new = 1\n" * 100)
+    done(call(seal, path=str(folder)))
+    done(call(paths, paths=[{"path": f"{root}/current", "state": "link", "target": "releases/2"}]))
+
+
+def kept_paths(root: Path) -> tuple[str, ...]:
+    """What the state of a host is made of, here."""
+    state.CURRENT = f"{root}/current"
+    return (f"{root}/config", f"{root}/keys", f"{root}/new-unit", state.CURRENT)
+
+
+def keep(root: Path) -> None:
+    """The state that works, as the last good one."""
+    now = state.capture(kept_paths(root))
+    if now != state.load("last", f"{root}/good"):
+        state.keep(now, f"{root}/good")
+
+
+def restore(root: Path) -> None:
+    """The last good state."""
+    state.restore(state.load("last", f"{root}/good"), kept_paths(root))
+
+
+def model(root: Path, address: str) -> None:
+    """The model, from a server."""
+    done(call(hef, **_model(root, address)))
+
+
+def why_no_model(root: Path, address: str) -> str:
+    """Why the model that is there would be fetched anew; empty if it would not."""
+    return str(hef.why_not({"sha256": None, **_model(root, address)}))
+
+
+def _model(root: Path, address: str) -> dict[str, Any]:
+    return {
+        "path": f"{root}/model.hef",
+        "url": address,
+        "identity": "v2/model.hef",
+        "runtime": "5.1.1",
+        "retries": 0,
+    }
+
+
+def archive(root: Path) -> None:
+    """The wheels of a release, on the controller."""
+    wheels = root.parent / "wheels"
+    if not wheels.exists():
+        wheels.mkdir()
+        (wheels / "one.whl").write_bytes(b"wheel" * 5000)
+    if not (root / "release.tar").exists():
+        wheelhouse.pack(str(wheels), str(root / "release.tar"))
+
+
+WRITERS: dict[str, Callable[..., None]] = {
+    writer.__name__: writer for writer in (configure, release, keep, restore, model, archive)
+}
+
+if __name__ == "__main__":
+    WRITERS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
