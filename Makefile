@@ -60,7 +60,7 @@ ABUSE := PYTHONPATH=.:tests python -m tests.abuse
 soak: venv  ## REQUESTS=20000 by clients of every kind; what they got and what they left behind
 	@$(ABUSE).soak --requests $(REQUESTS) --seed $(SEED)
 
-chaos: venv  ## ROUNDS=60 of random faults under load; how soon the service answered again (root: disk full, too)
+chaos: venv  ## ROUNDS=60 of random faults under load; how soon the service answered again (root: disk full, too; faketime: clock)
 	@$(ABUSE).chaos --rounds $(ROUNDS) --seed $(SEED)
 
 fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pictures, configuration, messages

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from support.clock import LIBRARY, Clock
 from support.server import MODEL, Server
 
 from tests.abuse.clients import Client
@@ -76,10 +77,11 @@ class Supervisor:
 class Chaos:
     """The faults; each returns when it has been done and undone."""
 
-    def __init__(self, supervisor: Supervisor, chance: random.Random) -> None:
+    def __init__(self, supervisor: Supervisor, chance: random.Random, clock: Clock | None) -> None:
         self.supervisor = supervisor
         self.server = supervisor.server
         self.chance = chance
+        self.clock = clock
 
     async def kill_front(self) -> None:
         os.kill(self.supervisor.front, signal.SIGKILL)
@@ -131,13 +133,21 @@ class Chaos:
             await self.kill_npu()
             await asyncio.sleep(1.5)
 
+    async def jump_clock(self) -> None:
+        """The wall clock is set, a year forwards or backwards from what it really is."""
+        assert self.clock
+        self.clock.jump(self.chance.choice([-1, 1]) * 365 * 24 * 3600)
+        await asyncio.sleep(1.5)
+
     async def _npu(self) -> int:
         async with httpx.AsyncClient(base_url=self.server.url, timeout=5) as http:
             return int((await http.get("/health")).json()["npu_pid"])
 
     def all(self) -> list[str]:
+        """Those that this machine has the means for."""
         names = ["kill_front", "kill_npu", "stop_front", "hang_front", "hang_npu", "fault", "lose_link"]
-        return [*names, "remove_device", *(["fill_disk"] if os.geteuid() == 0 else [])]
+        names += ["remove_device", *(["fill_disk"] if os.geteuid() == 0 else [])]
+        return [*names, *(["jump_clock"] if self.clock else [])]
 
 
 @contextmanager
@@ -181,7 +191,9 @@ async def chaos(directory: Path, rounds: int, seed: int, kinds: list[str] | None
     server = Server(directory, config=_CONFIG, emulator=_EMULATOR)
     supervisor = Supervisor(server)
     chance = random.Random(seed)
-    makers = Chaos(supervisor, chance)
+    clock = Clock(directory) if LIBRARY else None
+    server.extra_environment = clock.environment if clock else {}
+    makers = Chaos(supervisor, chance, clock)
     outcomes: Counter[str] = Counter()
     clients = [
         Client(kind, random.Random(seed + number), outcomes, allowed=_ALLOWED, cuts=True)
@@ -215,6 +227,7 @@ async def chaos(directory: Path, rounds: int, seed: int, kinds: list[str] | None
     return {
         "rounds": rounds,
         "seed": seed,
+        "kinds": makers.all(),
         "outcomes": dict(sorted(outcomes.items())),
         "longest_seconds": longest,
         "stuck": stuck,

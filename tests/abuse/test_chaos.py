@@ -11,7 +11,7 @@ from tests.abuse.chaos import RECOVERY_SECONDS, chaos, complaints, small_disk
 @pytest.mark.parametrize(
     ("kinds", "rounds"),
     [
-        (["kill_front", "hang_front", "stop_front"], 3),
+        (["kill_front", "jump_clock", "hang_front", "stop_front"], 4),
         (["kill_npu", "hang_npu", "remove_device", "fill_disk"], 4),
     ],
     ids=["front", "npu"],
