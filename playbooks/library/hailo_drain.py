@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Take a Pi out of the gateway's rotation, or put it back."""
+"""Take Pis out of the gateway's rotation, or put them back."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: hailo_drain
-short_description: Take a Pi out of the gateway's rotation, or put it back
+short_description: Take Pis out of the gateway's rotation, or put them back
 description:
   - Runs on the gateway. A Pi that is drained gets no new request, and the module waits until it has
     finished the one that it works on.
   - Does nothing where no gateway runs, and for a Pi that the gateway does not know yet.
+  - Leaves a Pi alone that somebody has put into maintenance.
 options:
-  node:
-    description: Name of the Pi.
-    type: str
+  nodes:
+    description: Names of the Pis.
+    type: list
+    elements: str
     required: true
   state:
-    description: Whether the Pi is in the rotation.
+    description: Whether the Pis are in the rotation.
     type: str
     choices: [drained, ready]
     required: true
   timeout:
-    description: Seconds to wait for the running request.
+    description: Seconds to wait for running requests.
     type: int
     default: 120
 """
@@ -36,14 +38,22 @@ options:
 EXAMPLES = r"""
 - name: Give the Pi no more requests
   hailo_drain:
-    node: pi-kitchen
+    nodes: [pi-kitchen]
     state: drained
 """
 
-RETURN = r""" # """
+RETURN = r"""
+changed_nodes:
+  description: The Pis that were taken out or put back.
+  returned: always
+  type: list
+  elements: str
+"""
 
 ADMIN = "/run/haproxy/admin.sock"
 BACKEND = "hailo_nodes"
+# Bits of srv_admin_state (HAProxy's management guide, "show servers state").
+MAINTENANCE, DRAINED = 0x01, 0x08
 
 
 def command(text: str) -> str:
@@ -56,35 +66,50 @@ def command(text: str) -> str:
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
-def find(node: str) -> dict[str, str] | None:
-    """HAProxy's row of a Pi; None if it knows none of this name."""
+def flags() -> dict[str, int]:
+    """What was decided about each Pi, apart from how its checks go; empty where no gateway runs."""
+    if not os.path.exists(ADMIN):
+        return {}
+    try:
+        lines = command(f"show servers state {BACKEND}").splitlines()
+    except OSError:
+        return {}
+    head = next((line.lstrip("# ").split() for line in lines if line.startswith("# ")), [])
+    rows = [dict(zip(head, line.split(), strict=True)) for line in lines if len(line.split()) == len(head)]
+    return {row["srv_name"]: int(row["srv_admin_state"]) for row in rows if row["srv_name"] != "srv_name"}
+
+
+def busy(nodes: list[str]) -> bool:
+    """Whether one of the Pis works on a request."""
     rows = csv.DictReader(command("show stat").lstrip("# ").splitlines())
-    return next((row for row in rows if row["pxname"] == BACKEND and row["svname"] == node), None)
+    members = [row for row in rows if row["pxname"] == BACKEND and row["svname"] in nodes]
+    return any(int(row["scur"] or 0) > 0 for row in members)
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
-            "node": {"type": "str", "required": True},
+            "nodes": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
-    node, drain = module.params["node"], module.params["state"] == "drained"
-    try:
-        row = find(node) if os.path.exists(ADMIN) else None
-    except OSError:
-        row = None
-    if row is None or (row["status"].startswith("DRAIN")) == drain:
-        module.exit_json(changed=False)
+    drain = module.params["state"] == "drained"
+    known = flags()
+    changed = [
+        name
+        for name in module.params["nodes"]
+        if name in known and not known[name] & MAINTENANCE and bool(known[name] & DRAINED) != drain
+    ]
     if not module.check_mode:
-        command(f"set server {BACKEND}/{node} state {'drain' if drain else 'ready'}")
+        for name in changed:
+            command(f"set server {BACKEND}/{name} state {'drain' if drain else 'ready'}")
         deadline = time.monotonic() + module.params["timeout"]
-        while drain and time.monotonic() < deadline and int((find(node) or {}).get("scur") or 0) > 0:
+        while drain and changed and time.monotonic() < deadline and busy(changed):
             time.sleep(0.5)
-    module.exit_json(changed=True)
+    module.exit_json(changed=bool(changed), changed_nodes=changed)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class Pi:
 def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook as an operator does; its output is also kept in .build/log."""
     command = ["ansible-playbook", "-i", str(STATE / "inventory"), f"playbooks/{name}", *arguments]
-    result = subprocess.run(command, cwd=TOP, env=_environment(), capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, check=False)
     (LOGS / f"playbook-{name}.log").write_text(result.stdout + result.stderr)
     return result
 
@@ -105,7 +105,8 @@ def changes(result: subprocess.CompletedProcess[str], pi: Pi) -> int:
     return int(recap[1])
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What Ansible and molecule need to find the scenario's fleet."""
     binaries = str(Path(sys.executable).parent)
     return {
         **os.environ,
@@ -125,7 +126,7 @@ def molecule(action: str) -> None:
     log = LOGS / f"molecule-{action}.log"
     with log.open("w") as output:
         status = subprocess.run(
-            ["molecule", action], cwd=TOP, env=_environment(), stdin=subprocess.DEVNULL,
+            ["molecule", action], cwd=TOP, env=environment(), stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, check=False,
         ).returncode  # fmt: skip
     if status != 0:

@@ -1,0 +1,28 @@
+"""Taking an emulated Pi's power away, and giving it back."""
+
+import signal
+import subprocess
+import sys
+
+from support.fleets import SCENARIO
+
+from emulator.fleet import host
+from emulator.fleet.layout import make_layout
+from tests.deploy.conftest import TOP, Pi
+
+
+def cut(pi: Pi) -> None:
+    """End a host so that it can't take its leave from anybody."""
+    layout = make_layout(SCENARIO.name, str(SCENARIO.network))
+    leader = host.leader(host.of_number(layout, int(pi.name.removeprefix("pi"))))
+    assert leader is not None
+    unplug = ["nsenter", f"--target={leader.pid}", "--net", "ip", "link", "set", "host0", "down"]
+    subprocess.run(unplug, check=True)
+    leader.send(signal.SIGKILL)
+    assert leader.wait(10)
+
+
+def restore() -> None:
+    """Boot the hosts that are off."""
+    command = [sys.executable, "-m", "emulator.fleet", *SCENARIO.options, "up", "--hosts", "2"]
+    subprocess.run([*command, "--time-scale", "0.2"], cwd=TOP, check=True, capture_output=True)
