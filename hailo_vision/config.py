@@ -73,12 +73,18 @@ class ApiConfig(Section, frozen=True):
 
 
 class ModelConfig(Section, frozen=True):
-    """Which model is served and for how long it stays on the NPU."""
+    """Which model is served and for how long it stays on the NPU.
+
+    A model file that is missing is fetched from url, if there is one, into fetched_dir.
+    """
 
     name: Text = "qwen2-vl-2b-instruct"
     aliases: tuple[Text, ...] = ()
     hef_path: Text | None = None
     resources_dir: Text = "/var/lib/hailo-vision/resources"
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+/\S*$")] | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    fetched_dir: Text = "/var/lib/hailo-vision/fetched"
     keep_alive: float | str = -1
     load_timeout: Seconds = 180.0
     context_reuse: bool = True

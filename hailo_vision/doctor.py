@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from hailo_vision import config
+from hailo_vision import config, hef
+from hailo_vision.modelfile import ModelFile
 from hailo_vision.npu.device import find_hef, runtime_version
-from hailo_vision.npu.problems import NpuError, hef_sdk_version, is_newer, node_problem
+from hailo_vision.npu.problems import NpuError, node_problem
 
-_HEF_MAGIC = bytes.fromhex("01484546")
 _MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")
 _MEMINFO = Path("/proc/meminfo")
 _MIN_FREE_MB = 400
@@ -115,28 +115,32 @@ def _tool(*arguments: str) -> str | None:
 
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
+    file = ModelFile(model)
+    if file.fetchable():
+        return Finding("model file", False, "it is missing", "None is needed: the service fetches it.")
     try:
-        hef = find_hef(model.hef_path, model.name, model.resources_dir)
-        with hef.open("rb") as file:
-            magic = file.read(len(_HEF_MAGIC))
+        path = file.find() or find_hef(model.hef_path, model.name, model.resources_dir)
+        size = path.stat().st_size
+        path.open("rb").close()
     except NpuError as error:
         return Finding("model file", False, error.problem.message, error.problem.cure)
     except OSError as error:
-        return Finding("model file", False, f"{hef}: {error.strerror}", "Check the file and its permissions.")
-    size = hef.stat().st_size
-    if magic != _HEF_MAGIC:
+        said = f"{path}: {error.strerror}"
+        return Finding("model file", False, said, "Check the file and its permissions.")
+    if not hef.has_magic(path):
         return Finding(
-            "model file", False, f"{hef} is no HEF", "Delete it and run the playbook (role hailo_model)."
+            "model file", False, f"{path} is no HEF", "Delete it and run the playbook (role hailo_model)."
         )
-    compiled_for = hef_sdk_version(hef)
-    if compiled_for and runtime and is_newer(compiled_for, runtime):
+    compiled_for = hef.sdk_version(path)
+    if compiled_for and runtime and hef.is_newer(compiled_for, runtime):
         return Finding(
             "model file",
             False,
-            f"{hef} was compiled for HailoRT {compiled_for}; {runtime} is installed",
+            f"{path} was compiled for HailoRT {compiled_for}; {runtime} is installed",
             "Install the HEF of the installed runtime's version (role hailo_model).",
         )
-    return Finding("model file", True, f"{hef}, {size / 1e6:.0f} MB, for HailoRT {compiled_for or 'unknown'}")
+    told = f"{path}, {size / 1e6:.0f} MB, for HailoRT {compiled_for or 'unknown'}"
+    return Finding("model file", True, told)
 
 
 def _memory(loaded: bool) -> Iterator[Finding]:

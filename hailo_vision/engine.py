@@ -1,5 +1,6 @@
 """The NPU as an asynchronous object: it loads, generates, aborts, heals, and tells its state.
 
+    starting -> fetching -> loading                        the model file, if it is missing and has an address
     starting -> loading -> ready <-> generating
                    ^         |
                    |         +-> unloading -> unloaded     idle for keep_alive; the next request loads again
@@ -12,18 +13,17 @@ every state.
 """
 
 import asyncio
-import contextlib
 import enum
 import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hailo_vision.config import Config
 from hailo_vision.media import Frame
+from hailo_vision.modelfile import ModelFile
 from hailo_vision.npu.link import Link
 from hailo_vision.npu.messages import (
     PROTOCOL,
@@ -45,6 +45,7 @@ from hailo_vision.npu.messages import (
     Sampling,
     Started,
 )
+from hailo_vision.npu.problems import NpuError
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ _ENDS = (Refused, Ended)
 
 class State(enum.StrEnum):
     STARTING = "starting"
+    FETCHING = "fetching"
     LOADING = "loading"
     READY = "ready"
     GENERATING = "generating"
@@ -102,8 +104,9 @@ class Engine:
         problem: the last fault, until the model is ready again.
         model: what the loaded model said of itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
+        model_file: the file that is loaded, and the transfer of a missing one.
         loads: how often a model was loaded.
-        listeners: called after every change of state.
+        listeners: called after every change of state, and now and then while a file is fetched.
     """
 
     def __init__(self, config: Config) -> None:
@@ -112,6 +115,7 @@ class Engine:
         self.problem: Problem | None = None
         self.model: ModelInfo | None = None
         self.keep_alive = config.model.keep_alive_seconds
+        self.model_file = ModelFile(config.model)
         self.loads = 0
         self.listeners: list[Callable[[], None]] = []
         self._failures = 0
@@ -192,6 +196,7 @@ class Engine:
         """One life of an NPU process after the other, until stop() cancels this task."""
         while True:
             try:
+                await self._fetch()
                 problem = await self._live()
             except EngineError as error:
                 problem = error.problem
@@ -202,6 +207,19 @@ class Engine:
                 await self._wanted.wait()
             else:
                 await self._recover(problem)
+
+    async def _fetch(self) -> None:
+        """Have the model file brought if it is missing.
+
+        Raises:
+            EngineError: it can't be had now.
+        """
+        if self.model_file.fetchable():
+            self._become(State.FETCHING)
+            try:
+                await self.model_file.fetch(self._tell)
+            except NpuError as error:
+                raise EngineError(error.problem) from None
 
     async def _live(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""
@@ -236,9 +254,9 @@ class Engine:
                 hello = await link.receive()
                 if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
                     raise ProtocolError(f"{type(hello).__name__} instead of Hello {PROTOCOL}")
-                link.send(
-                    Load(model.hef_path, model.name, model.resources_dir, npu.device_group, npu.device_nodes)
-                )
+                found = self.model_file.find()
+                path = str(found) if found else model.hef_path
+                link.send(Load(path, model.name, model.resources_dir, npu.device_group, npu.device_nodes))
                 answer = await link.receive()
         except TimeoutError:
             raise EngineError(_slow_load(model.load_timeout)) from None
@@ -280,21 +298,10 @@ class Engine:
             await asyncio.sleep(delay)
             return
         self._become(State.FAILED, problem)
-        before = self._hef_files()
-        while problem.recovery == "never" or before == self._hef_files():
+        before = self.model_file.fingerprint()
+        while problem.recovery == "never" or before == self.model_file.fingerprint():
             await asyncio.sleep(_HEF_WATCH_SECONDS)
         self._failures = 0
-
-    def _hef_files(self) -> set[tuple[str, int, int]]:
-        """The model files that a load could take: names, sizes and times."""
-        model = self._config.model
-        paths = [Path(model.hef_path)] if model.hef_path else Path(model.resources_dir).glob("*.hef")
-        found = set()
-        for path in paths:
-            with contextlib.suppress(OSError):
-                status = path.stat()
-                found.add((path.name, status.st_size, status.st_mtime_ns))
-        return found
 
     def _become(self, state: State, problem: Problem | None = None) -> None:
         self.state, self.problem = state, problem
@@ -302,6 +309,9 @@ class Engine:
             self._settled.set()
         else:
             self._settled.clear()
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in self.listeners:
             listener()
 

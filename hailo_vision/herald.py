@@ -43,6 +43,8 @@ class Herald:
         engine = self._engine
         # A running generation is no news: the model stays ready.
         state = State.READY if engine.state is State.GENERATING else engine.state
+        if state is State.FETCHING and engine.model_file.progress:
+            self._notifier.status(f"{state}: {engine.model_file.progress}")
         if state is self._told:
             return
         self._told = state

@@ -234,6 +234,13 @@ class Queue(msgspec.Struct, frozen=True):
     size: int
 
 
+class Transfer(msgspec.Struct, frozen=True):
+    """How far the model file is that is being fetched."""
+
+    bytes_done: int
+    bytes_total: int
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """200 as long as the service lives; state and problem tell the rest."""
 
@@ -244,6 +251,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     model_loaded: bool
     uptime_seconds: float
     problem: ProblemReport | None
+    fetch: Transfer | None
     device: Device
     versions: Versions
     queue: Queue

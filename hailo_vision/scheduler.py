@@ -14,6 +14,7 @@ from hailo_vision.npu.messages import Ended, Problem, Refused
 log = logging.getLogger(__name__)
 
 _LOAD_GUESS_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 600.0
 _GENERATION_GUESS_SECONDS = 5.0
 _WEIGHT_OF_LAST = 0.3
 _ENDS = (Refused, Ended)
@@ -227,6 +228,10 @@ class Scheduler:
 def unavailable(engine: Engine, problem: Problem | None = None) -> Unavailable:
     """The 503 that says why the model can't answer now and when to ask again."""
     problem = problem or engine.problem
+    progress = engine.model_file.progress
+    if problem is None and progress:
+        seconds = min(max(progress.seconds_left, _LOAD_GUESS_SECONDS), _LONGEST_WAIT_SECONDS)
+        return Unavailable(f"The model file is being fetched: {progress}.", headers=retry_after(seconds))
     if problem is None:
         load_seconds = engine.model.load_seconds if engine.model else _LOAD_GUESS_SECONDS
         return Unavailable("The model is still loading.", headers=retry_after(load_seconds))

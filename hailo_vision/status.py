@@ -18,6 +18,7 @@ from hailo_vision.responses import (
     ProblemReport,
     Queue,
     Readiness,
+    Transfer,
     Versions,
 )
 from hailo_vision.service import Service
@@ -56,7 +57,7 @@ async def health(request: Request) -> HTTPResponse:
     """GET /health"""
     service: Service = request.app.ctx.service
     engine, npu, scheduler = service.engine, service.config.npu, service.scheduler
-    info, problem = engine.model, engine.problem
+    info, problem, fetch = engine.model, engine.problem, engine.model_file.progress
     return json_response(
         Health(
             state=engine.state,
@@ -64,6 +65,7 @@ async def health(request: Request) -> HTTPResponse:
             model_loaded=engine.state in (State.READY, State.GENERATING),
             uptime_seconds=round(time.monotonic() - request.app.ctx.started, 3),
             problem=ProblemReport(problem.code, problem.message, problem.cure) if problem else None,
+            fetch=Transfer(fetch.done, fetch.total) if fetch else None,
             device=Device(
                 next((node for node in npu.device_nodes if os.path.exists(node)), None),
                 npu.device_group,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hailo_vision import hef
 from hailo_vision.npu.messages import Load, ModelInfo, Sampling
 from hailo_vision.npu.problems import (
     TIMEOUT,
@@ -38,18 +39,12 @@ def find_hef(hef_path: str | None, model_name: str, resources_dir: str) -> Path:
     Raises:
         NpuError: there is none.
     """
-    if hef_path is not None:
-        if Path(hef_path).exists():
-            return Path(hef_path)
-        raise NpuError(missing_hef(hef_path))
-    try:
-        candidates = sorted(Path(resources_dir).iterdir())
-    except OSError:
-        candidates = []
-    for candidate in candidates:
-        if candidate.suffix == ".hef" and candidate.stem.lower() == model_name.lower():
-            return candidate
-    raise NpuError(missing_hef(f"{resources_dir}/{model_name}.hef (upper and lower case alike)"))
+    found = hef.find(hef_path, model_name, resources_dir)
+    if found is None:
+        raise NpuError(
+            missing_hef(hef_path or f"{resources_dir}/{model_name}.hef (upper and lower case alike)")
+        )
+    return found
 
 
 def runtime_version() -> tuple[str, bool]:
@@ -110,14 +105,14 @@ class Model:
             import hailo_platform.genai
         except ImportError as error:
             raise NpuError(missing_runtime(error)) from error
-        hef = find_hef(request.hef_path, request.model_name, request.resources_dir)
+        path = find_hef(request.hef_path, request.model_name, request.resources_dir)
         self._vdevice = self._open(hailo_platform, request)
         try:
-            self._vlm = hailo_platform.genai.VLM(self._vdevice, str(hef))
-            self.info = self._describe(hef, started)
+            self._vlm = hailo_platform.genai.VLM(self._vdevice, str(path))
+            self.info = self._describe(path, started)
         except Exception as error:
             self._vdevice.release()
-            raise NpuError(loading_problem(error, hef, hailo_platform.__version__)) from error
+            raise NpuError(loading_problem(error, path, hailo_platform.__version__)) from error
 
     @staticmethod
     def _open(hailo_platform: Any, request: Load) -> Any:
@@ -128,7 +123,7 @@ class Model:
         except Exception as error:
             raise NpuError(opening_problem(error, request.device_nodes)) from error
 
-    def _describe(self, hef: Path, started: float) -> ModelInfo:
+    def _describe(self, path: Path, started: float) -> ModelInfo:
         height, width, channels = self._vlm.input_frame_shape()
         context_length = self._vlm.max_context_capacity()
         frame_tokens = height * width // _PIXELS_PER_TOKEN
@@ -142,7 +137,7 @@ class Model:
             max_frames=_MAX_FRAMES_BEFORE_5_2 if before_5_2 else context_length // frame_tokens,
             runtime_version=version,
             emulated=emulated,
-            hef_path=str(hef),
+            hef_path=str(path),
             load_seconds=time.monotonic() - started,
         )
 

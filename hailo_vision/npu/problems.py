@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from hailo_vision.hef import is_newer, sdk_version
 from hailo_vision.npu.messages import Problem
 
 TIMEOUT, INVALID_OPERATION = 4, 6
@@ -95,7 +96,7 @@ def loading_problem(error: BaseException, hef: Path, runtime_version: str) -> Pr
     """Why the model could not be loaded."""
     status = status_of(error)
     if status == INVALID_OPERATION:
-        compiled_for = hef_sdk_version(hef)
+        compiled_for = sdk_version(hef)
         if compiled_for and is_newer(compiled_for, runtime_version):
             return Problem(
                 "hef_too_new",
@@ -145,27 +146,9 @@ def missing_hef(looked_for: str) -> Problem:
     )
 
 
-def hef_sdk_version(hef: Path) -> str | None:
-    """The "sdk-version: X.Y.Z" of a HEF's header, None if the file has none or can't be read."""
-    try:
-        with hef.open("rb") as file:
-            found = re.search(rb"sdk-version:\s*(\d+(?:\.\d+)+)", file.read(200_000))
-    except OSError:
-        return None
-    return found[1].decode() if found else None
-
-
 def _with_status(problem: Problem, status: int, hef: Path | None = None) -> Problem:
     message = problem.message.replace("{hef}", str(hef or "the model file"))
     return Problem(problem.code, message, problem.cure, problem.recovery, status)
-
-
-def is_newer(version: str, other: str) -> bool:
-    return _numbers(version) > _numbers(other)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 _VERSIONS_DIFFER = Problem(

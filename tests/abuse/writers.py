@@ -22,8 +22,6 @@ tree: Any = sys.modules["ansible.module_utils.hailo_tree"]
 state: Any = load("playbooks/module_utils/hailo_state.py", "writing_state")
 hef: Any = load("roles/hailo_model/library/hailo_hef.py", "writing_hef")
 wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "writing_wheelhouse")
-# Small files have many steps, too.
-hef.SYNCED_STEP = hef.CHUNK = 64 * 1024
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 
 
@@ -109,4 +107,6 @@ WRITERS: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__":
+    # Small files have many steps, too.
+    hef.hef.SYNCED_STEP = hef.hef.CHUNK = 64 * 1024
     WRITERS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

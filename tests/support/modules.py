@@ -25,7 +25,7 @@ def load(path: str, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, TOP / path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -43,7 +43,7 @@ def call(module: ModuleType, check: bool = False, **arguments: Any) -> dict[str,
 
 
 # What they share, where they import it from; in this order, as these import each other.
-for _name in ("hailo_disk", "hailo_tree", "hailo_state"):
+for _name in ("hailo_disk", "hailo_tree", "hailo_state", "hailo_model_file"):
     _full = f"ansible.module_utils.{_name}"
     sys.modules[_full] = load(f"playbooks/module_utils/{_name}.py", _full)
     setattr(ansible.module_utils, _name, sys.modules[_full])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hailo_vision.hef import sdk_version
 from hailo_vision.npu.problems import (
-    hef_sdk_version,
     loading_problem,
     opening_problem,
     runtime_problem,
@@ -53,7 +53,7 @@ def test_a_refused_model_is_too_new_or_in_the_way(tmp_path: Path) -> None:
     hef = tmp_path / "model.hef"
     hef.write_bytes(b"\x01\x48\x45\x46" + b"sdk-version: 5.3.0")
     error = HailoRTStatusException("6")
-    assert hef_sdk_version(hef) == "5.3.0"
+    assert sdk_version(hef) == "5.3.0"
     assert loading_problem(error, hef, "5.1.1").code == "hef_too_new"
     assert loading_problem(error, hef, "5.3.0").code == "device_busy"
 

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
 import time
-import urllib.error
 import urllib.request
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
 from ansible.module_utils import hailo_disk
+from ansible.module_utils import hailo_model_file as hef
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -58,6 +57,14 @@ options:
     description: The file in place came from the controller; it is verified without asking the address.
     type: bool
     default: false
+  seconds:
+    description:
+      - Seconds after which a call leaves off a transfer that can be resumed, and tells how far it is.
+        Unlimited by default. The action plugin of the same name calls again until all is there.
+    type: int
+  obsolete:
+    description: Folder that goes once the model is in place. The service fetches a missing one into it.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -71,9 +78,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reason:
-  description: Why the file was fetched.
+  description: Why the file was fetched, or what else was changed.
   returned: when changed
   type: str
+progress:
+  description: Bytes that are there and bytes in all, when the time was over before the transfer.
+  returned: when the transfer is not complete
+  type: list
+  elements: int
 resumed_at:
   description: Bytes that were there from an earlier transfer.
   returned: when fetched
@@ -88,66 +100,51 @@ sdk_version:
   type: str
 """
 
-MAGIC = bytes.fromhex("01484546")
-HEADER_BYTES = 200 * 1024
-CHUNK = 1 << 20
-SHOWN_STEP = 0.1
-SYNCED_STEP = 64 << 20
+
+class Paused(Exception):
+    """The time of this call is over; another one goes on."""
+
+    def __init__(self, done: int, total: int) -> None:
+        super().__init__()
+        self.progress = [done, total]
 
 
-class Failure(Exception):
-    """The model can't be put in place; the text says why and what helps."""
+def record_path(path: Path) -> Path:
+    """Where is recorded what was verified."""
+    return path.with_name(f".{path.name}.json")
 
 
-class Interrupted(Exception):
-    """A transfer ended early; another try may resume it."""
+def order_of(params: dict[str, Any]) -> hef.Order:
+    """What is fetched to where."""
+    path = Path(params["path"])
+    part = path.with_name(f".{path.name}.part")
+    return hef.Order(params["url"], part, params["identity"], params["timeout"])
 
 
-def beside(path: str, suffix: str) -> str:
-    """A hidden companion of a file."""
-    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{suffix}")
-
-
-def load(path: str) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
     """A recorded dictionary, empty if there is none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 
 
-def save(path: str, record: dict[str, Any]) -> None:
+def save(path: Path, record: dict[str, Any]) -> None:
     """Record a dictionary at once or not at all."""
-    hailo_disk.write(path, json.dumps(record), lambda new: os.chmod(new, 0o644))
-
-
-def header(path: str) -> tuple[bytes, str]:
-    """Magic number and compiler version of a file; empty where there is none."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(HEADER_BYTES)
-    except OSError:
-        return b"", ""
-    found = re.search(rb"sdk-version:\s*(\d+\.\d+\.\d+)", start)
-    return start[:4], found[1].decode() if found else ""
-
-
-def numbers(version: str) -> list[int]:
-    """A version for comparison."""
-    return [int(part) for part in re.findall(r"\d+", version)[:3]]
+    hailo_disk.write(str(path), json.dumps(record), lambda new: os.chmod(new, 0o644))
 
 
 def why_not(params: dict[str, Any]) -> str:
     """Why the file in place can't stay; empty if it can."""
-    path, record = params["path"], load(beside(params["path"], ".json"))
-    if not os.path.exists(path):
+    path = Path(params["path"])
+    record = load(record_path(path))
+    if not path.exists():
         return "it is missing"
-    if header(path)[0] != MAGIC:
+    if not hef.has_magic(path):
         return "it is no HEF"
     if not record:
         return "it was not verified yet"
-    if os.path.getsize(path) != record.get("size"):
+    if path.stat().st_size != record.get("size"):
         return "its length changed"
     if record.get("identity") != params["identity"]:
         return f"{params['identity']} is wanted instead of {record.get('identity')}"
@@ -156,203 +153,107 @@ def why_not(params: dict[str, Any]) -> str:
     return ""
 
 
-def request(params: dict[str, Any], offset: int, validator: str) -> Any:
-    """Open the address, from an offset if the file there is still the same."""
-    headers = {"User-Agent": "hailo-vision-deploy"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-        if validator:
-            headers["If-Range"] = validator
-    try:
-        return urllib.request.urlopen(
-            urllib.request.Request(params["url"], headers=headers), timeout=params["timeout"]
-        )
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            return error
-        if error.code >= 500 or error.code == 429:
-            raise Interrupted(f"{params['url']} answered {error.code} {error.reason}") from error
-        raise Failure(
-            f"{params['url']} answered {error.code} {error.reason}. Is the mirror's address right?"
-        ) from error
-    except OSError as error:
-        raise Interrupted(f"{params['url']}: {getattr(error, 'reason', error)}") from error
-
-
-def total_of(response: Any, offset: int) -> int:
-    """Full length that a response promises."""
-    announced = response.headers.get("Content-Range", "").rpartition("/")[2]
-    if announced.isdigit():
-        return int(announced)
-    length = response.headers.get("Content-Length", "")
-    if not length.isdigit():
-        raise Failure(f"{response.url} does not tell the file's length, so that it can't be verified.")
-    return offset + int(length)
-
-
-def require_space(folder: str, missing: int) -> None:
-    """Refuse to begin what can't fit."""
-    free = shutil.disk_usage(folder).free
-    if free < missing:
-        raise Failure(
-            f"{folder} has {free / 1e9:.1f} GB free and the model needs {missing / 1e9:.1f} GB more."
-        )
-
-
-def transfer(module: AnsibleModule, params: dict[str, Any]) -> int:
-    """One try at bringing the partial file to its full length; the bytes that were there before.
-
-    Raises:
-        Interrupted: fewer bytes came than were announced.
-        Failure: what came is no HEF, or can't be stored.
-    """
-    part = beside(params["path"], ".part")
-    record = load(f"{part}.json")
-    if record.get("identity") != params["identity"]:
-        record = {}
-    offset = resume_point(part, record)
-    with request(params, offset, record.get("validator", "")) as response:
-        if response.status != 206 and offset:
-            if response.status == 416 and offset == total_of(response, 0):
-                return offset
-            os.unlink(part)
-            if response.status == 416:
-                raise Interrupted("the file at the mirror was exchanged")
-            offset = 0
-        total = total_of(response, offset)
-        require_space(os.path.dirname(part), total - offset)
-        validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        record = {
-            "identity": params["identity"],
-            "validator": "" if validator.startswith("W/") else validator,
-            "synced": offset,
-        }
-        save(f"{part}.json", record)
-        with open(part, "ab" if offset else "wb") as file:
-            try:
-                receive(module, response, file, record, total)
-            finally:
-                keep(file, record)
-    return offset
-
-
-def resume_point(part: str, record: dict[str, Any]) -> int:
-    """How much of the partial file is on the disk for sure; the rest, which may have holes, is cut off."""
-    if not record or not os.path.exists(part):
-        return 0
-    known = min(record.get("synced", 0), os.path.getsize(part))
-    os.truncate(part, known)
-    return known
-
-
-def keep(file: BinaryIO, record: dict[str, Any]) -> None:
-    """Wait until the partial file is on the disk, and record how long it is."""
-    file.flush()
-    os.fsync(file.fileno())
-    record["synced"] = file.tell()
-    save(f"{file.name}.json", record)
-
-
-def receive(module: AnsibleModule, response: Any, file: BinaryIO, record: dict[str, Any], total: int) -> None:
-    """Append a response to the partial file."""
-    offset = shown = record["synced"]
-    while offset < total:
-        try:
-            block = response.read(min(CHUNK, total - offset))
-        except OSError as error:
-            raise Interrupted(f"the transfer stopped at {offset} of {total} bytes: {error}") from error
-        if not block:
-            raise Interrupted(f"the transfer ended at {offset} of {total} bytes")
-        if offset == 0 and not block.startswith(MAGIC):
-            raise Failure(
-                f"{response.url} is no HEF: it starts with {block[:20]!r}. Is the mirror's address right?"
-            )
-        file.write(block)
-        offset += len(block)
-        if offset - record["synced"] >= SYNCED_STEP:
-            keep(file, record)
-        if offset - shown >= total * SHOWN_STEP:
-            module.log(f"fetched {offset} of {total} bytes of {response.url}")
-            shown = offset
-
-
-def fetch(module: AnsibleModule, params: dict[str, Any]) -> int:
+def fetch(params: dict[str, Any], order: hef.Order) -> int:
     """Bring the partial file to its full length, over several tries if it must be."""
+    deadline = time.monotonic() + params["seconds"] if params["seconds"] else None
+
+    def observe(done: int, total: int, resumable: bool) -> None:
+        if deadline and resumable and done < total and time.monotonic() >= deadline:
+            raise Paused(done, total)
+
     for attempt in range(params["retries"] + 1):
         try:
-            return transfer(module, params)
-        except Interrupted as error:
+            return hef.fetch(order, observe)
+        except hef.Interrupted as error:
             reason = error
             time.sleep(min(2**attempt, 30) if attempt < params["retries"] else 0)
-    raise Failure(
-        f"The model was not fetched after {params['retries'] + 1} tries: {reason}. The next run resumes."
+    tries = params["retries"] + 1
+    raise hef.Failure(
+        f"The model was not fetched after {tries} tries: {reason.message}", "The next run resumes."
     )
 
 
-def checksum(path: str) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def verify(path: str, params: dict[str, Any]) -> dict[str, Any]:
+def verify(path: Path, params: dict[str, Any]) -> dict[str, Any]:
     """The record of a complete file.
 
     Raises:
-        Failure: it is not what is wanted.
+        hef.Unfit: it is not what is wanted.
     """
-    version, digest = header(path)[1], checksum(path)
-    if version and numbers(version) > numbers(params["runtime"]):
-        raise Failure(
-            f"The model was compiled by {version} and HailoRT {params['runtime']} refuses newer models."
-        )
-    if params["sha256"] and digest != params["sha256"].lower():
-        raise Failure(f"The model's SHA-256 is {digest} and not {params['sha256']}.")
     return {
         "identity": params["identity"],
-        "size": os.path.getsize(path),
-        "sha256": digest,
-        "sdk_version": version,
+        "size": path.stat().st_size,
+        "sdk_version": hef.require_fit(path, params["runtime"]),
+        "sha256": hef.require_checksum(path, params["sha256"]),
     }
 
 
 def adopt(params: dict[str, Any]) -> dict[str, Any]:
     """The record of a file that someone else put in place; empty if it can't be told to be the one wanted."""
-    path = params["path"]
-    magic, version = header(path)
+    path = Path(params["path"])
     if params["trusted"]:
-        if magic != MAGIC:
-            raise Failure(f"{path} is no HEF.")
+        if not hef.has_magic(path):
+            raise hef.Unfit(f"{path} is no HEF.", "Name another file.")
         return verify(path, params)
-    if magic != MAGIC or not (params["sha256"] or version == params["runtime"]):
+    if not hef.has_magic(path) or not (params["sha256"] or hef.sdk_version(path) == params["runtime"]):
         return {}
     try:
         with urllib.request.urlopen(
             urllib.request.Request(params["url"], method="HEAD"), timeout=params["timeout"]
         ) as response:
-            if total_of(response, 0) != os.path.getsize(path):
+            if response.headers.get("Content-Length") != str(path.stat().st_size):
                 return {}
         return verify(path, params)
-    except (OSError, Failure):
+    except (OSError, hef.Failure):
         return {}
 
 
-def replace(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
+def replace(params: dict[str, Any]) -> dict[str, Any]:
     """Fetch, verify and put the model in place."""
-    path, part = params["path"], beside(params["path"], ".part")
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    resumed_at = fetch(module, params)
+    path, order = Path(params["path"]), order_of(params)
+    os.makedirs(path.parent, mode=0o755, exist_ok=True)
+    resumed_at = fetch(params, order)
     try:
-        record = verify(part, params)
-    except Failure:
-        os.unlink(part)
+        record = verify(order.part, params)
+    except hef.Unfit:
+        hef.discard(order)
         raise
-    os.chmod(part, 0o644)
-    hailo_disk.sync_file(part)
-    hailo_disk.move(part, path)
-    save(beside(path, ".json"), record)
-    hailo_disk.unlink(f"{part}.json")
+    hef.place(order, path)
+    save(record_path(path), record)
     return {"resumed_at": resumed_at, "size": record["size"], "sdk_version": record["sdk_version"]}
+
+
+def clear(module: AnsibleModule) -> bool:
+    """Remove what the model in place makes superfluous; whether there was anything."""
+    folder = module.params["obsolete"]
+    if not folder or not os.path.isdir(folder):
+        return False
+    if not module.check_mode:
+        shutil.rmtree(folder)
+    return True
+
+
+def settle(module: AnsibleModule) -> dict[str, Any]:
+    """Bring the model about; what is returned of it."""
+    params = module.params
+    path = Path(params["path"])
+    reason = why_not(params)
+    if not reason:
+        record = load(record_path(path))
+        cleared = clear(module)
+        kept = {"changed": cleared, "size": record["size"], "sdk_version": record.get("sdk_version", "")}
+        return {**kept, "reason": f"{params['obsolete']} is obsolete"} if cleared else kept
+    if module.check_mode:
+        return {"changed": True, "reason": reason}
+    record = adopt(params) if params["trusted"] or reason == "it was not verified yet" else {}
+    if record:
+        hailo_disk.sync_file(str(path))
+        save(record_path(path), record)
+        reason = "it was verified"
+        told = {"size": record["size"], "sdk_version": record["sdk_version"]}
+    else:
+        told = replace(params)
+    clear(module)
+    return {"changed": True, "reason": reason, **told}
 
 
 def main() -> None:
@@ -367,30 +268,19 @@ def main() -> None:
             "timeout": {"type": "int", "default": 30},
             "retries": {"type": "int", "default": 5},
             "trusted": {"type": "bool", "default": False},
+            "seconds": {"type": "int"},
+            "obsolete": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    reason = why_not(params)
-    if not reason:
-        record = load(beside(params["path"], ".json"))
-        module.exit_json(changed=False, size=record["size"], sdk_version=record.get("sdk_version", ""))
-    if module.check_mode:
-        module.exit_json(changed=True, reason=reason)
     try:
-        unknown = params["trusted"] or reason == "it was not verified yet"
-        record = adopt(params) if unknown else {}
-        if record:
-            hailo_disk.sync_file(params["path"])
-            save(beside(params["path"], ".json"), record)
-            module.exit_json(
-                changed=True, reason="it was verified", size=record["size"], sdk_version=record["sdk_version"]
-            )
-        module.exit_json(changed=True, reason=reason, **replace(module, params))
-    except Failure as failure:
+        module.exit_json(**settle(module))
+    except Paused as pause:
+        module.exit_json(changed=True, progress=pause.progress)
+    except hef.Failure as failure:
         module.fail_json(msg=str(failure))
     except OSError as error:
-        module.fail_json(msg=f"{params['path']}: {error.strerror or error}")
+        module.fail_json(msg=f"{module.params['path']}: {error.strerror or error}")
 
 
 if __name__ == "__main__":

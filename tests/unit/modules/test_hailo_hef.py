@@ -1,83 +1,27 @@
 """Fetching the model, from a server on loopback that misbehaves as asked."""
 
 import hashlib
-import threading
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.mirror import MODEL, Mirror, serve
 from support.modules import load
 
 from .conftest import Run
 
 hef = load("roles/hailo_model/library/hailo_hef.py", "hailo_hef")
-MODEL = bytes.fromhex("01484546") + b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 12000
-
-
-@dataclass
-class Mirror:
-    """What the server sends and what it was asked.
-
-    Attributes:
-        cut: how many bytes each of the next answers sends before it hangs up.
-        asked: method and Range header of each request.
-    """
-
-    url: str = ""
-    content: bytes = MODEL
-    etag: str = '"one"'
-    status: int = 0
-    cut: list[int] = field(default_factory=list)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+action = load("roles/hailo_model/action_plugins/hailo_hef.py", "hailo_hef_action")
 
 
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
-    """A server with Range and If-Range."""
-    state = Mirror()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(send=True)
-
-        def do_HEAD(self) -> None:
-            self.answer(send=False)
-
-        def answer(self, send: bool) -> None:
-            wanted = self.headers.get("Range", "")
-            state.asked.append((self.command, wanted))
-            start = int(wanted.removeprefix("bytes=").rstrip("-") or 0)
-            if self.headers.get("If-Range", state.etag) != state.etag:
-                start = 0
-            self.send_response(state.status or (206 if start else 200))
-            self.send_header("ETag", state.etag)
-            if start:
-                last, total = len(state.content) - 1, len(state.content)
-                self.send_header("Content-Range", f"bytes {start}-{last}/{total}")
-            self.send_header("Content-Length", str(len(state.content) - start))
-            self.end_headers()
-            if send:
-                end = start + state.cut.pop(0) if state.cut else len(state.content)
-                self.wfile.write(state.content[start:end])
-
-        def log_message(self, format: str, *args: Any) -> None:
-            del format, args
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that hangs up on a wrong answer is what some tests want."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/v5.1.1/blob/model.hef"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """A server of models."""
+    with serve() as mirror:
+        yield mirror
 
 
 @pytest.fixture
@@ -229,3 +173,63 @@ def test_a_model_handed_over_by_the_controller_needs_no_network(
     path.write_bytes(b"x" * 100)
     assert "is no HEF" in run(hef, **arguments, trusted=True)["msg"]
     assert mirror.asked == []
+
+
+def test_a_call_whose_time_is_over_tells_how_far_it_is(
+    run: Run, mirror: Mirror, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(0, 10)
+    monkeypatch.setattr(hef.time, "monotonic", lambda: next(ticks))
+    path, results = Path(arguments["path"]), []
+    while not path.exists():
+        results.append(run(hef, **arguments, seconds=5))
+    assert [result.get("progress") for result in results] == [
+        [1 << 20, len(MODEL)],
+        [2 << 20, len(MODEL)],
+        None,
+    ]
+    assert path.read_bytes() == MODEL
+    assert mirror.asked == [("GET", ""), ("GET", "bytes=1048576-"), ("GET", "bytes=2097152-")]
+
+
+def test_the_services_own_copy_goes_once_the_model_is_in_place(
+    run: Run, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    fetched = tmp_path / "fetched"
+    fetched.mkdir()
+    (fetched / "model.hef").write_bytes(MODEL)
+    run(hef, **arguments, obsolete=str(fetched))
+    assert not fetched.exists()
+    fetched.mkdir()
+    assert run(hef, check=True, **arguments, obsolete=str(fetched))["changed"] is True
+    assert fetched.exists()
+    result = run(hef, **arguments, obsolete=str(fetched))
+    assert (result["changed"], result["reason"]) == (True, f"{fetched} is obsolete")
+    assert run(hef, **arguments, obsolete=str(fetched))["changed"] is False
+
+
+def test_what_is_secret_in_an_address_is_not_told(
+    run: Run, mirror: Mirror, arguments: dict[str, Any]
+) -> None:
+    mirror.status = 403
+    told = run(hef, **{**arguments, "url": f"{mirror.url}?token=s3cret"})["msg"]
+    assert "answered 403" in told
+    assert "s3cret" not in told
+
+
+def test_the_task_shows_how_far_it_is_until_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action.ActionBase, "run", lambda *_: {})
+    shown: list[str] = []
+    results: list[dict[str, Any]] = [
+        {"progress": [10**9, 2 * 10**9]},
+        {"progress": [15 * 10**8, 2 * 10**9]},
+        {"changed": True},
+    ]
+
+    task = object.__new__(action.ActionModule)
+    task._task = SimpleNamespace(delegate_to=None)
+    task._display = SimpleNamespace(display=shown.append)
+    task._execute_module = lambda **_: results.pop(0)
+    assert task.run(task_vars={"inventory_hostname": "pi01"}) == {"changed": True}
+    assert shown == ["pi01: 50% of 2.0 GB", "pi01: 75% of 2.0 GB, less than a minute to go"]
+    assert action.left(10**9, 15 * 10**8, 45 * 10**8, 30) == ", 3 min to go"
