@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from support.modules import load
 
-from .conftest import Run, load
+from .conftest import Run
 
 drain = load("playbooks/library/hailo_drain.py", "hailo_drain")
 HEAD = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n"
