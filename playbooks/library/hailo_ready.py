@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import time
@@ -62,7 +63,7 @@ def ask(url: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5, context=trust) as answer:
             return dict(json.load(answer))
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return {}
 
 

@@ -24,6 +24,7 @@ from tests.deploy.load import Load, question
 INVENTORY = STATE / "gateway"
 KEY = "a-key-for-the-gateway"
 CHAT = "/v1/chat/completions"
+CHANGED = ("--extra-vars", "hailo_vision_max_tokens=34")
 SETTINGS = "/etc/hailo-emulator.toml"
 
 
@@ -150,13 +151,12 @@ def test_a_pi_that_loads_gets_nothing(gateway: Gateway, pis: list[Pi]) -> None:
 def test_a_changed_setting_is_rolled_out_without_a_failed_request(gateway: Gateway, pis: list[Pi]) -> None:
     with watching(gateway) as seen, Load(gateway.url) as load:
         load.wait(4)
-        result = deploy("--extra-vars", "hailo_vision_max_tokens=34")
+        result = deploy(*CHANGED)
         load.wait(4)
     assert load.failures == []
     assert [changes(result, pi) > 0 for pi in pis] == [True, True]
     assert all((pi.name, "DRAIN") in seen for pi in pis)
     assert [row["status"] for name, row in gateway.rows().items() if name != "BACKEND"] == ["UP", "UP"]
-    deploy()
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def test_a_pi_that_was_left_drained_is_put_back(gateway: Gateway, pis: list[Pi])
     )
     pis[0].run(f'python3 -c "{script}"')
     assert gateway.rows()["pi02"]["status"].startswith("DRAIN")
-    result = deploy()
+    result = deploy(*CHANGED)
     assert [changes(result, pi) for pi in pis] == [1, 0]
     gateway.wait_up(["pi02"], 5)
 

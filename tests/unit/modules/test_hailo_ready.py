@@ -1,5 +1,6 @@
 """Waiting for the service, and telling why it is not ready."""
 
+import http.client
 from typing import Any
 
 import pytest
@@ -61,6 +62,14 @@ def test_a_service_that_systemd_gave_up_is_not_waited_for(run: Run, host: Host) 
     host.unit = {**ACTIVE, "ActiveState": "failed", "Result": "exit-code", "StatusText": ""}
     assert "Nothing answers at http://127.0.0.1:1. systemd says: failed" in wait(run)["msg"]
     assert host.seconds == 0
+
+
+def test_who_speaks_no_http_is_not_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    def greet(*_: object, **__: object) -> None:
+        raise http.client.BadStatusLine("SSH-2.0-OpenSSH_10.0")
+
+    monkeypatch.setattr(ready.urllib.request, "urlopen", greet)
+    assert ready.ask("http://127.0.0.1:22") == {}
 
 
 def test_patience_ends(run: Run, host: Host) -> None:
