@@ -1,0 +1,116 @@
+"""Bad input stops a run with a sentence that names host, cause and cure, and leaves alone what serves."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.fleets import SCENARIO
+from support.mirror import serve
+
+from tests.deploy import releases
+from tests.deploy.conftest import TOP, Pi, environment, limit, playbook
+
+RESOURCES = "/var/lib/hailo-vision/resources"
+RELEASES = "/opt/hailo-vision/releases"
+SERVING = f"""
+readlink /opt/hailo-vision/current
+sha256sum /etc/hailo/hailo-vision.yaml {RESOURCES}/*.hef
+systemctl show --property=MainPID hailo-vision.service
+"""
+
+
+def refusal(pi: Pi, **variables: object) -> str:
+    """What a run with these variables says when it fails, which must not disturb what serves."""
+    before = pi.run(SERVING)
+    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", json.dumps(variables))
+    assert result.returncode != 0
+    assert pi.run(SERVING) == before
+    assert pi.health()["state"] == "ready"
+    assert f"fatal: [{pi.name}" in result.stdout
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("hailo_vision_port", "a door", "is of type str and we were unable to convert to int"),
+        ("hailo_vision_prot", 11435, "sets hailo_vision_prot, which hailo_vision does not know"),
+    ],
+)
+def test_a_wrong_variable(name: str, value: object, sentence: str, pi: Pi) -> None:
+    assert sentence in refusal(pi, **{name: value})
+
+
+def test_an_inventory_without_the_group(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("hailo_pis: {hosts: {pi-kitchen: {}}}\n")
+    command = ["ansible-playbook", "-i", str(tmp_path), "playbooks/site.yml"]
+    result = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "The inventory has no hosts in the group hailo_nodes. Copy inventory/example/one" in result.stdout
+
+
+def test_a_mirror_that_answers_with_a_page_half_a_file_or_another_file(pi: Pi) -> None:
+    with serve(str(SCENARIO.network[1])) as mirror:
+        whole = mirror.content
+        mirror.content = b"<!DOCTYPE html><title>Please log in</title>" + bytes(2000)
+        said = refusal(pi, hailo_model_url=mirror.url, hailo_model_retries=0)
+        assert "is no HEF: it starts with" in said
+        assert "Is the mirror's address right?" in said
+        mirror.content, mirror.cut = whole, [1_000_000]
+        said = refusal(pi, hailo_model_url=mirror.url, hailo_model_retries=0)
+        assert f"The transfer ended at 1000000 of {len(whole)} bytes." in said
+        assert "The next run resumes." in said
+        said = refusal(pi, hailo_model_url=mirror.url, hailo_model_sha256="0" * 64)
+        assert f"and not {'0' * 64}. Correct the address or the checksum." in said
+        assert mirror.asked[-1] == ("GET", "bytes=1000000-")
+
+
+@contextmanager
+def small_disk(pi: Pi, place: str, megabytes: int) -> Iterator[None]:
+    """A folder of a Pi on a disk that has little room besides what the folder holds."""
+    pi.run(f"""
+        mkdir -p /mnt/small {place}
+        used=$(du --summarize --block-size=1M {place} | cut --fields=1)
+        mount -t tmpfs -o size=$((used + {megabytes}))M,mode=0755 small /mnt/small
+        cp --archive {place}/. /mnt/small
+        mount --bind /mnt/small {place}
+    """)
+    try:
+        yield
+    finally:
+        pi.run(f"umount --lazy {place} /mnt/small; rmdir /mnt/small")
+
+
+def test_a_disk_without_room_for_the_release(pi: Pi, tmp_path: Path) -> None:
+    wheel = releases.wheel(tmp_path, "0.1.4")
+    with small_disk(pi, RELEASES, 100):
+        said = refusal(pi, hailo_vision_wheel=str(wheel))
+    assert f"{pi.name} has " in said
+    assert f"MB free for {RELEASES}, and a release" in said
+    assert "Make room on that disk." in said
+
+
+def test_a_disk_without_room_for_the_model(pi: Pi) -> None:
+    with small_disk(pi, "/srv/models", 1):
+        said = refusal(pi, hailo_model_resources_dir="/srv/models")
+    pi.run("rmdir /srv/models")
+    assert "/srv/models has 0.0 GB free and the model needs" in said
+    assert "Make room on that disk." in said
+
+
+def test_the_packages_of_the_other_chip(pi: Pi) -> None:
+    """As left by somebody who followed the instructions for a Hailo-8; apt itself would not let both in."""
+    pi.run("""
+        mkdir -p /root/hailo8 && cd /root/hailo8
+        apt-get download -qq hailort
+        dpkg --install --force-conflicts hailort_*.deb
+    """)
+    try:
+        said = refusal(pi)
+    finally:
+        pi.run("dpkg --purge hailort; rm -r /root/hailo8")
+    assert f"{pi.name} can't be deployed to: HailoRT 4.23.0 for the Hailo-8 is installed" in said
+    assert "sudo apt purge hailo-all hailort hailort-pcie-driver" in said
