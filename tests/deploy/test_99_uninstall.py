@@ -7,6 +7,7 @@ TRACES = (
     "/etc/hailo/hailo-vision.yaml",
     "/etc/systemd/system/hailo-vision.service",
     "/etc/systemd/system/hailo-vision.slice",
+    "/usr/local/bin/hailo-vision",
 )
 
 
