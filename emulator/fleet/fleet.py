@@ -41,7 +41,7 @@ def up(layout: Layout, count: int, suite: str, time_scale: float) -> list[Host]:
         record.save(layout)
         files = vendor.image_files(layout, content, suite, time_scale)
         _boot(fleet, Path(record.image), files)
-        inventory.write(layout, fleet, vendor.role_variables(layout, content))
+        inventory.write(layout, fleet, vendor.role_variables(layout, content, suite))
     return fleet
 
 

@@ -1,10 +1,12 @@
 """The Ansible inventory of the fleet: the same files that an operator writes for real Pis."""
 
+import json
+
 from emulator.fleet.host import Host
 from emulator.fleet.layout import Layout
 
 
-def write(layout: Layout, hosts: list[Host], variables: dict[str, str]) -> None:
+def write(layout: Layout, hosts: list[Host], variables: dict[str, object]) -> None:
     """Write hosts.yml and the group's variables.
 
     Args:
@@ -24,5 +26,8 @@ def write(layout: Layout, hosts: list[Host], variables: dict[str, str]) -> None:
         f"    ansible_ssh_common_args: -o IdentitiesOnly=yes -o UserKnownHostsFile={layout.known_hosts}",
     ]
     (layout.inventory / "hosts.yml").write_text("\n".join(lines) + "\n")
-    settings = [f"{name}: {value}" for name, value in variables.items()] or ["{}"]
+    settings = [
+        f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in variables.items()
+    ] or ["{}"]
     (group_vars / "hailo_nodes.yml").write_text("\n".join(["---", *settings]) + "\n")

@@ -37,9 +37,10 @@ def remove(layout: Layout, mac: str) -> None:
 
 
 def _bridge_mac(bridge: str) -> str | None:
+    """Its address; None if it is not there, or goes while it is looked at (EINVAL, ENODEV)."""
     try:
         return Path(f"/sys/class/net/{bridge}/address").read_text().strip()
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

@@ -9,11 +9,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.packages import apps, archive
-from emulator.packages.catalogue import RUNTIME
+from emulator.packages import apps, archive, deb, wheel
+from emulator.packages.catalogue import RELEASES, RUNTIME, SUPPLIED
 
 _EMULATOR = Path(__file__).resolve().parents[1]
 _SOURCES = ("packages", "hailo_platform", "bin")
+BOOKWORM_PYTHON = "311"
 HEF = "Qwen2-VL-2B-Instruct.hef"
 
 
@@ -27,6 +28,16 @@ class Mirror:
     def keyring(self) -> bytes:
         """The public key that the archive is signed with."""
         return (self.folder / "apt" / archive.KEYRING).read_bytes()
+
+    @property
+    def debs(self) -> list[Path]:
+        """The Debian packages that the vendor hands out for a system without an archive, such as Bookworm."""
+        return sorted((self.folder / "supplied").glob("*.deb"))
+
+    @property
+    def wheel(self) -> Path:
+        """The Python bindings for such a system."""
+        return next((self.folder / "supplied").glob("*.whl"))
 
     @property
     def commits(self) -> list[str]:
@@ -46,21 +57,25 @@ def ensure(mirrors: Path) -> Mirror:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         archive.build(part / "apt")
-        make_hef(part / f"v{RUNTIME}" / "blob" / HEF)
+        for release in RELEASES:
+            make_hef(part / f"v{release}" / "blob" / HEF, release)
+        wheel.build(RUNTIME, BOOKWORM_PYTHON, part / "supplied")
+        for package in SUPPLIED:
+            deb.build(package, part / "supplied")
         (part / "commits.json").write_text(json.dumps(apps.build(part)))
         part.rename(folder)
     return Mirror(folder)
 
 
-def make_hef(target: Path) -> None:
-    """Let the emulator make its stand-in for the model's file.
+def make_hef(target: Path, release: str = RUNTIME) -> None:
+    """Let the emulator make its stand-in for the model's file of a HailoRT release.
 
     Raises:
         subprocess.CalledProcessError: it could not.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        [sys.executable, "-m", "hailo_platform._emulator.hef", "make", str(target), "--sdk-version", RUNTIME],
+        [sys.executable, "-m", "hailo_platform._emulator.hef", "make", str(target), "--sdk-version", release],
         env={**os.environ, "PYTHONPATH": str(_EMULATOR)}, check=True, capture_output=True,
     )  # fmt: skip
 

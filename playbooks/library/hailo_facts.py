@@ -14,7 +14,7 @@ import struct
 import time
 from typing import Any
 
-from ansible.module_utils import hailo_state
+from ansible.module_utils import hailo_boot, hailo_state
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hailo_tree import is_intact
 
@@ -64,8 +64,10 @@ PACKAGES = (
     "hailort*",
     "hailo-*",
     "python3-h10-hailort",
+    "python3-hailo*",
     "dkms",
     "linux-headers-*",
+    "linux-image-*",
     "python3-venv",
 )
 UNITS = ["hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice"]
@@ -74,8 +76,20 @@ TREES = {
     "vision": ("/opt/hailo-vision/releases", "../current"),
 }
 DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
+THROTTLED = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
+THROTTLING = {
+    0: "too low a voltage now",
+    1: "a capped frequency now",
+    2: "throttling now",
+    3: "the soft temperature limit now",
+    16: "too low a voltage since its boot",
+    17: "a capped frequency since its boot",
+    18: "throttling since its boot",
+    19: "the soft temperature limit since its boot",
+}
 PCI_VENDOR = "0x1e60"
-DRIVER_LIST = "/var/lib/dpkg/info/h10-hailort-pcie-driver.list"
+HELD = "/var/lib/hailo-driver/held-packages"
+DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
     "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
@@ -113,11 +127,47 @@ def system() -> dict[str, Any]:
         "udev": os.path.exists("/run/udev/control"),
         "time": int(time.time()),
         "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
+        "kernels_without_headers": newer_kernels_without_headers(),
+        "read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "overlay": bool(re.search(r"\b(boot=overlay|overlayroot=tmpfs)", read("/proc/cmdline"))),
         "memory_limits": "memory" in read("/sys/fs/cgroup/cgroup.controllers").split()
-        or os.path.isdir("/sys/fs/cgroup/memory"),
+        or bool(re.search(r"^memory\t\d+\t\d+\t1$", read("/proc/cgroups"), re.MULTILINE)),
         "model": read("/proc/device-tree/model").rstrip("\0\n"),
     }
+
+
+def flavour(kernel: str) -> str:
+    """What kind of kernel it is, as in 6.12.47+rpt-rpi-2712."""
+    found = re.search(r"-([a-z][\w-]*)$", kernel)
+    return found[1] if found else ""
+
+
+def numbers(kernel: str) -> list[int]:
+    """A kernel's version for comparison."""
+    return [int(number) for number in re.findall(r"\d+", kernel.partition("-")[0])]
+
+
+def newer_kernels_without_headers() -> list[str]:
+    """Kernels that a later boot may bring, and for which DKMS has built no driver."""
+    running = platform.release()
+    return sorted(
+        entry.name
+        for entry in scan("/lib/modules")
+        if flavour(entry.name) == flavour(running)
+        and numbers(entry.name) > numbers(running)
+        and not os.path.exists(os.path.join(entry.path, "build"))
+    )
+
+
+def throttling(module: AnsibleModule) -> dict[str, Any]:
+    """What a Raspberry Pi's firmware says of its supply and its temperature, now and since the boot."""
+    said = "".join(read(path) for path in glob.glob(THROTTLED))
+    command = module.get_bin_path("vcgencmd")
+    if not said and command:
+        _, said, _ = module.run_command([command, "get_throttled"])
+    found = re.search(r"(?:^|=0x)([0-9a-f]+)\s*$", said)
+    value = int(found[1], 16) if found else 0
+    return {"value": f"{value:#x}", "states": [text for bit, text in THROTTLING.items() if value >> bit & 1]}
 
 
 def device() -> dict[str, Any]:
@@ -157,27 +207,24 @@ def booted_at() -> float:
     return int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def reboot_pending() -> bool:
+def driver_pending() -> bool:
     """Whether the driver was installed after the last boot, so that module and firmware are the old ones."""
-    try:
-        return os.stat(DRIVER_LIST).st_mtime > booted_at()
-    except OSError:
-        return False
+    return any(os.stat(path).st_mtime > booted_at() for path in glob.glob(DRIVER_LISTS))
 
 
-def packages(module: AnsibleModule, names: list[str]) -> dict[str, str]:
-    """Versions of those packages that are installed."""
+def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Versions of those packages that are installed, and which of these are held."""
     if not os.path.exists("/usr/bin/dpkg-query"):
-        return {}
-    form = "${db:Status-Status} ${binary:Package} ${Version}\\n"
+        return {}, []
+    form = "${db:Status-Want} ${db:Status-Status} ${binary:Package} ${Version}\\n"
     _, out, _ = module.run_command(["/usr/bin/dpkg-query", "--show", f"--showformat={form}", *names])
-    found = {}
+    found, held = {}, []
     for line in out.splitlines():
-        status, _, rest = line.partition(" ")
-        name, _, version = rest.partition(" ")
+        want, status, name, version = line.split(" ", 3)
         if status == "installed":
             found[name.partition(":")[0]] = version
-    return found
+            held += [name.partition(":")[0]] if want == "hold" else []
+    return found, sorted(held)
 
 
 def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
@@ -250,13 +297,18 @@ def main() -> None:
         supports_check_mode=True,
     )
     await_device(module.params["device_timeout"])
-    installed = packages(module, [*PACKAGES, *module.params["packages"]])
+    installed, held = packages(module, [*PACKAGES, *module.params["packages"]])
     runtime = installed.get("h10-hailort") or installed.get("hailort") or ""
     facts = system() | device()
+    boot = hailo_boot.look()
     facts |= {
         "packages": installed,
+        "held": held,
+        "held_for_driver": read(HELD).split(),
         "runtime": re.split(r"[-+~]", runtime)[0],
-        "reboot_pending": reboot_pending(),
+        "reboot_pending": driver_pending() or boot["pending"],
+        "boot": boot,
+        "throttling": throttling(module),
         "units": units(module, module.params["units"]),
         "users": accounts(module.params["users"]),
         "groups": sorted(group.gr_name for group in grp.getgrall()),

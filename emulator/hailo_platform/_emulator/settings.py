@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from hailo_platform._emulator.release import RELEASE
+
 DEFAULT_FILE = "/etc/hailo-emulator.toml"
 ENVIRONMENT = {
     "HAILO_EMULATOR_DEVICE": ("device", str),
@@ -20,7 +22,7 @@ ENVIRONMENT = {
     "HAILO_EMULATOR_JOURNAL": ("journal", str),
     "HAILO_EMULATOR_STATE_DIR": ("state_dir", str),
 }
-VERSIONS = ("5.1.1", "5.2.0", "5.3.0")
+VERSIONS = ("5.1.0", "5.1.1", "5.2.0", "5.3.0")
 
 
 class SettingsError(ValueError):
@@ -44,8 +46,10 @@ class Timing:
     abort_waits_for: str = "chunk"
 
 
-# Published in hailo_model_zoo's docs: 5.2.0 loads in 6.226 s and gives 6.73 tokens/s, 5.3.0 7.21 s and 7.04.
+# Published in hailo_model_zoo's docs: 5.1.0 loads in 21.55 s, 5.2.0 in 6.226 s and gives 6.73 tokens/s,
+# 5.3.0 7.21 s and 7.04.
 TIMING_BY_VERSION = {
+    "5.1.0": Timing(load=21.55),
     "5.1.1": Timing(),
     "5.2.0": Timing(load=6.226, token=0.149),
     "5.3.0": Timing(load=7.21, token=0.142),
@@ -86,7 +90,7 @@ class Faults:
 class Settings:
     """All settings; see emulator/README.md for the meaning of each key."""
 
-    version: str = "5.1.1"
+    version: str = RELEASE
     time_scale: float = 1.0
     hold_gil: bool = True
     device: str = "/dev/hailo0"

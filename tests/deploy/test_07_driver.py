@@ -1,0 +1,123 @@
+"""Versions, holds and boot settings of the driver; what is wrong with a host, before it is touched."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deploy.conftest import Pi, changes, limit, playbook
+
+BOOT = "/boot/firmware"
+SETTINGS = {
+    "hailo_driver_version": "5.1.0",
+    "hailo_driver_allow_downgrade": True,
+    "hailo_driver_packages": ["hailo-h10-all"],
+    "hailo_driver_boot_config": ["dtparam=pciex1_gen=3", "dtoverlay=cma,cma-512"],
+    "hailo_driver_boot_cmdline": ["cgroup_enable=memory", "pcie_aspm=off", "rootwait"],
+}
+HELD = ["h10-hailort", "h10-hailort-pcie-driver", "linux-headers-rpi-2712", "python3-h10-hailort"]
+VERSIONS = f"dpkg-query --show --showformat='${{Version}} ' {' '.join(HELD[:2] + HELD[3:])}"
+
+
+@pytest.fixture(scope="module")
+def pi(pis: list[Pi]) -> Pi:
+    """The second host: the first one's service goes on."""
+    pis[1].wait_ready()
+    return pis[1]
+
+
+def refused(pi: Pi, **variables: object) -> str:
+    """Run site.yml with settings that it must refuse before it changes anything; what it says."""
+    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", json.dumps(variables))
+    assert result.returncode != 0
+    assert changes(result, pi) == 0
+    return result.stdout
+
+
+def test_kernel_and_driver_are_held(pi: Pi) -> None:
+    assert pi.run("apt-mark showhold").split() == HELD
+
+
+def test_everything_that_is_wrong_is_told_at_once(pi: Pi) -> None:
+    """Another chip, and settings that can't be."""
+    pi.run("mount -t tmpfs none /sys/bus/pci/devices; mkdir /sys/bus/pci/devices/x")
+    pi.run("cd /sys/bus/pci/devices/x; echo 0x1e60 > vendor; echo 0x2864 > device")
+    try:
+        said = refused(
+            pi,
+            hailo_driver_version="5.1.0",
+            hailo_driver_boot_config=["two\nlines"],
+            hailo_driver_boot_cmdline=["cma=512M"],
+        )
+    finally:
+        pi.run("umount /sys/bus/pci/devices")
+    for part in (
+        "1e60:2864, which is another chip of Hailo",
+        "hailo_driver_version asks for the older 5.1.0",
+        r"two\\nlines",
+        "cma=512M",
+    ):
+        assert part in said, part
+
+
+def test_a_version_that_no_archive_has_is_refused(pi: Pi) -> None:
+    said = refused(pi, hailo_driver_version="9.9.9")
+    assert f"archives of {pi.name} have no release 9.9.9" in said
+    assert "h10-hailort=5.1.0, h10-hailort=5.1.1" in said
+
+
+def test_what_will_make_trouble_is_told_at_the_end_and_changes_nothing(pi: Pi) -> None:
+    pi.run("printf '#!/bin/sh\\necho throttled=0x50005\\n' > /usr/bin/vcgencmd; chmod +x /usr/bin/vcgencmd")
+    pi.run("sed '/^memory/s/1$/0/' /proc/cgroups > /run/cgroups; mount --bind /run/cgroups /proc/cgroups")
+    pi.run("mkdir -p /lib/modules/99.0-$(uname -r | cut -d- -f2-)")
+    try:
+        result = playbook("site.yml", "--limit", limit(pi))
+    finally:
+        pi.run("umount /proc/cgroups; rm -r /usr/bin/vcgencmd /lib/modules/99.0-*")
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert changes(result, pi) == 0
+    summary = result.stdout.partition("PLAY [Sum up]")[2]
+    assert summary.count(f"WARNING: {pi.name}: ") == 3
+    assert "too low a voltage now, throttling now" in summary
+    assert "hailo_driver_boot_cmdline: [cgroup_enable=memory]" in summary
+    assert "without its headers" in summary
+
+
+@pytest.fixture(scope="module")
+def settled(pi: Pi) -> Iterator[Pi]:
+    """The host with another version, other packages and boot settings; in the end as it was."""
+    pi.run("apt-get -qq install -y linux-image-rpi-2712; apt-mark hold openssh-server")
+    before = pi.run(f"cat {BOOT}/*")
+    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", json.dumps(SETTINGS))
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "WARNING" not in result.stdout
+    yield pi
+    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", "hailo_driver_upgrade=true")
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.run(f"cat {BOOT}/*") == before
+    assert "pcie_aspm" not in pi.run("cat /proc/cmdline")
+    assert pi.run(VERSIONS) == "5.1.1 5.1.1 5.1.1-1"
+    held = {*HELD, "linux-image-rpi-2712", "hailo-h10-all", "openssh-server"}
+    assert held <= set(pi.run("apt-mark showhold").split())
+    pi.run("apt-mark unhold openssh-server")
+    pi.wait_ready()
+
+
+def test_another_version_is_installed_with_its_model_and_stays(settled: Pi) -> None:
+    assert settled.run(VERSIONS) == "5.1.0 5.1.0 5.1.0-1"
+    settled.run("dpkg --status hailo-tappas-core")
+    assert settled.health()["versions"]["hailort"] == "5.1.0"
+    assert settled.ask("coffee.jpg")
+    kept = settled.run("apt-get --simulate upgrade")
+    assert "h10-hailort-pcie-driver" in kept.partition("kept back:")[2]
+    assert "Inst " not in kept
+
+
+def test_boot_settings_are_in_force_once_and_a_second_run_changes_nothing(settled: Pi) -> None:
+    config = settled.run(f"cat {BOOT}/config.txt").splitlines()
+    assert config[-4:-1] == ["[all]", *SETTINGS["hailo_driver_boot_config"]]  # type: ignore[misc]
+    words = settled.run("cat /proc/cmdline").split()
+    assert [words.count(word) for word in ("cgroup_enable=memory", "pcie_aspm=off", "rootwait")] == [1, 1, 1]
+    again = playbook("site.yml", "--limit", limit(settled), "--extra-vars", json.dumps(SETTINGS))
+    assert again.returncode == 0, again.stdout[-3000:]
+    assert changes(again, settled) == 0

@@ -1,0 +1,65 @@
+"""What a look at a host makes of what it finds there."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support.modules import load
+
+
+class Vcgencmd:
+    """An Ansible module's view of a host with that tool."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+
+    def get_bin_path(self, name: str) -> str:
+        return f"/usr/bin/{name}"
+
+    def run_command(self, command: list[str]) -> tuple[int, str, str]:
+        return 0, self.output, ""
+
+
+@pytest.fixture
+def facts() -> ModuleType:
+    """The module."""
+    assert "ansible.module_utils.hailo_boot" in sys.modules
+    return load("playbooks/library/hailo_facts.py", "hailo_facts")
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "states"),
+    [
+        ("throttled=0x0\n", "0x0", []),
+        ("throttled=0x50005\n", "0x50005", [0, 2, 16, 18]),
+        ("throttled=0x80008\n", "0x80008", [3, 19]),
+        ("VCHI initialization failed\n", "0x0", []),
+        ("", "0x0", []),
+    ],
+)
+def test_the_bits_of_get_throttled_are_named(
+    facts: ModuleType, said: str, value: str, states: list[int]
+) -> None:
+    found = facts.throttling(Vcgencmd(said))
+    assert found == {"value": value, "states": [facts.THROTTLING[bit] for bit in states]}
+
+
+def test_the_kernels_own_file_is_read_before_the_tool(
+    facts: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "get_throttled").write_text("50000\n")
+    monkeypatch.setattr(facts, "THROTTLED", str(tmp_path / "get_*"))
+    assert facts.throttling(Vcgencmd("throttled=0x0"))["value"] == "0x50000"
+
+
+def test_only_newer_kernels_of_the_running_flavour_count(
+    facts: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("6.12.9+rpt-rpi-2712", "6.12.47+rpt-rpi-2712", "6.12.62+rpt-rpi-v8", "6.12.75+rpt-rpi-2712"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "6.12.62+rpt-rpi-2712" / "build").mkdir(parents=True)
+    scan = facts.scan
+    monkeypatch.setattr(facts, "scan", lambda folder: scan(str(tmp_path)) if folder == "/lib/modules" else [])
+    monkeypatch.setattr(facts.platform, "release", lambda: "6.12.47+rpt-rpi-2712")
+    assert facts.newer_kernels_without_headers() == ["6.12.75+rpt-rpi-2712"]

@@ -1,0 +1,137 @@
+"""What the driver's role makes of a host's facts: reasons to refuse it, and reasons to warn."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+PLAY = """\
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars_files: [{role}/defaults/main.yml, {role}/vars/main.yml]
+  tasks:
+    - ansible.builtin.copy:
+        content: >-
+          {{{{ {{'problems': __hailo_driver_problems, 'warnings': __hailo_driver_warnings}} | to_json }}}}
+        dest: "{result}"
+"""
+HEALTHY: dict[str, Any] = {
+    "machine": "aarch64",
+    "bits": 64,
+    "os": "Raspberry Pi OS Trixie",
+    "os_family": ["debian"],
+    "systemd": True,
+    "kernel": "6.12.47+rpt-rpi-2712",
+    "wheels": {"python": "3.13", "machine": "aarch64", "glibc": "2.41"},
+    "packages": {},
+    "runtime": "",
+    "held": [],
+    "held_for_driver": [],
+    "pci": ["0x45c4"],
+    "nodes": [],
+    "overlay": False,
+    "read_only": False,
+    "memory_limits": True,
+    "throttling": {"value": "0x0", "states": []},
+    "kernels_without_headers": [],
+    "boot": {"folder": "/boot/firmware", "config": [], "cmdline": [], "added": [], "running": []},
+    "reboot_pending": False,
+}
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Any:
+    """What the role says of a host that differs from a healthy one, with some settings."""
+
+    def call(facts: dict[str, Any], **settings: object) -> dict[str, list[str]]:
+        (tmp_path / "play.yml").write_text(
+            PLAY.format(role=TOP / "roles/hailo_driver", result=tmp_path / "out")
+        )
+        host = {**HEALTHY, "time": int(time.time()), **facts}
+        variables = json.dumps({"__hailo_driver_host": host, **settings})
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,"]
+        done = subprocess.run(
+            [*command, "-e", variables, str(tmp_path / "play.yml")],
+            cwd=TOP, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return dict(json.loads((tmp_path / "out").read_text()))
+
+    return call
+
+
+def test_a_healthy_host_is_neither_refused_nor_warned_of(judge: Any) -> None:
+    assert judge({}) == {"problems": [], "warnings": []}
+
+
+def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None:
+    facts = {
+        "bits": 32,
+        "os_family": ["fedora"],
+        "systemd": False,
+        "packages": {"hailort": "4.23.0", "hailo-all": "4.23.0"},
+        "pci": [],
+        "wheels": {"python": "3.11"},
+        "read_only": True,
+        "time": 0,
+        "boot": {**HEALTHY["boot"], "folder": ""},
+    }
+    settings = {"hailo_driver_boot_cmdline": ["two words"], "hailo_driver_boot_config": ["x" * 99]}
+    problems = judge(facts, **settings, hailo_driver_version="newest")["problems"]
+    expected = [
+        "64-bit Raspberry Pi OS",
+        "one of the Debian family",
+        "Boot with systemd",
+        "sudo apt purge hailo-all hailort",
+        "PCI bus shows no Hailo device",
+        "Python is 3.11",
+        "mounted read-only",
+        "timedatectl",
+        "a release such as 5.1.1",
+        "neither /boot/firmware nor /boot",
+        "at most 98 characters",
+        "one word for the kernel",
+    ]
+    assert len(problems) == len(expected)
+    for problem, part in zip(problems, expected, strict=True):
+        assert part in problem
+
+
+@pytest.mark.parametrize(
+    ("facts", "part"),
+    [
+        ({"pci": ["0x2864"], "nodes": [{"path": "/dev/hailo0"}]}, "1e60:2864, which is another chip"),
+        ({"packages": {"hailort": "5.3.0"}, "runtime": "5.3.0"}, "sudo apt purge hailort"),
+        ({"overlay": True, "read_only": True}, "overlay in memory"),
+    ],
+)
+def test_one_reason_is_told_once(judge: Any, facts: dict[str, Any], part: str) -> None:
+    (problem,) = judge(facts)["problems"]
+    assert part in problem
+
+
+def test_what_is_no_reason_to_refuse_is_warned_of(judge: Any) -> None:
+    facts = {
+        "memory_limits": False,
+        "throttling": {"value": "0x80000", "states": ["the soft temperature limit since its boot"]},
+        "kernels_without_headers": ["6.12.75+rpt-rpi-2712"],
+    }
+    said = judge(facts)
+    assert said["problems"] == []
+    for warning, part in zip(
+        said["warnings"],
+        [
+            "[cgroup_enable=memory]",
+            "(throttled=0x80000). Fit an active cooler",
+            "linux-headers-6.12.75+rpt-rpi-2712",
+        ],
+        strict=True,
+    ):
+        assert part in warning
+    assert len(judge(facts, hailo_driver_boot_cmdline=["cgroup_enable=memory"])["warnings"]) == 2
