@@ -8,6 +8,7 @@ TRACES = (
     "/etc/systemd/system/hailo-vision.service",
     "/etc/systemd/system/hailo-vision.slice",
     "/usr/local/bin/hailo-vision",
+    "/var/lib/hailo-driver",
 )
 
 
@@ -17,6 +18,7 @@ def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi])
     for pi in pis:
         left = pi.run(f"ls -d {' '.join(TRACES)} /var/lib/hailo-vision 2>/dev/null", check=False)
         assert left == ""
+        assert pi.run("apt-mark showhold") == ""
         assert pi.run("getent passwd hailo-vision", check=False) == ""
         assert pi.run("systemctl list-units --all --no-legend 'hailo-vision*'") == ""
     again = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
