@@ -70,6 +70,7 @@ PACKAGES = (
     "linux-image-*",
     "python3-venv",
 )
+JOURNAL = "systemd-journald.service"
 UNITS = ["hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice"]
 TREES = {
     "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
@@ -299,6 +300,7 @@ def main() -> None:
     await_device(module.params["device_timeout"])
     installed, held = packages(module, [*PACKAGES, *module.params["packages"]])
     runtime = installed.get("h10-hailort") or installed.get("hailort") or ""
+    states = units(module, [*module.params["units"], JOURNAL])
     facts = system() | device()
     boot = hailo_boot.look()
     facts |= {
@@ -309,7 +311,8 @@ def main() -> None:
         "reboot_pending": driver_pending() or boot["pending"],
         "boot": boot,
         "throttling": throttling(module),
-        "units": units(module, module.params["units"]),
+        "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),
+        "units": states,
         "users": accounts(module.params["users"]),
         "groups": sorted(group.gr_name for group in grp.getgrall()),
         "trees": trees(),
