@@ -25,8 +25,10 @@ class AnswerText:
 
     def feed(self, piece: str) -> str:
         """The text that can be given out after one more piece; "" if none or stopped."""
-        if self.stopped or not piece or _CONTROL_TOKEN.fullmatch(piece):
+        if self.stopped or not piece or (piece[0] == "<" and _CONTROL_TOKEN.fullmatch(piece)):
             return ""
+        if not self._held and self._first_letters.isdisjoint(piece):
+            return piece
         self._held += piece
         found = min((at for at in map(self._held.find, self._stops) if at >= 0), default=None)
         if found is not None:
@@ -45,8 +47,6 @@ class AnswerText:
 
     def _possible_start(self) -> int:
         """The length of the longest end of the held text that a stop string begins with."""
-        if self._first_letters.isdisjoint(self._held):
-            return 0
         longest = max(map(len, self._stops)) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
             end = self._held[-length:]

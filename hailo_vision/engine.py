@@ -36,7 +36,7 @@ from hailo_vision.npu.messages import (
     Load,
     Loaded,
     ModelInfo,
-    Piece,
+    Pieces,
     Ping,
     Pong,
     Problem,
@@ -53,8 +53,8 @@ _TICK_SECONDS = 0.25
 _HEF_WATCH_SECONDS = 2.0
 _DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try, after so many failures in a row
 
-GenerationEvent = Started | Refused | Piece | Ended
-_EVENTS = (Piece, Started, Refused, Ended)
+GenerationEvent = Started | Refused | Pieces | Ended
+_EVENTS = (Pieces, Started, Refused, Ended)
 _ENDS = (Refused, Ended)
 
 

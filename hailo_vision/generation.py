@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hailo_vision.answer import AnswerText
 from hailo_vision.conversation import context_overflow
 from hailo_vision.errors import InternalError
-from hailo_vision.npu.messages import Ended, Piece, Refused, Started
+from hailo_vision.npu.messages import Ended, Pieces, Refused, Started
 from hailo_vision.responses import FinishReason, Performance, PromptTokensDetails, Timings, Usage
 from hailo_vision.scheduler import Job
 
@@ -44,17 +44,18 @@ class Generation:
         self.finish_reason: FinishReason = "stop"
         self.complete = False
 
-    async def texts(self) -> AsyncGenerator[str, None]:
-        """The answer in parts, none of them empty; leaving early aborts the generation.
+    async def texts(self) -> AsyncGenerator[list[str], None]:
+        """The answer in parts, none of them empty, those together that came together; leaving early aborts
+        the generation.
 
         Raises:
             ApiError: the prompt does not fit, the NPU failed, or the time ran out.
         """
         try:
             async for event in self._job:
-                if isinstance(event, Piece):
-                    if text := self._piece(event.text):
-                        yield text
+                if isinstance(event, Pieces):
+                    if texts := self._take(event.texts):
+                        yield texts
                     if self._text.stopped:
                         self._job.cancel()
                         break
@@ -67,7 +68,7 @@ class Generation:
             self.complete = True
             self._ended = time.monotonic()
             if text := self._text.finish():
-                yield text
+                yield [text]
         finally:
             if not self.complete:
                 self._ended = time.monotonic()
@@ -75,13 +76,20 @@ class Generation:
 
     async def text(self) -> str:
         """The whole answer."""
-        return "".join([text async for text in self.texts()])
+        return "".join([text async for texts in self.texts() for text in texts])
 
-    def _piece(self, piece: str) -> str:
-        self._pieces += 1
-        if self._pieces == 1:
+    def _take(self, pieces: Sequence[str]) -> list[str]:
+        """Count pieces until a stop string; the texts that can be given out."""
+        if not self._pieces:
             self._first_token = time.monotonic()
-        return self._text.feed(piece)
+        texts = []
+        for piece in pieces:
+            self._pieces += 1
+            if text := self._text.feed(piece):
+                texts.append(text)
+            if self._text.stopped:
+                break
+        return texts
 
     @property
     def started(self) -> Started:

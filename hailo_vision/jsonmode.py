@@ -75,7 +75,7 @@ class JsonAnswer:
         self.generations = [ask(self._conversation)]
         self.report: JsonReport | None = None
 
-    async def texts(self) -> AsyncGenerator[str, None]:
+    async def texts(self) -> AsyncGenerator[list[str], None]:
         """The whole answer, once it is there.
 
         Raises:
@@ -89,10 +89,10 @@ class JsonAnswer:
             text = await self.generations[-1].text()
             found, repaired, problem = self._find(text)
         self.report = JsonReport(not problem, repaired, len(self.generations), problem or None)
-        yield found
+        yield [found]
 
     async def text(self) -> str:
-        return "".join([text async for text in self.texts()])
+        return "".join([text async for texts in self.texts() for text in texts])
 
     def _find(self, text: str) -> tuple[str, bool, str]:
         """The JSON in an answer, whether it had to be mended, and what is wrong with it ("" if nothing)."""

@@ -72,12 +72,13 @@ class EventStream:
     def begun(self) -> bool:
         return self._response is not None
 
-    async def send(self, event: bytes) -> None:
-        """Send one event's JSON text; waits while the client reads too slowly."""
-        await self._write(b"data: " + event + b"\n\n")
+    async def send(self, *events: bytes) -> None:
+        """Send events, each a JSON text, in one piece; waits while the client reads too slowly."""
+        await self._write(b"".join([b"data: %b\n\n" % event for event in events]))
 
-    async def end(self) -> None:
-        await self.send(b"[DONE]")
+    async def end(self, *events: bytes) -> None:
+        """Send the last events, and that they were."""
+        await self.send(*events, b"[DONE]")
         if self._response:
             await self._response.eof()  # type: ignore[no-untyped-call]
 
@@ -118,9 +119,18 @@ class ChunkWriter:
             ChatChunk, id=completion_id, created=created, model=model, system_fingerprint=fingerprint
         )
         self._no_usage = None if with_usage else msgspec.UNSET
+        # Only the text differs from chunk to chunk. No string holds this: quotes in one are escaped.
+        before, _, self._after = self._delta(Delta(content="")).partition(b'"content":""')
+        self._before = before + b'"content":'
 
-    def delta(self, delta: Delta) -> bytes:
+    def _delta(self, delta: Delta) -> bytes:
         return _encode(self._make(choices=(ChunkChoice(delta=delta),), usage=self._no_usage))
+
+    def role(self) -> bytes:
+        return self._delta(Delta("assistant", ""))
+
+    def text(self, text: str) -> bytes:
+        return b"%b%b%b" % (self._before, _encode(text), self._after)
 
     def finish(self, answer: Generation | JsonAnswer) -> bytes:
         choice = ChunkChoice(delta=Delta(), finish_reason=answer.finish_reason)
@@ -141,15 +151,11 @@ async def stream_chat(request: Request, answer: Generation | JsonAnswer, chunks:
         ApiError: it failed before anything was sent.
     """
     async with EventStream.of(request) as stream, aclosing(answer.texts()) as texts:
-        role: Delta | None = Delta("assistant", "")
-        async for text in texts:
-            if role:
-                await stream.send(chunks.delta(role))
-                role = None
-            await stream.send(chunks.delta(Delta(content=text)))
-        if role:
-            await stream.send(chunks.delta(role))
-        await stream.send(chunks.finish(answer))
+        role = [chunks.role()]
+        async for some in texts:
+            await stream.send(*role, *map(chunks.text, some))
+            role = []
+        last = [*role, chunks.finish(answer)]
         if chunks.with_usage:
-            await stream.send(chunks.usage(answer.usage()))
-        await stream.end()
+            last.append(chunks.usage(answer.usage()))
+        await stream.end(*last)

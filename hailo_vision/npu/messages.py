@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
@@ -141,11 +141,11 @@ class Refused(_Message, frozen=True):
     context_length: int
 
 
-class Piece(_Message, frozen=True):
-    """The text of one token; empty where a character is still incomplete."""
+class Pieces(_Message, frozen=True):
+    """The texts of the next tokens, each empty where a character is still incomplete."""
 
     id: int
-    text: str
+    texts: list[str]
 
 
 class Ended(_Message, frozen=True):
@@ -166,7 +166,7 @@ class Pong(_Message, frozen=True):
 
 
 ToNpu = Load | Generate | Abort | Ping
-FromNpu = Hello | Loaded | Started | Refused | Piece | Ended | Failed | Pong
+FromNpu = Hello | Loaded | Started | Refused | Pieces | Ended | Failed | Pong
 
 _encoder = msgspec.msgpack.Encoder()
 to_npu = msgspec.msgpack.Decoder(ToNpu)

@@ -1,14 +1,18 @@
 """The NPU process's loop: one message in, pieces of text out."""
 
+import time
 from collections.abc import Sequence
 
 from hailo_vision.npu import messages
 from hailo_vision.npu.channel import Channel
 from hailo_vision.npu.context import Ledger, digest
 from hailo_vision.npu.device import STOP_TOKENS, Completion, Model
-from hailo_vision.npu.messages import Abort, Ended, Generate, Load, Piece, Ping, Pong, Refused, Started
+from hailo_vision.npu.messages import Abort, Ended, Generate, Load, Pieces, Ping, Pong, Refused, Started
+from hailo_vision.npu.problems import NpuError
 
 _READ_MS = 100
+# Pieces that come sooner after others are sent together; the chip takes twenty times as long for one.
+_PACE_MS = 5
 
 
 class Worker:
@@ -44,22 +48,26 @@ class Worker:
         max_tokens = min(request.max_tokens, room)
         image_tokens = len(frames) * self._model.info.frame_tokens
         self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
+        outbox = Outbox(self._channel, request.id)
         self._ledger.forget()
         if self._abort_requested(request.id):
-            self._channel.send(Ended(request.id, "aborted"))
+            outbox.end("aborted")
             return
         completion = self._model.generate(prompt, frames[first_frame:], request.sampling, max_tokens)
         try:
-            pieces = self._stream(request.id, completion, max_tokens)
+            pieces = self._stream(request.id, completion, max_tokens, outbox)
         except EOFError:
             completion.release()
             raise
+        except NpuError:
+            outbox.flush()
+            raise
         completion.release()
         if pieces is None:
-            self._channel.send(Ended(request.id, "aborted"))
+            outbox.end("aborted")
             return
         self._ledger.record(request.context_key, request.prompt, digests, prompt_tokens, pieces)
-        self._channel.send(Ended(request.id, "stop" if pieces[-1] in STOP_TOKENS else "length"))
+        outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
 
     def _reuse(self, request: Generate, digests: Sequence[bytes], prompt_tokens: int) -> tuple[str, int, int]:
         """Prompt and first frame still to send, and the tokens that the context already holds.
@@ -76,7 +84,9 @@ class Worker:
         self._model.clear_context()
         return request.prompt, 0, 0
 
-    def _stream(self, generation: int, completion: Completion, max_tokens: int) -> list[str] | None:
+    def _stream(
+        self, generation: int, completion: Completion, max_tokens: int, outbox: "Outbox"
+    ) -> list[str] | None:
         """Send on the pieces as they come; None if the generation was aborted.
 
         After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the answer
@@ -84,13 +94,14 @@ class Worker:
         """
         pieces: list[str] = []
         while not self._abort_requested(generation):
-            piece = completion.read(_READ_MS)
+            piece = completion.read(_PACE_MS if outbox.waiting else _READ_MS)
             if piece is None:
+                outbox.flush()
                 continue
             if len(pieces) < max_tokens:
                 pieces.append(piece)
                 if piece not in STOP_TOKENS:
-                    self._channel.send(Piece(generation, piece))
+                    outbox.add(piece)
             if not completion.running:
                 return pieces
         return None
@@ -105,3 +116,33 @@ class Worker:
                 case other:
                     raise messages.ProtocolError(f"{type(other).__name__} during a generation")
         return False
+
+
+class Outbox:
+    """The pieces of one generation on their way: sent at once, unless others were sent just before."""
+
+    def __init__(self, channel: Channel, generation: int) -> None:
+        self._channel = channel
+        self._generation = generation
+        self._sent_at = 0.0
+        self._texts: list[str] = []
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._texts)
+
+    def add(self, text: str) -> None:
+        self._texts.append(text)
+        if time.monotonic() - self._sent_at >= _PACE_MS / 1000:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._texts:
+            self._channel.send(Pieces(self._generation, self._texts))
+            self._sent_at = time.monotonic()
+            self._texts = []
+
+    def end(self, reason: str) -> None:
+        """Send what waits, and that it was all."""
+        rest = [Pieces(self._generation, self._texts)] if self._texts else []
+        self._channel.send(*rest, Ended(self._generation, reason))

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hailo_vision.npu import messages
-from hailo_vision.npu.messages import Abort, Failed, Generate, Piece, Problem, ProtocolError, Sampling
+from hailo_vision.npu.messages import Abort, Failed, Generate, Pieces, Problem, ProtocolError, Sampling
 
 
 def test_messages_survive_the_wire() -> None:
@@ -17,10 +17,10 @@ def test_messages_survive_the_wire() -> None:
 
 
 def test_each_direction_has_its_own_messages() -> None:
-    piece = messages.encode(Piece(1, "a"))[messages.LENGTH_BYTES :]
+    pieces = messages.encode(Pieces(1, ["a"]))[messages.LENGTH_BYTES :]
     abort = messages.encode(Abort(1))[messages.LENGTH_BYTES :]
     with pytest.raises(ProtocolError):
-        messages.decode(piece, messages.to_npu)
+        messages.decode(pieces, messages.to_npu)
     with pytest.raises(ProtocolError):
         messages.decode(abort, messages.from_npu)
 

@@ -1,0 +1,31 @@
+"""A chunk whose text is put between two halves made before is the same as one that is made whole."""
+
+import json
+
+import pytest
+
+from hailo_vision.streaming import ChunkWriter
+
+
+@pytest.mark.parametrize("model", ["qwen2-vl-2b-instruct", '"', '"content":""', "content", "\\"])
+@pytest.mark.parametrize("with_usage", [True, False])
+def test_a_chunk_is_what_it_is_made_of(model: str, with_usage: bool) -> None:
+    chunks = ChunkWriter("chatcmpl-1", 17, model, "hailo-vision-1", with_usage)
+    chunk = json.loads(chunks.text('a "b"\n\u65e5\U0001f600'))
+    assert chunk == {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 17,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "delta": {"content": 'a "b"\n\u65e5\U0001f600'},
+                "logprobs": None,
+                "finish_reason": None,
+            }
+        ],
+        "system_fingerprint": "hailo-vision-1",
+        **({"usage": None} if with_usage else {}),
+    }
+    assert list(chunk) == list(json.loads(chunks.role()))

@@ -1,0 +1,78 @@
+"""How pieces leave the NPU process: the first at once, later ones together where they come thick."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hailo_vision.npu import messages, worker
+from hailo_vision.npu.channel import Channel
+from hailo_vision.npu.messages import Ended, FromNpu, Pieces
+from hailo_vision.npu.worker import Outbox
+
+
+class Wire:
+    """Both ends of a socket, and what has come so far."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        self.channel = Channel(self._ours)
+        self._theirs.setblocking(False)
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+    def heard(self) -> list[FromNpu]:
+        try:
+            data = self._theirs.recv(65536)
+        except BlockingIOError:
+            return []
+        found = []
+        while data:
+            end = messages.LENGTH_BYTES + messages.body_length(data[: messages.LENGTH_BYTES])
+            found.append(messages.decode(data[messages.LENGTH_BYTES : end], messages.from_npu))
+            data = data[end:]
+        return found
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.close()
+
+
+def test_the_first_piece_waits_for_nothing(wire: Wire) -> None:
+    outbox = Outbox(wire.channel, 1)
+    outbox.add("a")
+    assert wire.heard() == [Pieces(1, ["a"])]
+    assert not outbox.waiting
+
+
+def test_pieces_that_come_thick_go_together_and_none_is_lost(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_PACE_MS", 60_000)
+    outbox = Outbox(wire.channel, 1)
+    for piece in "abc":
+        outbox.add(piece)
+    assert wire.heard() == [Pieces(1, ["a"])]
+    assert outbox.waiting
+    outbox.flush()
+    outbox.flush()
+    assert wire.heard() == [Pieces(1, ["b", "c"])]
+    outbox.add("d")
+    outbox.end("stop")
+    assert wire.heard() == [Pieces(1, ["d"]), Ended(1, "stop")]
+
+
+def test_pieces_at_the_pace_of_the_chip_go_one_by_one(wire: Wire) -> None:
+    outbox = Outbox(wire.channel, 1)
+    for piece in "ab":
+        outbox.add(piece)
+        assert wire.heard() == [Pieces(1, [piece])]
+        time.sleep(worker._PACE_MS / 1000)
+    outbox.end("length")
+    assert wire.heard() == [Ended(1, "length")]
