@@ -39,7 +39,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 def create_app(config: Config) -> App:
     """The application; the model starts to load once the port is open."""
-    app = Sanic("hailo-vision", configure_logging=False)
+    app = Sanic("hailo-vision", configure_logging=False, request_class=guard.StrictRequest)
     app.config.update(
         REQUEST_MAX_SIZE=config.server.max_body_bytes,
         # Sanic counts from the last byte in either direction; the scheduler keeps the real deadline, for
@@ -57,7 +57,8 @@ def create_app(config: Config) -> App:
     app.before_server_start(_start)
     app.before_server_stop(_stop)
     guard.register(app)
-    app.signal("http.routing.after")(_authorise_early)
+    if app.ctx.keys.required:
+        app.signal("http.routing.after")(_authorise_early)
     app.register_middleware(_identify, "request")
     if config.server.cors_origins:
         cors.register(app, config.server.cors_origins)
@@ -160,7 +161,7 @@ async def _authorise_early(request: Request, **_: object) -> None:
     Raises:
         Unauthorized: as _authorise; what failed here fails there again, and becomes the response.
     """
-    if request.app.ctx.keys.required and request.method != "OPTIONS":
+    if request.method != "OPTIONS":
         await _identify(request)
         await _authorise(request)
 

@@ -10,6 +10,7 @@ import time
 from asyncio import BaseTransport
 from typing import Any
 
+from sanic import Request
 from sanic import exceptions as sanic_exceptions
 from sanic.http import Http, Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
@@ -76,6 +77,20 @@ class _StrictHttp(Http):
         if not _DIGITS[base].fullmatch(value):
             raise ValueError(value)
         return int(value, base)
+
+
+class StrictRequest(Request):
+    """A request whose head was looked at; Sanic makes it as soon as that is there."""
+
+    def __init__(self, *, head: bytes = b"", **arguments: Any) -> None:
+        """Without a head it stands for one that could not be read.
+
+        Raises:
+            BadRequest: the head is none of an HTTP/1 request.
+        """
+        if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
+            raise sanic_exceptions.BadRequest("Bad Request")
+        super().__init__(head=head, **arguments)
 
 
 class GuardedProtocol(HttpProtocol):
@@ -169,16 +184,7 @@ class GuardedProtocol(HttpProtocol):
 
 
 def register(app: App) -> None:
-    """Have the application's requests checked as soon as their heads are there."""
+    """Bound what the application's connections may cost."""
     app.ctx.received_bytes = 0
     # Heads are looked at every few seconds: Sanic takes half of the shortest of its time limits.
     app.config.REQUEST_TIMEOUT = 2 * _LOOK_EVERY_SECONDS
-    app.signal("http.lifecycle.read_head")(_check_head)
-
-
-async def _check_head(head: bytes) -> None:
-    """Raises:
-    BadRequest: what was read is no head of an HTTP/1 request.
-    """
-    if not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1:
-        raise sanic_exceptions.BadRequest("Bad Request")
