@@ -42,6 +42,7 @@ _one_large = threading.Lock()
 # Each scan of a progressive JPEG goes over the whole picture, and an empty one takes a dozen bytes.
 _START_OF_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
+_PIECE = 256 * 1024  # of a text or of bytes that are gone through in Python; four characters are three bytes
 _DATA_URI = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
 _LINK = re.compile(r"\s*[a-z][a-z0-9+.-]{0,19}:/", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -80,8 +81,9 @@ def _decode_base64(text: str, param: str, limits: MediaConfig) -> bytes:
     if len(text) > limits.max_image_bytes * 3 // 2:
         raise _too_large(param, limits)
     try:
-        # Several times as fast as binascii, which keeps the event loop waiting: both hold the GIL.
-        return msgspec.convert(text, bytes)
+        # Several times as fast as binascii. It holds the GIL: between pieces the event loop gets its turn.
+        pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+        return b"".join([msgspec.convert(piece, bytes) for piece in pieces])
     except msgspec.ValidationError:
         pass
     # Tolerated: line breaks, the URL-safe alphabet, and missing padding.
@@ -126,15 +128,27 @@ def to_frame(data: bytes, shape: tuple[int, int, int], param: str, limits: Media
                 code="image_too_large",
                 param=param,
             )
-        if image.format == "JPEG" and data.count(_START_OF_SCAN) > _MAX_SCANS:
+        if image.format == "JPEG" and _scans(data) > _MAX_SCANS:
             raise InvalidRequest("The JPEG has too many scans.", code="invalid_image", param=param)
         with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
-            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; twice the frame keeps the resize sharp.
-            image.draft(None, (2 * width, 2 * height))
+            image.draft(None, _enough(image.size, max(width, height), limits.fit))
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             fitted = _fit(_to_rgb(image, max(2 * width, 2 * height)), width, height, limits.fit)
     return np.array(fitted, dtype=np.uint8, order="C")
+
+
+def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:
+    """The size at which a JPEG has to be decoded, of its whole, 1/2, 1/4 and 1/8: from half as much again as
+    the frame shows of it, the resize is sharp."""
+    scale = 1.5 * side / (max(size) if fit == "letterbox" else min(size))
+    return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+
+
+def _scans(data: bytes) -> int:
+    """At least as many as the JPEG has."""
+    starts = range(0, len(data), _PIECE)
+    return sum(data.count(_START_OF_SCAN, at, at + _PIECE + 1) for at in starts)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import gc
 import hashlib
 import os
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from hailo_vision.config import Config
 from hailo_vision.conversation import (
@@ -23,7 +25,6 @@ from hailo_vision.conversation import (
 from hailo_vision.durations import parse_keep_alive
 from hailo_vision.engine import Engine, Prompt
 from hailo_vision.errors import InvalidRequest, NotFound, Unavailable
-from hailo_vision.fetch import Fetcher
 from hailo_vision.generation import Generation, MediaWork
 from hailo_vision.media import Frame, decode_inline, is_link, to_frame
 from hailo_vision.npu.messages import ModelInfo
@@ -31,12 +32,17 @@ from hailo_vision.prompt import PromptTemplate
 from hailo_vision.scheduler import Scheduler, unavailable
 from hailo_vision.schema import GenerationFields
 
-_DECODERS = 2
+if TYPE_CHECKING:
+    from hailo_vision.fetch import Fetcher
+
+# One core is left to the event loop, and more decoders would be no faster than the NPU needs.
+_DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
 _DECODER_NICENESS = 10
 # For so long a decoder's Python code may keep the event loop waiting; 5 ms by default.
 _SWITCH_SECONDS = 0.001
 _M_MMAP_THRESHOLD = -3  # malloc.h
-_LARGE_BYTES = 128 * 1024
+# Above what a socket gives at once: fetching each such buffer anew from the system would cost more than it.
+_LARGE_BYTES = 1024 * 1024
 
 
 class Service:
@@ -47,11 +53,13 @@ class Service:
         self.engine = Engine(config)
         self.scheduler = Scheduler(self.engine, config.server, config.model.keep_alive_seconds)
         self._decoders = ThreadPoolExecutor(_DECODERS, "media", _yield_to_others)
-        self._fetcher = Fetcher(config.media)
+        self._fetcher: Fetcher | None = None
 
     def start(self) -> None:
         _give_back_large_blocks()
         sys.setswitchinterval(_SWITCH_SECONDS)
+        # What stands now stays: collections need not go through it, which holds up everything.
+        gc.freeze()
         self.engine.start()
         self.scheduler.start()
 
@@ -60,7 +68,8 @@ class Service:
         await self.scheduler.stop(self.config.server.shutdown_timeout)
         await self.engine.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._fetcher.close()
+        if self._fetcher:
+            self._fetcher.close()
 
     @property
     def model(self) -> ModelInfo:
@@ -153,7 +162,7 @@ class Service:
         data: bytes | None = None
         if is_link(image.text):
             started = time.monotonic()
-            data = await self._fetcher.get(image.text.strip(), image.param)
+            data = await self._links().get(image.text.strip(), image.param)
             media.fetch_seconds += time.monotonic() - started
 
         def decode() -> Frame:
@@ -165,6 +174,14 @@ class Service:
                 media.decode_seconds += time.monotonic() - started
 
         return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+
+    def _links(self) -> "Fetcher":
+        """Made when the first link comes: many services never see one, and its libraries take memory."""
+        if self._fetcher is None:
+            from hailo_vision.fetch import Fetcher
+
+            self._fetcher = Fetcher(self.config.media)
+        return self._fetcher
 
 
 def _yield_to_others() -> None:
