@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ from hailo_platform._emulator.settings import settings
 
 def shared_path(kind: str) -> Path:
     """The path of one of the chip's shared files."""
-    device = os.path.realpath(settings().device)
-    key = hashlib.sha256(device.encode()).hexdigest()[:12]
-    return Path(settings().state_dir) / f"hailo-emulator-{key}.{kind}"
+    current = settings()
+    return _path(current.device, current.state_dir, kind)
+
+
+@cache
+def _path(device: str, state_dir: str, kind: str) -> Path:
+    key = hashlib.sha256(os.path.realpath(device).encode()).hexdigest()[:12]
+    return Path(state_dir) / f"hailo-emulator-{key}.{kind}"
 
 
 def open_shared(kind: str) -> int:
@@ -77,7 +83,12 @@ def update_state(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
 
 def read_state() -> dict[str, Any]:
     """The chip's state record: `loads`, `lost`, `fired` (faults), `counters` (see `count`)."""
-    return update_state(lambda state: None)
+    descriptor = open_shared("state")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return _read(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def count(counter: str) -> None:
