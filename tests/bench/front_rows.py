@@ -4,66 +4,58 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
-from support.pictures import plain
 from support.server import Server
 
 from tests.bench.measure import alternate, cpu_seconds, median, milliseconds, resident_bytes
 from tests.bench.results import Row
-from tests.bench.stage import CHAT, Stage, chat, frame_of, jpeg, wait_for_port
-from tests.bench.wire import Client
+from tests.bench.stage import CHAT, Stage, body, chat, frame_of, jpeg, wait_for_port
 
-_LONG = "Describe the sea in detail, at length, everything."
-_STREAMING = "a bare Sanic handler streaming the same bytes"
+# The emulated model says again what it was told: some 900 tokens.
+_TOLD = "the sea was grey and the wind came from the north again on day"
+_LONG = [
+    *({"role": "user", "content": f"{_TOLD} {day}"} for day in range(45)),
+    {"role": "user", "content": "What did I say?"},
+]
+_EACH_BY_ITSELF = 0.05  # a token in 6 ms, as bare_relay's events
 _ECHO = "a bare Sanic handler echoing the same JSON"
 _LIBRARIES = "import sanic, numpy, PIL.Image"
 
 
 def cpu_per_token(stage: Stage) -> list[Row]:
-    """CPU time that each further token of an answer takes in the front process."""
-    stage.note("CPU time a token, scale 0")
-    server = stage.service(0)
-    client = stage.client(server.port)
-    picture, repeats = plain("teal"), stage.rounds(20)
-    whole, short = (chat(_LONG, tokens, picture, stream=True) for tokens in (400, 1))
-    answer = client.stream(CHAT, whole)
-    further = len(answer.arrivals) - 1
-    events = b"\n\n".join(event.rstrip(b"\n") for event in answer.events)
-    bare = [_bare(stage, module, events) for module in ("bare_sanic", "bare_relay")]
-    assert server.process
-    pid = server.process.pid
-
-    def served() -> float:
-        long = _cpu(pid, lambda: client.stream(CHAT, whole), repeats)
-        return (long - _cpu(pid, lambda: client.stream(CHAT, short), repeats)) / further
-
-    def sent(process: int, receiver: Client) -> float:
-        long = _cpu(process, lambda: receiver.drain("/stream"), repeats)
-        return (long - _cpu(process, lambda: receiver.drain(f"/stream?from={further}"), repeats)) / further
-
-    ours, theirs = alternate(stage.rounds(5), served, lambda: [sent(*one) for one in bare])
-    sanic, relay = (median([each[number] for each in theirs]) for number in (0, 1))
-    return [
-        Row(
-            "CPU time a token in the front process, scale 0",
-            _STREAMING,
-            median(ours) / sanic,
-            f"{median(ours) * 1e6:.1f} us / {sanic * 1e6:.1f} us",
-            2,
-        ),
-        Row(
-            "a bare Sanic handler that gets each event from a second process: CPU time an event",
-            _STREAMING,
-            relay / sanic,
-            f"{relay * 1e6:.1f} us / {sanic * 1e6:.1f} us",
-        ),
-    ]
-
-
-def _bare(stage: Stage, module: str, events: bytes) -> tuple[int, Client]:
-    """The process of a bare server, and a client of it."""
-    port, process = stage.bare(module, events)
-    return process, stage.client(port)
+    """CPU time of the front process for a whole streamed answer, by its tokens: as fast as they can come, and
+    each by itself."""
+    rows = []
+    for scale, limit, repeats, what, module, against, target in (
+        (0.0, 1000, 20, "scale 0", "bare_sanic", "a bare Sanic handler streaming the same bytes", 2.0),
+        (_EACH_BY_ITSELF, 100, 1, "each by itself", "bare_relay", "the same, from a second process", None),
+    ):
+        stage.note(f"CPU time a token, {what}")
+        server = stage.service(scale)
+        client = stage.client(server.port)
+        request = body(_LONG, limit, stream=True)
+        answer = client.stream(CHAT, request)
+        port, bare = stage.bare(module, b"\n\n".join(event.rstrip(b"\n") for event in answer.events))
+        receiver = stage.client(port)
+        assert server.process
+        ours, theirs = alternate(
+            stage.rounds(5),
+            partial(_cpu, server.process.pid, partial(client.stream, CHAT, request), stage.rounds(repeats)),
+            partial(_cpu, bare, partial(receiver.drain, "/stream"), stage.rounds(repeats)),
+        )
+        tokens = len(answer.arrivals)
+        rows.append(
+            Row(
+                f"CPU time a token in the front process, {what}",
+                against,
+                median(ours) / median(theirs),
+                f"{median(ours) / tokens * 1e6:.1f} us / {median(theirs) / tokens * 1e6:.1f} us, "
+                f"{tokens} tokens",
+                target,
+            )
+        )
+    return rows
 
 
 def _cpu(pid: int, ask: Callable[[], object], repeats: int) -> float:

@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,11 @@ class Client:
         begun = time.perf_counter()
         answer = self._exchange("POST", path, body)
         return time.perf_counter() - begun, answer
+
+    def post_pieces(self, path: str, pieces: Iterable[bytes], length: int) -> None:
+        """POST a body of so many bytes, a piece at a time."""
+        self._connection.request("POST", path, pieces, _JSON | {"Content-Length": str(length)})
+        self._checked().read()
 
     def stream(self, path: str, body: bytes) -> Streamed:
         """POST, and note when each piece of text arrives."""
