@@ -93,10 +93,12 @@ venv:
 $(BUILD)/test-venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) $(TEST_LOCKS)
 
-lock: venv  ## pin the development tools anew from tests/requirements.in
-	uv pip compile tests/requirements.in pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
-	    --upgrade --quiet --output-file tests/requirements.txt
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-emit-find-links --no-annotate --custom-compile-command "make lock" --upgrade --quiet
+
+lock: venv  ## pin the development tools anew from tests/requirements.in and tests/abuse/requirements-fuzz.in
+	$(PIN) tests/requirements.in pyproject.toml --output-file tests/requirements.txt
+	$(PIN) tests/abuse/requirements-fuzz.in --output-file tests/abuse/requirements-fuzz.txt
 
 clean:  ## delete what was built; emulated Pis must be down
 	@[ -z "$$(ls .fleet 2>/dev/null)" ] || { echo "Emulated Pis are up: make down first." >&2; exit 1; }

@@ -137,6 +137,8 @@ class Link(asyncio.Protocol):
         await self.kill()
         code = self._process.returncode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+        if code == -signal.SIGKILL:
+            how += ", as the kernel does when memory is short (see journalctl -k)"
         return Problem(
             "npu_crashed",
             f"The NPU process ended {how}.",

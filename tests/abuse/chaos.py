@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx
 from support.clock import LIBRARY, Clock
+from support.memory import starved
 from support.server import MODEL, Server
 
 from tests.abuse.clients import Client
@@ -87,9 +88,16 @@ class Chaos:
         os.kill(self.supervisor.front, signal.SIGKILL)
 
     async def kill_npu(self) -> None:
-        """Also what the kernel does to it for its memory."""
         with suppress(ProcessLookupError, TypeError, httpx.TransportError):
             os.kill(await self._npu(), signal.SIGKILL)
+
+    async def starve_npu(self) -> None:
+        """The kernel ends it for want of memory, in the middle of what it does."""
+        with suppress(ProcessLookupError, TypeError, httpx.TransportError):
+            pid = await self._npu()
+            with starved(pid):
+                while Path(f"/proc/{pid}").exists():
+                    await asyncio.sleep(0.05)
 
     async def stop_front(self) -> None:
         os.kill(self.supervisor.front, signal.SIGTERM)
@@ -146,7 +154,7 @@ class Chaos:
     def all(self) -> list[str]:
         """Those that this machine has the means for."""
         names = ["kill_front", "kill_npu", "stop_front", "hang_front", "hang_npu", "fault", "lose_link"]
-        names += ["remove_device", *(["fill_disk"] if os.geteuid() == 0 else [])]
+        names += ["remove_device", *(["fill_disk", "starve_npu"] if os.geteuid() == 0 else [])]
         return [*names, *(["jump_clock"] if self.clock else [])]
 
 

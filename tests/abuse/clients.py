@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Protocol
 
 import httpx
 import numpy as np
 from PIL import Image
 from support.pictures import data_uri, plain, user
-from support.server import MODEL, Server
+from support.server import MODEL
 
 KINDS = (
     *("text", "chat", "stream", "photo", "batch", "leaver"),
@@ -31,6 +32,16 @@ def photo_body() -> bytes:
     Image.fromarray(noise).resize((4000, 3000)).save(buffer, "JPEG", quality=80)
     message = user("What is this?", buffer.getvalue())
     return json.dumps({"model": MODEL, "messages": [message], "max_tokens": 8}).encode()
+
+
+class Target(Protocol):
+    """Where clients ask; those that speak HTTP by themselves need one on this machine."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class Client:
     allowed: tuple[int, ...] = (200, 429)
     cuts: bool = False  # whether a connection may break: an error that no client takes for an answer
 
-    async def run(self, server: Server) -> None:
+    async def run(self, server: Target) -> None:
         async with httpx.AsyncClient(base_url=server.url, timeout=120) as http:
             asked = 0
             while asked < self.count and time.monotonic() < self.stop_at:
@@ -67,7 +78,7 @@ class Client:
                 if not outcome.endswith("200"):
                     await asyncio.sleep(self.chance.uniform(0.02, 0.1))
 
-    async def ask(self, server: Server, http: httpx.AsyncClient) -> str:
+    async def ask(self, server: Target, http: httpx.AsyncClient) -> str:
         """One request; what came of it."""
         match self.kind:
             case "idle":
@@ -150,13 +161,13 @@ class Client:
     def _patience(self, seconds: float) -> float:
         return max(0.0, min(seconds, self.stop_at - time.monotonic()))
 
-    async def _idle(self, server: Server) -> str:
+    async def _idle(self, server: Target) -> str:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         await asyncio.sleep(self._patience(5))
         writer.close()
         return "idle"
 
-    async def _slow_body(self, server: Server) -> str:
+    async def _slow_body(self, server: Target) -> str:
         """A kilobyte a second."""
         body = json.dumps(self._body()).encode() + b" " * 2500
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -169,7 +180,7 @@ class Client:
         writer.close()
         return status[1].decode() if status and int(status[1]) in self.allowed else f"bad slow body {status}"
 
-    async def _slow_reader(self, server: Server) -> str:
+    async def _slow_reader(self, server: Target) -> str:
         """A byte a second for a while, then the rest."""
         body = json.dumps(self._body(stream=True)).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)

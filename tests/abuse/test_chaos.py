@@ -12,7 +12,7 @@ from tests.abuse.chaos import RECOVERY_SECONDS, chaos, complaints, small_disk
     ("kinds", "rounds"),
     [
         (["kill_front", "jump_clock", "hang_front", "stop_front"], 4),
-        (["kill_npu", "hang_npu", "remove_device", "fill_disk"], 4),
+        (["kill_npu", "starve_npu", "hang_npu", "remove_device", "fill_disk"], 5),
     ],
     ids=["front", "npu"],
 )

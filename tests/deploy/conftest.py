@@ -27,11 +27,12 @@ class Pi:
 
     name: str
     address: str
+    port: int = 11435
 
     @property
     def url(self) -> str:
         """Its service."""
-        return f"http://{self.address}:11435"
+        return f"http://{self.address}:{self.port}"
 
     def run(self, command: str, check: bool = True) -> str:
         """Run a shell command there as root and return what it printed."""
