@@ -26,6 +26,8 @@ _URL = re.compile(
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIRST_UNPRIVILEGED_PORT = 1024
 
+# All that is assigned to hosts of the internet. Below it lie the forms that carry an IPv4 address.
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 # Global by the registries, but they carry or relay to addresses of any kind; and, as the ipaddress module
 # of some supported Python says otherwise, ranges that are not global.
 _NEVER_PUBLIC = tuple(
@@ -34,15 +36,9 @@ _NEVER_PUBLIC = tuple(
         "100.64.0.0/10",  # carrier-grade NAT
         "192.88.99.0/24",  # 6to4 relays
         "192.0.0.0/24",
-        "::ffff:0:0/96",  # IPv4-mapped
-        "::/96",  # IPv4-compatible
-        "64:ff9b::/96",  # NAT64
-        "64:ff9b:1::/48",
         "2001::/23",  # Teredo and other special uses
         "2002::/16",  # 6to4
         "3fff::/20",  # documentation
-        "5f00::/16",  # segment routing
-        "fec0::/10",  # former site-local
     )
 )
 
@@ -105,6 +101,7 @@ def is_public(address: Address) -> bool:
     return (
         address.is_global
         and not address.is_multicast
+        and (address.version == 4 or address in _PUBLIC_IPV6)
         and not any(address.version == net.version and address in net for net in _NEVER_PUBLIC)
         and getattr(address, "scope_id", None) is None
     )

@@ -22,8 +22,8 @@ module: hailo_paths
 short_description: Keep a list of files, folders and links as they should be
 description:
   - Does in one call what M(ansible.builtin.file) and M(ansible.builtin.copy) do for one path each.
-    All new contents are validated before the first file is replaced, and every file is replaced at once:
-    also after a loss of power it is the old or the new one.
+    All new contents are validated before the first file is replaced. Every file is replaced at once, so that
+    also after a loss of power it is the old or the new one, and all of them within a moment.
 options:
   paths:
     description: The paths, treated in this order.
@@ -247,47 +247,62 @@ def set_owner(item: dict, path: str) -> None:
     os.chmod(path, int(wanted(item).rpartition(" ")[2], 8))
 
 
-def put_file(item: dict[str, Any]) -> None:
-    """Replace a file, or give the one that is there its owner and mode."""
-    path = item["path"]
-    if item["content"] is None:
+class Placing:
+    """Brings paths about; files and links are made first and put in place together."""
+
+    def __init__(self) -> None:
+        self._made: list[str] = []
+
+    def put(self, item: dict[str, Any]) -> None:
+        """Bring one path about, or make what place() will put there."""
+        actions = {"file": self._file, "link": self._link, "directory": self._directory}
+        try:
+            actions.get(item["state"], self._absent)(item)
+        except OSError as error:
+            raise Failure(f"{item['path']}: {error.strerror or error}") from error
+
+    def place(self) -> None:
+        """Put in place what was made."""
+        try:
+            for path in self._made:
+                if os.path.isdir(path) and not os.path.islink(path):
+                    remove_tree(path)
+            hailo_disk.place(self._made)
+        except OSError as error:
+            raise Failure(f"{error.filename2 or error.filename}: {error.strerror or error}") from error
+        self._made = []
+
+    def give_up(self) -> None:
+        """Leave nothing of what was not put in place."""
+        hailo_disk.give_up(self._made)
+
+    def _file(self, item: dict[str, Any]) -> None:
+        path = item["path"]
+        if item["content"] is None:
+            set_owner(item, path)
+            return
+        if item["backup"] and os.path.isfile(path) and read(path) != item["content"]:
+            hailo_disk.write(path + "~", read(path), lambda copy: shutil.copystat(path, copy))
+        hailo_disk.make(path, item["content"], lambda new: set_owner(item, new))
+        self._made.append(path)
+
+    def _link(self, item: dict[str, Any]) -> None:
+        hailo_disk.make_link(item["target"], item["path"])
+        self._made.append(item["path"])
+
+    def _directory(self, item: dict[str, Any]) -> None:
+        """Make a folder, in place of anything else that bears its name."""
+        path = item["path"]
+        if not os.path.isdir(path) or os.path.islink(path):
+            remove(path)
+            os.makedirs(path)
+            hailo_disk.sync_folder(os.path.dirname(path))
         set_owner(item, path)
-        return
-    if item["backup"] and os.path.isfile(path) and read(path) != item["content"]:
-        hailo_disk.write(path + "~", read(path), lambda copy: shutil.copystat(path, copy))
-    make_way(path)
-    hailo_disk.write(path, item["content"], lambda new: set_owner(item, new))
 
-
-def put_link(item: dict[str, Any]) -> None:
-    """Replace a link."""
-    make_way(item["path"])
-    hailo_disk.link(item["target"], item["path"])
-
-
-def make_way(path: str) -> None:
-    """Remove a folder that stands where a file or a link belongs."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        remove_tree(path)
-
-
-def put_directory(item: dict[str, Any]) -> None:
-    """Make a folder, in place of anything else that bears its name."""
-    path = item["path"]
-    if not os.path.isdir(path) or os.path.islink(path):
-        remove(path)
-        os.makedirs(path)
-        hailo_disk.sync_folder(os.path.dirname(path))
-    set_owner(item, path)
-
-
-def put(item: dict[str, Any]) -> None:
-    """Bring one path about."""
-    actions = {"file": put_file, "link": put_link, "directory": put_directory}
-    try:
-        actions.get(item["state"], lambda item: remove(item["path"]))(item)
-    except OSError as error:
-        raise Failure(f"{item['path']}: {error.strerror or error}") from error
+    def _absent(self, item: dict[str, Any]) -> None:
+        """Nothing goes before what comes before it in the list is there: a link may lead away from it."""
+        self.place()
+        remove(item["path"])
 
 
 def main() -> None:
@@ -305,6 +320,7 @@ def main() -> None:
             item["content"] = item["secret"]
     items += [{"path": path, "state": "absent", "validate": None} for path in module.params["absent"]]
     diffs: dict[str, dict[str, str]] = {}
+    placing = Placing()
     try:
         for item in items:
             validate(module, item)
@@ -313,8 +329,10 @@ def main() -> None:
             if diff is not None:
                 diffs[item["path"]] = diff
                 if not module.check_mode:
-                    put(item)
+                    placing.put(item)
+        placing.place()
     except Failure as failure:
+        placing.give_up()
         module.fail_json(msg=str(failure))
     modified = {
         item["path"]: int(info.st_mtime) for item in items if (info := lstat(item["path"])) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 def sync_folder(path: str) -> None:
@@ -36,15 +36,13 @@ def move(source: str, path: str) -> None:
     sync_folder(os.path.dirname(path))
 
 
-def write(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
-    """Put a file in place.
+def make(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
+    """Write the new file beside its place.
 
     Args:
-        finish: gives the new file its owner and mode; until then only its maker may read it.
+        finish: gives it its owner and mode; until then only its maker may read it.
     """
-    temporary = beside(path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
+    temporary = _vacate(beside(path))
     # Nobody who may write to the folder can put a link there meanwhile.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -53,20 +51,39 @@ def write(path: str, text: str, finish: Callable[[str], None] = lambda path: Non
             file.flush()
             finish(temporary)
             os.fsync(file.fileno())
-        move(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        _vacate(temporary)
         raise
 
 
-def link(target: str, path: str) -> None:
-    """Put a symbolic link in place."""
-    temporary = beside(path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    os.symlink(target, temporary)
-    move(temporary, path)
+def make_link(target: str, path: str) -> None:
+    """Make the new symbolic link beside its place."""
+    os.symlink(target, _vacate(beside(path)))
+
+
+def place(paths: Iterable[str]) -> None:
+    """Put in place what was made for each path.
+
+    The disk is waited for afterwards only: most file systems then take on all names or none.
+    """
+    folders = []
+    for path in paths:
+        os.replace(beside(path), path)
+        folders.append(os.path.dirname(path))
+    for folder in dict.fromkeys(folders):
+        sync_folder(folder)
+
+
+def give_up(paths: Iterable[str]) -> None:
+    """Remove what was made for the paths and not put in place."""
+    for path in paths:
+        _vacate(beside(path))
+
+
+def write(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
+    """Make a file and put it in place."""
+    make(path, text, finish)
+    place([path])
 
 
 def unlink(path: str) -> None:
@@ -74,3 +91,9 @@ def unlink(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
         sync_folder(os.path.dirname(path))
+
+
+def _vacate(path: str) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return path

@@ -80,15 +80,16 @@ def differences(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
 def restore(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
     """Put every path back as it was kept, and remove those that were not there; the paths that differed."""
     changed = differences(state, paths)
-    wanted = {item["path"]: item for item in state}
-    for path in changed:
-        item = wanted.get(path)
-        if item is None:
-            hailo_disk.unlink(path)
-        elif "target" in item:
-            hailo_disk.link(item["target"], path)
+    wanted = {item["path"]: item for item in state if item["path"] in changed}
+    for path, item in wanted.items():
+        if "target" in item:
+            hailo_disk.make_link(item["target"], path)
         else:
-            hailo_disk.write(path, item["text"], partial(_give, item))
+            hailo_disk.make(path, item["text"], partial(_give, item))
+    hailo_disk.place(wanted)
+    for path in changed:
+        if path not in wanted:
+            hailo_disk.unlink(path)
     return changed
 
 

@@ -229,6 +229,16 @@ class Recording:
         self._log.append(change)
         _apply(self._live, change)
 
+    def together(self) -> list[set[str]]:
+        """Names that took others' places with no wait for the disk between them."""
+        bursts: list[set[str]] = [set()]
+        for entry in self._log:
+            if not isinstance(entry, Change):
+                bursts.append(set())
+            elif len(entry.names) == 2:
+                bursts[-1].add(entry.names[1][0])
+        return [burst for burst in bursts if burst]
+
     def cuts(self) -> Iterator[Tree]:
         """Every state that a cut may leave, each once."""
         seen = set()

@@ -89,6 +89,8 @@ def test_every_file_is_the_old_or_the_new_and_the_next_run_completes_it(
         (root / ".model.hef.json").write_text(json.dumps({"identity": "v1", "size": len(OLD_MODEL)}))
     recording = record(root, name, *arguments)
     assert recording.after != recording.before
+    if name in ("configure", "restore"):
+        assert {"config", "keys", "current"} in recording.together()
     states = list(recording.cuts())
     assert len(states) > 5
     for state in states:
