@@ -159,14 +159,16 @@ class Chaos:
 
 
 @contextmanager
-def filled(directory: Path) -> Iterator[None]:
-    """The file system of a directory without a free byte; only ever a small one of the test's own."""
+def filled(directory: Path, free_bytes: int = 0) -> Iterator[None]:
+    """The file system of a directory without more free bytes; only ever a small one of the test's own."""
     free = os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize
     assert free < 64 * 2**20, "this is not the test's own file system"
     stuffing = directory / "stuffing"
     with suppress(OSError), stuffing.open("wb") as file:
         while True:
             file.write(bytes(65536))
+    if free_bytes:
+        os.truncate(stuffing, stuffing.stat().st_size - free_bytes)
     try:
         yield
     finally:

@@ -36,7 +36,7 @@ def test_a_picture_cut_anywhere_or_with_any_byte_changed(image_format: str) -> N
     Image.effect_noise((24, 16), 90).convert("RGB").save(buffer, image_format)
     whole = buffer.getvalue()
     step = max(1, len(whole) // 400)
-    cut = {frame_or_error(whole[:length]) for length in range(0, len(whole), step)}
+    cut = {frame_or_error(whole[:length]) for length in range(len(whole))}
     assert cut <= {"", "invalid_image", "unsupported_image_format"}
     assert "invalid_image" in cut
     for place in range(0, len(whole), step):

@@ -1,6 +1,7 @@
 """API keys: who gets in, and what happens when the file of keys changes."""
 
 import base64
+import contextlib
 import os
 from pathlib import Path
 
@@ -63,6 +64,22 @@ def test_nothing_else_does(authorization: str, api_key: str, path: Path) -> None
         Keys(path).check(authorization, api_key)
     assert caught.value.headers == {"WWW-Authenticate": "Bearer"}
     assert "kitchen" not in caught.value.message
+
+
+@pytest.mark.parametrize("given", ["sk-kitchen", "sk-hall", "wrong", ""])
+def test_the_time_taken_tells_nothing(given: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is given is compared with every key, as a hash and in constant time."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return one == other
+
+    monkeypatch.setattr("hailo_vision.auth.hmac.compare_digest", compare)
+    with contextlib.suppress(Unauthorized):
+        Keys(path).check(f"Bearer {given}", "")
+    assert len(compared) == len({other for _, other in compared}) == 2
+    assert {len(digest) for pair in compared for digest in pair} == {32}
 
 
 def test_without_a_file_everybody_gets_in() -> None:
