@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import glob
 import grp
+import json
 import os
 import platform
 import pwd
@@ -68,6 +69,7 @@ PACKAGES = (
     "dkms",
     "linux-headers-*",
     "linux-image-*",
+    "python3-pip",
     "python3-venv",
 )
 JOURNAL = "systemd-journald.service"
@@ -89,6 +91,8 @@ THROTTLING = {
     19: "the soft temperature limit since its boot",
 }
 PCI_VENDOR = "0x1e60"
+SUPPLIED = "/var/lib/hailo-driver/supplied.json"
+BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
 HELD = "/var/lib/hailo-driver/held-packages"
 DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 UNIT_PROPERTIES = (
@@ -228,6 +232,16 @@ def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], l
     return found, sorted(held)
 
 
+def supplied() -> dict[str, Any]:
+    """What was installed from files that the operator had supplied."""
+    try:
+        found = json.loads(read(SUPPLIED))
+    except ValueError:
+        found = {}
+    empty: dict[str, Any] = {"digests": {}, "packages": {}, "requires": [], "distribution": ""}
+    return empty | found | {"importable": bool(glob.glob(BINDINGS))}
+
+
 def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
     """State of units as `systemctl show` tells it."""
     if not os.path.isdir("/run/systemd/system"):
@@ -298,13 +312,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     await_device(module.params["device_timeout"])
-    installed, held = packages(module, [*PACKAGES, *module.params["packages"]])
+    handed = supplied()
+    names = [*module.params["packages"], *handed["packages"], *handed["requires"]]
+    installed, held = packages(module, [*PACKAGES, *names])
     runtime = installed.get("h10-hailort") or installed.get("hailort") or ""
     states = units(module, [*module.params["units"], JOURNAL])
     facts = system() | device()
     boot = hailo_boot.look()
     facts |= {
         "packages": installed,
+        "supplied": handed,
         "held": held,
         "held_for_driver": read(HELD).split(),
         "runtime": re.split(r"[-+~]", runtime)[0],

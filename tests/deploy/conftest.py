@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.fleets import SCENARIO
+from support.fleets import SCENARIO, Fleet
 
 TOP = Path(__file__).resolve().parents[2]
 PHOTOS = TOP / "tests" / "data"
@@ -23,11 +23,12 @@ STATE = SCENARIO.directory
 
 @dataclass(frozen=True)
 class Pi:
-    """One emulated Pi of the scenario."""
+    """One emulated Pi, of the scenario if of no other fleet."""
 
     name: str
     address: str
     port: int = 11435
+    fleet: Fleet = SCENARIO
 
     @property
     def url(self) -> str:
@@ -36,8 +37,9 @@ class Pi:
 
     def run(self, command: str, check: bool = True) -> str:
         """Run a shell command there as root and return what it printed."""
+        state = self.fleet.directory
         result = subprocess.run(
-            ["ssh", "-i", STATE / "id_ed25519", "-o", f"UserKnownHostsFile={STATE / 'known_hosts'}",
+            ["ssh", "-i", state / "id_ed25519", "-o", f"UserKnownHostsFile={state / 'known_hosts'}",
              "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", f"pi@{self.address}", "sudo", "sh", "-s"],
             input=command, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
@@ -86,10 +88,11 @@ class Pi:
         return str(response.json()["choices"][0]["message"]["content"])
 
 
-def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def playbook(name: str, *arguments: str, fleet: Fleet = SCENARIO) -> subprocess.CompletedProcess[str]:
     """Run a playbook as an operator does; its output is also kept in .build/log."""
-    command = ["ansible-playbook", "-i", str(STATE / "inventory"), f"playbooks/{name}", *arguments]
+    command = ["ansible-playbook", "-i", str(fleet.directory / "inventory"), f"playbooks/{name}", *arguments]
     result = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, check=False)
+    LOGS.mkdir(parents=True, exist_ok=True)
     (LOGS / f"playbook-{name}.log").write_text(result.stdout + result.stderr)
     return result
 

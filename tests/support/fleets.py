@@ -47,3 +47,4 @@ def _fleet(kind: str, number: int) -> Fleet:
 SCENARIO = _fleet("test", 0)
 CRASH = _fleet("crash", 1)
 BENCH = _fleet("bench", 2)
+BOOKWORM = _fleet("bookworm", 3)

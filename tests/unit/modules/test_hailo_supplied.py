@@ -1,0 +1,85 @@
+"""What an operator supplies for hosts without an archive, judged before any host gets it."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.modules import load
+
+from .conftest import Run
+
+supplied = load("playbooks/library/hailo_supplied.py", "hailo_supplied")
+
+HOST = {"python": "3.11", "machine": "aarch64"}
+METADATA = """\
+Metadata-Version: 2.1
+Name: hailort
+Version: 5.1.1
+Requires-Dist: numpy<2; python_version < "3.13"
+Requires-Dist: typing_extensions; python_version < "3.8"
+Requires-Dist: Net.Addr
+Requires-Dist: pytest; extra == "test"
+"""
+
+
+@pytest.fixture
+def deb(tmp_path: Path) -> Path:
+    """Something that begins as a Debian package does."""
+    path = tmp_path / "hailort_5.1.1_arm64.deb"
+    path.write_bytes(b"!<arch>\ndebian-binary")
+    return path
+
+
+def wheel(
+    folder: Path, tag: str = "cp311-cp311-linux_aarch64", member: str = "hailo_platform/__init__.py"
+) -> Path:
+    """A wheel that has a module and requirements."""
+    path = folder / f"hailort-5.1.1-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(member, "")
+        file.writestr("hailort-5.1.1.dist-info/METADATA", METADATA)
+    return path
+
+
+def test_good_files_give_their_digests_and_what_the_wheel_needs(run: Run, tmp_path: Path, deb: Path) -> None:
+    result = run(supplied, debs=[str(deb)], wheel=str(wheel(tmp_path)), **HOST)
+    assert result["problems"] == []
+    assert set(result["digests"]) == {deb.name, "hailort-5.1.1-cp311-cp311-linux_aarch64.whl"}
+    assert result["distribution"] == "hailort"
+    assert result["requires"] == ["python3-net-addr", "python3-numpy"]
+
+
+def test_every_bad_file_is_named_at_once(run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.deb"
+    page.write_text("<!DOCTYPE html>")
+    files: dict[str, Any] = {
+        "debs": [str(tmp_path / "none.deb"), str(page)],
+        "wheel": str(wheel(tmp_path, "cp313-cp313-any")),
+    }
+    missing, html, other = run(supplied, **files, **HOST)["problems"]
+    assert missing == f"{tmp_path}/none.deb can't be read on the controller: No such file or directory."
+    assert "page.deb is no Debian package: it starts with b'<!DOCTYP'" in html
+    assert "cp313-cp313-any, and the host has Python 3.11 on aarch64" in other
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("hailort.whl", b"", "no name of a wheel"),
+        ("hailort-5.1.1-py3-none-any.whl", b"<html>", "is no wheel, or not all of one"),
+    ],
+)
+def test_what_is_no_wheel_is_named(
+    run: Run, tmp_path: Path, deb: Path, name: str, content: bytes, part: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    (problem,) = run(supplied, debs=[str(deb)], wheel=str(path), **HOST)["problems"]
+    assert part in problem
+
+
+def test_another_wheel_is_named(run: Run, tmp_path: Path, deb: Path) -> None:
+    other = wheel(tmp_path, "py3-none-any", "numpy/__init__.py")
+    (problem,) = run(supplied, debs=[str(deb)], wheel=str(other), **HOST)["problems"]
+    assert "is not HailoRT's Python module" in problem
