@@ -6,11 +6,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 from typing import Any
 
 from ansible.module_utils import hailo_boot as boot
+from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -52,53 +51,36 @@ folder:
 KEPT = ".before-hailo"
 
 
-def sync_folder(path: str) -> None:
-    """Let a rename survive a loss of power: without these files a Pi does not boot."""
-    handle = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def replace(path: str, text: str) -> None:
-    """Write a file beside its place and rename it into place.
+def replace(path: str, text: str, like: str = "") -> None:
+    """Replace a file, or make one like another: without these files a Pi does not boot.
 
     The boot partition is FAT as a rule, which knows no owners and modes and refuses to set them.
     """
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".hailo-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+    mode = os.stat(like or path).st_mode & 0o777
+
+    def finish(new: str) -> None:
         with contextlib.suppress(PermissionError):
-            os.chmod(temporary, os.stat(path).st_mode & 0o777)
-        os.replace(temporary, path)
-        sync_folder(path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            os.chmod(new, mode)
+
+    hailo_disk.write(path, text, finish)
 
 
 def remember(known: dict[str, Any]) -> None:
     """Write the record."""
-    os.makedirs(os.path.dirname(boot.RECORD), mode=0o755, exist_ok=True)
-    temporary = f"{boot.RECORD}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(known, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, boot.RECORD)
+    folder = os.path.dirname(boot.RECORD)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o755)
+        hailo_disk.sync_folder(os.path.dirname(folder))
+    hailo_disk.write(boot.RECORD, json.dumps(known), lambda new: os.chmod(new, 0o644))
 
 
 def apply(path: str, text: str, ours: bool) -> None:
     """Replace one file; keep what it was before the first change, until nothing of ours is in it."""
     if not os.path.exists(path + KEPT):
-        shutil.copyfile(path, path + KEPT)
+        replace(path + KEPT, boot.read(path), path)
     replace(path, text)
     if not ours:
-        os.unlink(path + KEPT)
+        hailo_disk.unlink(path + KEPT)
 
 
 def main() -> None:
@@ -136,7 +118,8 @@ def main() -> None:
             remember({"words": sorted({*added, *stale}), "boot_id": this_boot})
             for path in changed:
                 apply(path, after[path], bool(lines if path == config else added))
-            remember({"words": added, "boot_id": this_boot})
+            if stale:
+                remember({"words": added, "boot_id": this_boot})
         except OSError as error:
             module.fail_json(msg=f"{error.filename or place}: {error.strerror}")
     diff = [

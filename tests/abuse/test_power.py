@@ -32,6 +32,9 @@ def root(tmp_path: Path) -> Path:
         (root / name).chmod(0o640)
     (root / "credentials").mkdir(mode=0o700)
     (root / "credentials" / "keys").write_text("old-key\n")
+    (root / "firmware").mkdir()
+    (root / "firmware" / "config.txt").write_text("[cm5]\n")
+    (root / "firmware" / "cmdline.txt").write_text("console=tty1\n")
     folder = root / "releases" / "1"
     folder.mkdir(parents=True)
     (folder / "module.py").write_text("old = 1\n")
@@ -73,7 +76,9 @@ def finished(tree: Tree) -> Tree:
     return {path: entry for path, entry in tree.items() if not path.endswith(".part.json")}
 
 
-@pytest.mark.parametrize("name", ["configure", "archive", "keep", "keep first", "restore", "model"])
+@pytest.mark.parametrize(
+    "name", ["configure", "archive", "keep", "keep first", "restore", "model", "firmware"]
+)
 def test_every_file_is_the_old_or_the_new_and_the_next_run_completes_it(
     name: str, root: Path, address: str
 ) -> None:

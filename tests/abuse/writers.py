@@ -21,6 +21,8 @@ seal = load("playbooks/library/hailo_seal.py", "writing_seal")
 tree: Any = sys.modules["ansible.module_utils.hailo_tree"]
 state: Any = load("playbooks/module_utils/hailo_state.py", "writing_state")
 hef: Any = load("roles/hailo_model/library/hailo_hef.py", "writing_hef")
+boot: Any = load("playbooks/library/hailo_boot.py", "writing_boot")
+boot.boot = load("playbooks/module_utils/hailo_boot.py", "writing_boot_files")
 wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "writing_wheelhouse")
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 
@@ -92,6 +94,13 @@ def _model(root: Path, address: str) -> dict[str, Any]:
     }
 
 
+def firmware(root: Path) -> None:
+    """What a Pi reads at boot."""
+    boot.boot.FOLDERS = (f"{root}/firmware",)
+    boot.boot.RECORD = f"{root}/lib/boot.json"
+    done(call(boot, config=["dtparam=pciex1_gen=3"], cmdline=["cgroup_enable=memory"]))
+
+
 def archive(root: Path) -> None:
     """The wheels of a release, on the controller."""
     wheels = root.parent / "wheels"
@@ -103,7 +112,7 @@ def archive(root: Path) -> None:
 
 
 WRITERS: dict[str, Callable[..., None]] = {
-    writer.__name__: writer for writer in (configure, release, keep, restore, model, archive)
+    writer.__name__: writer for writer in (configure, release, keep, restore, model, firmware, archive)
 }
 
 if __name__ == "__main__":
