@@ -3,6 +3,9 @@
 The files of this folder are numbered because they share their hosts: the last one uninstalls.
 """
 
+import pytest
+
+from tests.deploy import interruption
 from tests.deploy.conftest import Pi, changes, molecule, playbook
 
 
@@ -12,6 +15,23 @@ def test_check_mode_touches_nothing_on_a_fresh_host(hosts: list[Pi]) -> None:
     assert result.returncode == 0, result.stdout[-3000:]
     assert min(changes(result, pi) for pi in hosts) > 0
     assert [pi.run("dpkg-query --show; ls /opt /etc /var/lib; getent passwd") for pi in hosts] == installed
+
+
+# Some of those that place files or start something. The tests of an upgrade kill at others.
+TASKS = (
+    "Install the packages",
+    "Install the wheels",
+    "Reboot into the new driver and the boot settings",
+    "Write the configuration and the units",
+    "Start the socket and the service now and at boot",
+)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_first_run_may_be_killed(task: str, hosts: list[Pi]) -> None:
+    """The next one, of which the tests below tell, repairs what is half done."""
+    del hosts
+    interruption.kill_at(task)
 
 
 def test_a_second_run_changes_nothing(pis: list[Pi]) -> None:

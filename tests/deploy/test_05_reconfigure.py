@@ -1,4 +1,4 @@
-"""One changed setting changes what depends on it, and a hand edit is undone."""
+"""One changed setting changes what depends on it, and what was broken by hand is repaired."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,9 @@ import pytest
 from tests.deploy.conftest import Pi, limit, playbook
 
 CONFIG = "/etc/hailo/hailo-vision.yaml"
+MODEL = "/var/lib/hailo-vision/resources/Qwen2-VL-2B-Instruct.hef"
+PACKAGE = "/opt/hailo-vision/venv/lib/python3*/site-packages/sanic"
+ROLES = {"hailo_driver", "hailo_apps", "hailo_model", "hailo_vision"}
 
 
 @pytest.fixture
@@ -62,21 +65,38 @@ def test_a_service_that_gave_up_is_started_again(pi: Pi) -> None:
     pi.wait_ready(5)
 
 
-@pytest.mark.usefixtures("restored")
-def test_a_hand_edited_file_and_a_stopped_service_are_repaired(pi: Pi) -> None:
-    whole = pi.run(f"cat {CONFIG}")
-    pi.run(f"echo '# edited by hand' >> {CONFIG}; systemctl stop hailo-vision.service")
+def test_what_was_broken_by_hand_is_shown_by_check_mode_and_repaired(pi: Pi) -> None:
+    broken = f"test -e {MODEL} || echo no model; tail -n 1 {CONFIG}; ls {PACKAGE} || echo no package"
+    whole = [pi.run(f"sha256sum {path}") for path in (CONFIG, MODEL)], pi.run(f"ls {PACKAGE}")
+    pi.run(f"""
+        echo '# edited by hand' >> {CONFIG}
+        echo '# edited by hand' >> /opt/hailo-vision/vendor/hailo-apps/README.md
+        rm -r {MODEL} {PACKAGE}
+        chmod 0666 /dev/hailo0
+        systemctl stop hailo-vision.service
+    """)
+    before = pi.run(broken)
+    shown = playbook("site.yml", "--check", "--diff", "--limit", limit(pi))
+    assert shown.returncode == 0, shown.stdout[-3000:]
+    assert "-# edited by hand" in shown.stdout
+    assert pi.run(broken) == before
+    assert pi.property("ActiveState") == "inactive"
     result = playbook("site.yml", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
-    assert pi.run(f"cat {CONFIG}") == whole
+    for tasks in (_changed_tasks(shown.stdout), _changed_tasks(result.stdout)):
+        assert {task.partition(" : ")[0] for task in tasks} == ROLES
+        assert "hailo_vision : Write the configuration and the units" in tasks
     pi.wait_ready(5)
+    assert ([pi.run(f"sha256sum {path}") for path in (CONFIG, MODEL)], pi.run(f"ls {PACKAGE}")) == whole
+    assert pi.run("stat --format=%a /dev/hailo0") == "660"
+    assert pi.ask("coffee.jpg")
 
 
 @pytest.mark.usefixtures("restored")
-def test_a_deleted_model_is_fetched_again(pi: Pi) -> None:
-    model = "/var/lib/hailo-vision/resources/Qwen2-VL-2B-Instruct.hef"
-    before = pi.run(f"sha256sum {model}")
-    pi.run(f"rm {model}")
-    result = playbook("site.yml", "--limit", limit(pi))
+def test_a_changed_limit_needs_no_restart(pi: Pi) -> None:
+    process = pi.property("MainPID")
+    result = playbook("site.yml", "--extra-vars", "hailo_vision_memory_max=2G", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
-    assert pi.run(f"sha256sum {model}") == before
+    assert all(task.startswith("hailo_vision : ") for task in _changed_tasks(result.stdout))
+    assert pi.property("MemoryMax", "hailo-vision.slice") == str(2 << 30)
+    assert pi.property("MainPID") == process

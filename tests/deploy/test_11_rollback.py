@@ -97,13 +97,3 @@ def test_a_setting_that_fails_only_at_the_start_is_taken_back_with_the_reason(pi
     assert "and serves again" in result.stdout
     assert state(pi) == before
     assert pi.ask("coffee.jpg")
-
-
-def test_a_port_that_is_in_use_is_left_again(pi: Pi) -> None:
-    before = state(pi)
-    result = deploy("--limit", limit(pi), hailo_vision_port=22)
-    assert result.returncode != 0
-    assert "Address already in use" in result.stdout
-    assert "and serves again" in result.stdout
-    assert state(pi) == before
-    assert pi.ask("coffee.jpg")

@@ -1,4 +1,6 @@
-"""Uninstalling leaves nothing of ours, twice."""
+"""Uninstalling leaves nothing of ours, twice; installing again gives what was there."""
+
+import pytest
 
 from tests.deploy.conftest import Pi, changes, playbook
 
@@ -12,6 +14,33 @@ TRACES = (
 )
 
 
+# The release, configuration, units, accounts, model and hailo-apps; not what a service writes while it runs.
+INSTALLED = """
+find_all() {
+    find /opt/hailo-vision/current/ /opt/hailo-vision/vendor /etc/hailo /etc/systemd/system \\
+        /etc/udev/rules.d /var/lib/hailo-vision/resources -name __pycache__ -prune -o -name '*~' -o "$@"
+}
+find_all -printf '%p %M %u %g %l\\n' | sort
+find_all -name '.*' -o -type f -print0 | sort --zero-terminated | xargs --null sha256sum
+readlink /opt/hailo-vision/current /opt/hailo-vision/venv
+stat --format='%n %A %U %G' /opt/hailo-vision /var/lib/hailo-vision /dev/hailo0
+getent passwd hailo-vision | cut --delimiter=: --fields=1,5-
+getent group | cut --delimiter=: --fields=1,4 | grep hailo | sort
+systemctl list-unit-files --no-legend 'hailo*'
+systemctl is-active hailo-vision.socket hailo-vision.service
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(pis: list[Pi]) -> list[str]:
+    """What is on the hosts after everything that the tests did to them."""
+    assert playbook("site.yml").returncode == 0
+    for pi in pis:
+        pi.wait_ready()
+    return [pi.run(INSTALLED) for pi in pis]
+
+
+@pytest.mark.usefixtures("installed")
 def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi]) -> None:
     result = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
     assert result.returncode == 0, result.stdout[-3000:]
@@ -24,3 +53,10 @@ def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi])
     again = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
     assert again.returncode == 0, again.stdout[-3000:]
     assert [changes(again, pi) for pi in pis] == [0, 0]
+
+
+def test_installing_again_gives_what_was_there(installed: list[str], pis: list[Pi]) -> None:
+    result = playbook("site.yml")
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert [pi.run(INSTALLED) for pi in pis] == installed
+    assert all(pi.ask("coffee.jpg") for pi in pis)
