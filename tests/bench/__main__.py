@@ -7,7 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fleet_rows, front_rows, latency_rows, machine, media_rows, plots, results
+from tests.bench import (
+    fleet_rows,
+    front_rows,
+    latency_rows,
+    machine,
+    media_rows,
+    plots,
+    profile_rows,
+    results,
+)
 from tests.bench.results import Row
 from tests.bench.stage import Stage
 
@@ -37,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
                 rows += measurement(stage)
         if not options.only:
             curves["load"] = latency_rows.load_curve(stage)
+            curves["profile"] = profile_rows.text_request(stage)
             # Written before the fleet is booted, which takes longest and can fail for reasons of its own.
             _write(options.out, rows, described, curves)
         if options.fleet and not options.only:
@@ -63,7 +73,8 @@ def _write(folder: Path | None, rows: list[Row], described: dict[str, Any], curv
         folder.mkdir(parents=True, exist_ok=True)
         page, data = Path(shutil.copy(_PAGE, folder)), folder / "bench.json"
     results.write_json(data, rows, described, curves)
-    results.rewrite(page, results.markdown(rows, described))
+    results.rewrite(page, "bench", results.markdown(rows, described))
+    results.rewrite(page, "profile", profile_rows.markdown(curves["profile"]))
     plots.load(curves["load"], page.parent / "performance-load.svg")
     if "hosts" in curves:
         plots.hosts(curves["hosts"], page.parent / "performance-hosts.svg")

@@ -88,7 +88,7 @@ def text_request(stage: Stage) -> list[Row]:
     def chip() -> float:
         return median([loop.ask("Hello", 1, whole=True).seconds for _ in range(repeats)])
 
-    both, chips = alternate(stage.rounds(5), once, chip)
+    both, chips = alternate(stage.rounds(15), once, chip)
     seconds = {name: median([one[name] for one in both]) for name in asked}
     calls = median(chips)
     rows = [
@@ -119,7 +119,7 @@ def start(stage: Stage) -> list[Row]:
         subprocess.run([sys.executable, "-c", "import sanic"], check=True)
         return time.perf_counter() - begun
 
-    ours, theirs = alternate(stage.rounds(5), lambda: _seconds_to_port(stage.files(0)), imported)
+    ours, theirs = alternate(stage.rounds(9), lambda: _seconds_to_port(stage.files(0)), imported)
     return [
         Row(
             "start: process to port open",

@@ -75,7 +75,7 @@ def six_turns(stage: Stage) -> list[Row]:
     stage.note("six-turn chat, scale 1, with and without context reuse")
     reuse = stage.client(stage.service(1).port)
     fresh = stage.client(stage.service(1, model={"context_reuse": False}).port)
-    with_reuse, without = alternate(stage.rounds(1), lambda: _converse(reuse), lambda: _converse(fresh))
+    with_reuse, without = alternate(stage.rounds(2), lambda: _converse(reuse), lambda: _converse(fresh))
     if with_reuse[0][1] != without[0][1]:
         raise RuntimeError("context reuse changed the answers")
     last, full = median([s for s, _ in with_reuse]), median([s for s, _ in without])
@@ -98,7 +98,7 @@ def _converse(client: Client) -> tuple[float, list[str]]:
     for number, question in enumerate(_CHAT):
         content = [photo, {"type": "text", "text": question}] if number == 0 else question
         messages.append({"role": "user", "content": content})
-        answer = client.stream(CHAT, body(messages, 24, stream=True))
+        answer = client.stream(CHAT, body(messages, 12, stream=True))
         messages.append({"role": "assistant", "content": answer.text})
         answers.append(answer.text)
     return answer.first, answers

@@ -46,12 +46,14 @@ def _seconds(decode: Callable[[bytes], object], photo: bytes) -> float:
 def health(stage: Stage) -> list[Row]:
     """The latency of /health while eight photos are being decoded."""
     rows = []
-    for name, port, target in (
-        ("", stage.service(0).port, 3.0),
-        ("predecessor's way: ", stage.predecessor(0), None),
+    for name, port, rounds, target in (
+        ("", stage.service(0).port, 9, 3.0),
+        ("predecessor's way: ", stage.predecessor(0), 2, None),
     ):
         stage.note(f"{name}/health while eight photos decode")
-        idle, loaded = alternate(stage.rounds(5), partial(_poll, stage, port), partial(_load, stage, port))
+        idle, loaded = alternate(
+            stage.rounds(rounds), partial(_poll, stage, port), partial(_load, stage, port)
+        )
         quiet = median([percentile(sample, 0.99) for sample in idle])
         busy = median([percentile(sample, 0.99) for sample in loaded])
         rows.append(

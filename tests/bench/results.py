@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ def write_json(
     path.write_text(json.dumps({"machine": machine, "rows": results, "curves": curves}, indent=2) + "\n")
 
 
-def rewrite(page: Path, table: str) -> None:
-    """Put a new table between the page's markers.
+def rewrite(page: Path, name: str, table: str) -> None:
+    """Put a new table between the page's markers of this name.
 
     Raises:
         ValueError: the page lacks them.
     """
-    head, begin, rest = page.read_text().partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = page.read_text().partition(BEGIN.format(name))
+    _, end, tail = rest.partition(END.format(name))
     if not begin or not end:
-        raise ValueError(f"{page} has no {BEGIN} ... {END}")
+        raise ValueError(f"{page} has no {BEGIN.format(name)} ... {END.format(name)}")
     page.write_text(f"{head}{begin}\n{table}\n{end}{tail}")

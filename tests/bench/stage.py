@@ -25,6 +25,7 @@ from tests.bench.direct import MODULES, Direct
 from tests.bench.wire import Client
 
 SHAPE = (336, 336, 3)
+SAMPLER = Path(__file__).parent / "sampler"
 CHAT = "/v1/chat/completions"
 
 
@@ -74,6 +75,15 @@ class Stage:
     def service(self, scale: float, *, journal: bool = False, **config: dict[str, Any]) -> Server:
         """A running service on an emulated NPU of its own; config are sections of its file."""
         return self.files(scale, journal=journal, **config).start()
+
+    def profiled(self, samples: Path) -> Server:
+        """A running service, scale 0, whose two processes leave samples of their CPU time at their end."""
+        server = self.files(0)
+        server.extra_environment = {
+            "PYTHONPATH": f"{ROOT / 'emulator'}:{SAMPLER}",
+            "HAILO_BENCH_SAMPLES": str(samples),
+        }
+        return server.start()
 
     def direct(self, scale: float, frame: Frame) -> Direct:
         """A running bare loop on an emulated NPU of its own."""

@@ -28,6 +28,8 @@ def test_measures_every_row_and_writes_table_data_and_picture(tmp_path: Path) ->
     assert data["machine"]["cores"] >= 1
     page = (tmp_path / "performance.md").read_text()
     assert all(f"| {row['what']} |" in page for row in data["rows"])
+    assert {part["process"] for part in data["curves"]["profile"]["parts"]} == {"front", "NPU"}
+    assert "| front | Sanic: HTTP, routing, sending |" in page
     assert "<svg" in (tmp_path / "performance-load.svg").read_text()
 
 
@@ -41,8 +43,8 @@ def test_a_figure_at_its_limit_is_met() -> None:
 
 def test_the_page_keeps_what_stands_around_its_table(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
-    results.rewrite(page, results.markdown([Row("a", "b", 1.5, "3 / 2", 2)], _MACHINE))
+    page.write_text("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n")
+    results.rewrite(page, "bench", results.markdown([Row("a", "b", 1.5, "3 / 2", 2)], _MACHINE))
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -50,10 +52,11 @@ def test_the_page_keeps_what_stands_around_its_table(tmp_path: Path) -> None:
     assert "old" not in text
     page.write_text("no markers")
     with pytest.raises(ValueError, match="has no"):
-        results.rewrite(page, "table")
+        results.rewrite(page, "bench", "table")
 
 
-def test_the_documentation_has_the_markers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["bench", "profile"])
+def test_the_documentation_has_the_markers(name: str, tmp_path: Path) -> None:
     copy = Path(shutil.copy(__main__._PAGE, tmp_path))
-    results.rewrite(copy, "table")
+    results.rewrite(copy, name, "table")
     assert "\ntable\n" in copy.read_text()

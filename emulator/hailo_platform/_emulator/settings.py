@@ -194,12 +194,11 @@ class SettingsSource:
         return self._current
 
     def _key(self, path: str) -> tuple[object, ...]:
-        environment = tuple(self._environment.get(name) for name in ENVIRONMENT)
         try:
             stat = os.stat(path)
         except OSError:
-            return (path, None, environment)
-        return (path, stat.st_ino, stat.st_size, stat.st_mtime_ns, environment)
+            return (path, None)
+        return (path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
     def _read(self, path: Path) -> Settings:
         named = bool(self._environment.get("HAILO_EMULATOR_SETTINGS"))
