@@ -41,8 +41,8 @@ _DECODER_NICENESS = 10
 # For so long a decoder's Python code may keep the event loop waiting; 5 ms by default.
 _SWITCH_SECONDS = 0.001
 _M_MMAP_THRESHOLD = -3  # malloc.h
-# Above what a socket gives at once: fetching each such buffer anew from the system would cost more than it.
-_LARGE_BYTES = 1024 * 1024
+# More than a socket gives at once (256 KB): to fetch such a buffer anew each time costs more than filling it.
+_LARGE_BYTES = 320 * 1024
 
 
 class Service:
