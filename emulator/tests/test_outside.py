@@ -117,7 +117,7 @@ def bad_settings(chip: Any, text: str) -> str:
         ("verson = '5.1.1'", "verson: unknown key"),
         ("[faults]\nlod_status = 3", "faults.lod_status: unknown key"),
         ("[timing]\ntoken = 'slow'", "timing.token: expected float"),
-        ("version = '4.2.0'", "known: 5.1.1, 5.2.0, 5.3.0"),
+        ("version = '4.2.0'", "known: 5.1.0, 5.1.1, 5.2.0, 5.3.0"),
         ("faults = 3", "faults: expected a table"),
         ("[faults.times]\nnothing = 1", "faults.times.nothing"),
         ("[timing]\nabort_waits_for = 'word'", "timing.abort_waits_for"),
