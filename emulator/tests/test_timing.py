@@ -79,7 +79,8 @@ def test_blocking_calls_hold_the_gil(chip: Any, pictures: Any, user: Any, held: 
             ticks[name] = ticker.ticks - before
         assert seconds >= 0.19, name
     if held:
-        assert max(ticks.values()) <= 4, ticks
+        # A load reads files before and after, which others may use; the wait itself would give 80.
+        assert max(ticks.values()) <= 8, ticks
     else:
         assert min(ticks.values()) >= 10, ticks
 
