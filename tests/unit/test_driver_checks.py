@@ -83,6 +83,7 @@ def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None
         "boot": {**HEALTHY["boot"], "folder": ""},
     }
     settings = {"hailo_driver_boot_cmdline": ["two words"], "hailo_driver_boot_config": ["x" * 99]}
+    settings["hailo_driver_packages"] = ["python3-numpy"]
     problems = judge(facts, **settings, hailo_driver_version="newest")["problems"]
     expected = [
         "64-bit Raspberry Pi OS",
@@ -94,6 +95,7 @@ def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None
         "mounted read-only",
         "timedatectl",
         "a release such as 5.1.1",
+        "none of the packages that have HailoRT's version",
         "neither /boot/firmware nor /boot",
         "at most 98 characters",
         "one word for the kernel",
