@@ -25,6 +25,7 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 500
 _LOOK_EVERY_SECONDS = 5.0
+_FIRST_WORD_SECONDS = 1.0
 _LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
 _RETRY_SECONDS = 5.0
 
@@ -97,13 +98,14 @@ class GuardedProtocol(HttpProtocol):
     """One connection."""
 
     HTTP_CLASS = _StrictHttp
-    __slots__ = ("_began", "_received", "_refused")
+    __slots__ = ("_began", "_received", "_refused", "_requests")
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._began = time.monotonic()
         self._received = 0
         self._refused = False
+        self._requests = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
         if len(self.connections) >= MAX_CONNECTIONS and not self._make_room():
@@ -131,6 +133,7 @@ class GuardedProtocol(HttpProtocol):
 
     def begin_request(self) -> None:
         """What was received so far belonged to the request before, but for what was sent ahead."""
+        self._requests += 1
         self._began = time.monotonic()
         self._count(len(self.recv_buffer) - self._received)
 
@@ -148,6 +151,15 @@ class GuardedProtocol(HttpProtocol):
             self._refuse(
                 QueueFull("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
             )
+
+    def close_if_idle(self) -> bool:
+        """Called when the service ends, which gives what is left two more seconds.
+
+        Who has just connected may be sending a request, and gets to be told that the service is stopping.
+        """
+        if self._requests <= 1 and time.monotonic() - self._began < _FIRST_WORD_SECONDS:
+            return False
+        return bool(super().close_if_idle())  # type: ignore[no-untyped-call]
 
     def _count(self, size: int) -> None:
         self._received += size

@@ -166,6 +166,25 @@ def serve(server: Server) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_who_connects_while_the_service_stops_is_answered(make_server: MakeServer) -> None:
+    server = make_server()
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", server.port)
+        server.listener = stack.enter_context(socket.create_server(address))
+        server.start()
+        assert server.process
+        server.process.send_signal(signal.SIGTERM)
+        connections = []
+        for _ in range(25):
+            connections.append(stack.enter_context(socket.create_connection(address, timeout=30)))
+            time.sleep(0.02)
+        for connection in connections:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n\r\n")
+        assert server.process.wait(20) == 0
+        server.start()
+        assert {connection.recv(12) for connection in connections} == {b"HTTP/1.1 200"}
+
+
 def test_a_port_in_use_is_told(make_server: MakeServer) -> None:
     server = make_server()
     with socket.create_server(("127.0.0.1", server.port)):
