@@ -159,7 +159,7 @@ class GuardedProtocol(HttpProtocol):
         """
         if self._requests <= 1 and time.monotonic() - self._began < _FIRST_WORD_SECONDS:
             return False
-        return bool(super().close_if_idle())  # type: ignore[no-untyped-call]
+        return super().close_if_idle()
 
     def _count(self, size: int) -> None:
         self._received += size
