@@ -5,6 +5,7 @@ how many connections there are, nor what all their bodies hold together; and it 
 requests in a way that a proxy in front of it may not (request smuggling, RFC 9112 section 11.2).
 """
 
+import io
 import re
 import time
 from asyncio import BaseTransport
@@ -92,6 +93,14 @@ class StrictRequest(Request):
         if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
             raise sanic_exceptions.BadRequest("Bad Request")
         super().__init__(head=head, **arguments)
+
+    async def receive_body(self) -> None:
+        """Into one buffer: to join all pieces at the end would hold up the event loop."""
+        if not self.body:
+            body = io.BytesIO()
+            async for data in self.stream:  # type: ignore[union-attr]
+                body.write(data)
+            self.body = body.getvalue()
 
 
 class GuardedProtocol(HttpProtocol):

@@ -63,31 +63,32 @@ def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:
     source = source.strip()
     match = _DATA_URI.match(source)
     if match:
-        payload = source[match.end() :]
         media_type = match["type"].strip().lower()
         if media_type and not media_type.startswith("image/") and media_type != "application/octet-stream":
             raise InvalidRequest(
                 "Expected a data URI of an image type.", code="unsupported_image_format", param=param
             )
         if ";base64" not in match["parameters"].lower():
-            return _within(urllib.parse.unquote_to_bytes(payload), param, limits)
-        payload = urllib.parse.unquote(payload) if "%" in payload else payload
-    else:
-        payload = source
-    return _within(_decode_base64(payload, param, limits), param, limits)
+            return _within(urllib.parse.unquote_to_bytes(source[match.end() :]), param, limits)
+        if "%" in source:
+            source = source[: match.end()] + urllib.parse.unquote(source[match.end() :])
+    return _within(_decode_base64(source, match.end() if match else 0, param, limits), param, limits)
 
 
-def _decode_base64(text: str, param: str, limits: MediaConfig) -> bytes:
-    if len(text) > limits.max_image_bytes * 3 // 2:
+def _decode_base64(text: str, start: int, param: str, limits: MediaConfig) -> bytes:
+    if len(text) - start > limits.max_image_bytes * 3 // 2:
         raise _too_large(param, limits)
     try:
-        # Several times as fast as binascii. It holds the GIL: between pieces the event loop gets its turn.
-        pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
-        return b"".join([msgspec.convert(piece, bytes) for piece in pieces])
+        # Several times as fast as binascii. It holds the GIL: between pieces the event loop gets its turn,
+        # and nothing goes over the whole at once.
+        data = io.BytesIO()
+        for at in range(start, len(text), _PIECE):
+            data.write(msgspec.convert(text[at : at + _PIECE], bytes))
+        return data.getvalue()
     except msgspec.ValidationError:
         pass
     # Tolerated: line breaks, the URL-safe alphabet, and missing padding.
-    digits = _WHITESPACE.sub("", text).translate(_URL_SAFE).rstrip("=")
+    digits = _WHITESPACE.sub("", text[start:]).translate(_URL_SAFE).rstrip("=")
     try:
         return binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""The least that a Sanic server can do: stream given bytes, echo JSON.
+"""The least that a Sanic server can do: stream given bytes, echo JSON, take a body, say that it lives.
 
 python -m tests.bench.bare_sanic PORT EVENTS       EVENTS: a file of server-sent events
 
-GET /stream sends all events; POST /echo answers with its body.
+GET /stream sends all events; POST /echo answers with its body, POST /take with its body's size.
 """
 
 import sys
@@ -26,6 +26,15 @@ def main(port: int, events_file: Path) -> None:
     async def echo(request: Request) -> HTTPResponse:
         return json(request.json)
 
+    async def take(request: Request) -> HTTPResponse:
+        return json(len(request.body))
+
+    async def health(request: Request) -> HTTPResponse:
+        return json({})
+
+    app.config.REQUEST_MAX_SIZE = 1 << 26
+    app.add_route(health, "/health")
+    app.add_route(take, "/take", methods=["POST"])
     app.add_route(stream, "/stream")
     app.add_route(echo, "/echo", methods=["POST"])
     app.run("127.0.0.1", port, single_process=True, motd=False, access_log=False)

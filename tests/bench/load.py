@@ -1,6 +1,6 @@
 """Eight clients that send a photo again and again, in a process apart from the one that measures.
 
-python -m tests.bench.load PORT PHOTO ROUNDS
+python -m tests.bench.load PORT PATH PHOTO ROUNDS
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.stage import CHAT, chat
+from tests.bench.stage import chat
 from tests.bench.wire import Client
 
 _CLIENTS = 8
@@ -18,7 +18,7 @@ _BYTES_PER_SECOND = 110e6 / _CLIENTS  # what gigabit Ethernet carries
 _PIECE = 64 * 1024
 
 
-def main(port: int, photo: Path, rounds: int) -> int:
+def main(port: int, path: str, photo: Path, rounds: int) -> int:
     # Clients are other machines: their work must not take the service's turn.
     os.nice(10)
     request = chat("What is in this picture?", 1, photo.read_bytes())
@@ -28,7 +28,7 @@ def main(port: int, photo: Path, rounds: int) -> int:
         client = Client(port)
         try:
             for _ in range(rounds):
-                client.post_pieces(CHAT, _paced(request), len(request))
+                client.post_pieces(path, _paced(request), len(request))
         except Exception as error:
             failures.append(error)
 
@@ -52,4 +52,4 @@ def _paced(body: bytes) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])))

@@ -14,7 +14,7 @@ from tests.bench.direct import MODULES
 from tests.bench.full_decode import full_decode
 from tests.bench.measure import alternate, median, milliseconds, percentile
 from tests.bench.results import Row
-from tests.bench.stage import Stage, frame_of
+from tests.bench.stage import CHAT, Stage, frame_of
 
 _HEALTH_INTERVAL = 0.005
 
@@ -46,19 +46,32 @@ def _seconds(decode: Callable[[bytes], object], photo: bytes) -> float:
 def health(stage: Stage) -> list[Row]:
     """The latency of /health while eight photos are being decoded."""
     rows = []
-    for name, port, rounds, target in (
-        ("", stage.service(0).port, 9, 3.0),
-        ("predecessor's way: ", stage.predecessor(0), 2, None),
+    for what, port, path, rounds, target in (
+        ("/health p99 while eight 12-megapixel photos decode", stage.service(0).port, CHAT, 9, 3.0),
+        (
+            "a bare Sanic handler that only takes the same bodies: /health p99",
+            stage.bare("bare_sanic", b"data: 1")[0],
+            "/take",
+            9,
+            None,
+        ),
+        (
+            "predecessor's way: /health p99 while eight 12-megapixel photos decode",
+            stage.predecessor(0),
+            CHAT,
+            2,
+            None,
+        ),
     ):
-        stage.note(f"{name}/health while eight photos decode")
+        stage.note(what)
         idle, loaded = alternate(
-            stage.rounds(rounds), partial(_poll, stage, port), partial(_load, stage, port)
+            stage.rounds(rounds), partial(_poll, stage, port), partial(_load, stage, port, path)
         )
         quiet = median([percentile(sample, 0.99) for sample in idle])
         busy = median([percentile(sample, 0.99) for sample in loaded])
         rows.append(
             Row(
-                f"{name}/health p99 while eight 12-megapixel photos decode",
+                what,
                 "idle",
                 busy / quiet,
                 f"{milliseconds(busy)} / {milliseconds(quiet)}; medians "
@@ -81,10 +94,10 @@ def _poll(stage: Stage, port: int, load: "subprocess.Popen[bytes] | None" = None
     return samples
 
 
-def _load(stage: Stage, port: int) -> list[float]:
+def _load(stage: Stage, port: int, path: str) -> list[float]:
     photo = stage.directory / "photo.jpg"
     photo.write_bytes(stage.large_photo())
-    command = [sys.executable, "-m", "tests.bench.load", str(port), str(photo), str(stage.rounds(4))]
+    command = [sys.executable, "-m", "tests.bench.load", str(port), path, str(photo), str(stage.rounds(4))]
     environment = os.environ | MODULES
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environment
