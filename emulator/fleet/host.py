@@ -143,7 +143,7 @@ def boot(host: Host, image: Path) -> None:
 def _supervise_arguments(host: Host) -> list[str]:
     layout = host.layout
     number = int(host.address) - int(layout.host_address(0))
-    return ["--name", layout.name, "--subnet", str(layout.subnet), "supervise", str(number)]
+    return [*layout.options, "supervise", str(number)]
 
 
 def machine_name(host: Host) -> str:

@@ -25,6 +25,11 @@ class Layout:
     subnet: IPv4Network
 
     @property
+    def options(self) -> list[str]:
+        """What tells ``python -m emulator.fleet`` which fleet is meant."""
+        return ["--name", self.name, "--subnet", str(self.subnet)]
+
+    @property
     def directory(self) -> Path:
         """Everything that belongs to the running fleet."""
         return REPOSITORY / ".fleet" / self.name

@@ -35,7 +35,7 @@ def ensure(layout: Layout, folder: Path, restart: bool) -> Process:
     if running is not None and not restart:
         return running
     stop(layout)
-    arguments = ["--name", layout.name, "--subnet", str(layout.subnet), "mirror", str(folder)]
+    arguments = [*layout.options, "mirror", str(folder)]
     return process.start(arguments, process_file(layout), layout.directory / "mirror.log")
 
 

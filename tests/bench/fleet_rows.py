@@ -96,7 +96,7 @@ def _fleet(stage: Stage, hosts: int) -> Iterator[Path]:
             check=True,
             stdout=sys.stderr,
         )
-        yield BENCH.directory / "inventory"
+        yield BENCH.inventory
     finally:
         subprocess.run([*command, "down"], cwd=ROOT, check=True, stdout=sys.stderr)
 

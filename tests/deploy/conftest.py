@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from support.fleets import SCENARIO, Fleet
+from support.fleets import SCENARIO
+
+from emulator.fleet.layout import Layout
 
 TOP = Path(__file__).resolve().parents[2]
 PHOTOS = TOP / "tests" / "data"
 LOGS = TOP / ".build" / "log"
-STATE = SCENARIO.directory
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Pi:
     name: str
     address: str
     port: int = 11435
-    fleet: Fleet = SCENARIO
+    fleet: Layout = SCENARIO
 
     @property
     def url(self) -> str:
@@ -37,9 +38,8 @@ class Pi:
 
     def run(self, command: str, check: bool = True) -> str:
         """Run a shell command there as root and return what it printed."""
-        state = self.fleet.directory
         result = subprocess.run(
-            ["ssh", "-i", state / "id_ed25519", "-o", f"UserKnownHostsFile={state / 'known_hosts'}",
+            ["ssh", "-i", self.fleet.private_key, "-o", f"UserKnownHostsFile={self.fleet.known_hosts}",
              "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", f"pi@{self.address}", "sudo", "sh", "-s"],
             input=command, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
@@ -88,9 +88,9 @@ class Pi:
         return str(response.json()["choices"][0]["message"]["content"])
 
 
-def playbook(name: str, *arguments: str, fleet: Fleet = SCENARIO) -> subprocess.CompletedProcess[str]:
+def playbook(name: str, *arguments: str, fleet: Layout = SCENARIO) -> subprocess.CompletedProcess[str]:
     """Run a playbook as an operator does; its output is also kept in .build/log."""
-    command = ["ansible-playbook", "-i", str(fleet.directory / "inventory"), f"playbooks/{name}", *arguments]
+    command = ["ansible-playbook", "-i", str(fleet.inventory), f"playbooks/{name}", *arguments]
     result = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, check=False)
     LOGS.mkdir(parents=True, exist_ok=True)
     (LOGS / f"playbook-{name}.log").write_text(result.stdout + result.stderr)
@@ -116,7 +116,7 @@ def environment() -> dict[str, str]:
         **os.environ,
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "FLEET_NAME": SCENARIO.name,
-        "FLEET_SUBNET": str(SCENARIO.network),
+        "FLEET_SUBNET": str(SCENARIO.subnet),
         "MOLECULE_GLOB": "tests/deploy/molecule/*/molecule.yml",
         "MOLECULE_COMMAND_BORDERS": "false",
         "NO_COLOR": "1",
@@ -142,7 +142,7 @@ def hosts() -> Iterator[list[Pi]]:
     """Freshly booted hosts, gone after the last test, also when tests fail."""
     molecule("destroy")
     molecule("create")
-    yield [Pi(f"pi{number:02d}", str(SCENARIO.address(number))) for number in (1, 2)]
+    yield [Pi(SCENARIO.host_name(number), str(SCENARIO.host_address(number))) for number in (1, 2)]
     molecule("destroy")
 
 

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.deploy.conftest import LOGS, STATE, TOP, environment
+from support.fleets import SCENARIO
+
+from tests.deploy.conftest import LOGS, TOP, environment
 
 _HEADING = re.compile(r"(?:TASK|RUNNING HANDLER) \[(?:[\w-]+ : )?(.+)\] \*")
 # So long after its heading a task is at work on the host.
@@ -27,7 +29,7 @@ def kill_at_number(number: int, *arguments: str) -> bool:
 
 
 def _run(chosen: Callable[[int, str], bool], *arguments: str) -> bool:
-    command = ["ansible-playbook", "-i", str(STATE / "inventory"), "playbooks/site.yml", *arguments]
+    command = ["ansible-playbook", "-i", str(SCENARIO.inventory), "playbooks/site.yml", *arguments]
     counter = itertools.count(1)
     LOGS.mkdir(parents=True, exist_ok=True)
     with (

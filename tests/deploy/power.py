@@ -7,14 +7,12 @@ import sys
 from support.fleets import SCENARIO
 
 from emulator.fleet import host
-from emulator.fleet.layout import make_layout
 from tests.deploy.conftest import TOP, Pi
 
 
 def cut(pi: Pi) -> None:
     """End a host so that it can't take its leave from anybody."""
-    layout = make_layout(SCENARIO.name, str(SCENARIO.network))
-    leader = host.leader(host.of_number(layout, int(pi.name.removeprefix("pi"))))
+    leader = host.leader(host.of_number(SCENARIO, int(pi.name.removeprefix("pi"))))
     assert leader is not None
     unplug = ["nsenter", f"--target={leader.pid}", "--net", "ip", "link", "set", "host0", "down"]
     subprocess.run(unplug, check=True)

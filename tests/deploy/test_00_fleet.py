@@ -13,7 +13,7 @@ from support.fleets import CRASH
 
 TOP = Path(__file__).resolve().parents[2]
 NAME = CRASH.name
-HEF = f"{CRASH.mirror}/v5.1.1/blob/Qwen2-VL-2B-Instruct.hef"
+HEF = f"{CRASH.mirror_url}/v5.1.1/blob/Qwen2-VL-2B-Instruct.hef"
 
 
 def fleet(*words: str) -> list[str]:
@@ -105,7 +105,7 @@ def test_the_mirror_resumes_a_download() -> None:
 def test_the_mirror_keeps_to_its_folder() -> None:
     for path in ("/../../../etc/passwd", "/apt/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/nothing"):
         response = subprocess.run(
-            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is", CRASH.mirror + path],
+            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is", CRASH.mirror_url + path],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert response.stdout == "404"
@@ -118,8 +118,8 @@ def test_one_commit_of_hailo_apps_can_be_fetched_by_its_id(tmp_path: Path) -> No
     git = shutil.which("git")
     assert git is not None
     subprocess.run([git, "init", "-q", tmp_path], check=True)
-    fetch = [git, "-C", str(tmp_path), "fetch", "-q", "--depth=1", f"{CRASH.mirror}/hailo-apps.git", commit]
-    subprocess.run(fetch, check=True)
+    repository = f"{CRASH.mirror_url}/hailo-apps.git"
+    subprocess.run([git, "-C", tmp_path, "fetch", "-q", "--depth=1", repository, commit], check=True)
     listing = subprocess.run([git, "-C", tmp_path, "ls-tree", "-r", "--name-only", "FETCH_HEAD"],
                              capture_output=True, text=True, check=True).stdout  # fmt: skip
     assert "hailo_apps/python/core/common/core.py" in listing.splitlines()

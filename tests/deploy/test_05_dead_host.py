@@ -13,7 +13,7 @@ from tests.deploy.conftest import Pi, playbook
 def attic(tmp_path: Path) -> Path:
     """An inventory with one more host, at an address where nothing answers."""
     inventory = tmp_path / "attic.yml"
-    address = SCENARIO.network[200]
+    address = SCENARIO.subnet[200]
     inventory.write_text(f"hailo_nodes: {{hosts: {{pi-attic: {{ansible_host: {address}}}}}}}\n")
     return inventory
 

@@ -33,7 +33,7 @@ def test_an_archive_takes_the_repositorys_place_if_its_checksum_is_right(pi: Pi,
     before = pi.run(f"readlink {VENDOR}/hailo-apps")
     commit = before.removeprefix("hailo-apps-")
     archive = tmp_path / "hailo-apps.tar.gz"
-    archive.write_bytes(httpx.get(f"{SCENARIO.mirror}/hailo-apps/archive/{commit}.tar.gz").content)
+    archive.write_bytes(httpx.get(f"{SCENARIO.mirror_url}/hailo-apps/archive/{commit}.tar.gz").content)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     service = pi.property("MainPID")
 

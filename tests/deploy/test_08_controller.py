@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fleets import SCENARIO
 from support.modules import TOP, call, load
 
-from tests.deploy.conftest import STATE, Pi, changes, limit, playbook
+from tests.deploy.conftest import Pi, changes, limit, playbook
 
 LOCK = TOP / "roles/hailo_vision/files/requirements.lock"
 PASSWORD = "geheim-on-this-host-alone"
@@ -43,7 +44,7 @@ def test_wheels_for_a_pi_are_collected_on_any_computer_with_the_hashes_of_the_lo
 
 def sudo(pi: Pi, command: str) -> subprocess.CompletedProcess[str]:
     """Run a command as root on a host whose sudo asks for the password."""
-    ssh = ["ssh", "-i", str(STATE / "id_ed25519"), "-o", f"UserKnownHostsFile={STATE / 'known_hosts'}"]
+    ssh = ["ssh", "-i", str(SCENARIO.private_key), "-o", f"UserKnownHostsFile={SCENARIO.known_hosts}"]
     ssh += ["-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", f"pi@{pi.address}"]
     return subprocess.run(
         [*ssh, "sudo", "-S", "-p", "''", "sh", "-c", f"'{command}'"],

@@ -30,8 +30,8 @@ def test_a_service_whose_model_is_gone_fetches_it_and_answers(pi: Pi) -> None:
 def test_the_role_shows_its_progress_keeps_to_its_transfers_and_takes_over(pis: list[Pi]) -> None:
     """After the test above: one host has the service's own copy, the other gets a model that is cut."""
     pis[1].run(f"truncate --size=-1 {PLACED}")
-    with serve(str(SCENARIO.network[1])) as mirror:
-        mirror.content = httpx.get(f"{SCENARIO.mirror}/v5.1.1/blob/{FILE}").content
+    with serve(str(SCENARIO.gateway)) as mirror:
+        mirror.content = httpx.get(f"{SCENARIO.mirror_url}/v5.1.1/blob/{FILE}").content
         mirror.pause = PAUSE
         slow = f"hailo_model_mirror={mirror.url.rpartition('/v5')[0]}"
         settings = f"{slow} hailo_model_progress=1 hailo_model_transfers=1"

@@ -16,12 +16,13 @@ from statistics import median
 
 import httpx
 import pytest
+from support.fleets import SCENARIO
 
 from tests.deploy import power
-from tests.deploy.conftest import STATE, Pi, changes, playbook
+from tests.deploy.conftest import Pi, changes, playbook
 from tests.deploy.load import Load, question
 
-INVENTORY = STATE / "gateway"
+INVENTORY = SCENARIO.directory / "gateway"
 KEY = "a-key-for-the-gateway"
 CHAT = "/v1/chat/completions"
 CHANGED = ("--extra-vars", "hailo_vision_max_tokens=34")

@@ -22,7 +22,7 @@ def pi() -> Iterator[Pi]:
     """One freshly booted Bookworm host, gone after the last test."""
     fleet("down")
     fleet("up", "--hosts", "1", "--suite", "bookworm", "--time-scale", "0.2")
-    yield Pi("pi01", str(BOOKWORM.address(1)), fleet=BOOKWORM)
+    yield Pi(BOOKWORM.host_name(1), str(BOOKWORM.host_address(1)), fleet=BOOKWORM)
     fleet("down")
 
 

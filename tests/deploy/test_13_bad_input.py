@@ -53,7 +53,7 @@ def test_an_inventory_without_the_group(tmp_path: Path) -> None:
 
 
 def test_a_mirror_that_answers_with_a_page_half_a_file_or_another_file(pi: Pi) -> None:
-    with serve(str(SCENARIO.network[1])) as mirror:
+    with serve(str(SCENARIO.gateway)) as mirror:
         whole = mirror.content
         mirror.content = b"<!DOCTYPE html><title>Please log in</title>" + bytes(2000)
         said = refusal(pi, hailo_model_url=mirror.url, hailo_model_retries=0)
