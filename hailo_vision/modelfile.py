@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -169,33 +170,22 @@ async def _in_thread(work: Callable[[], T], leave_off: Callable[[], None]) -> T:
 
     When this is cancelled, the work is told to leave off, and gets a moment for it.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # from here on, nobody's cancellation keeps it from being settled
 
     def run() -> None:
-        result, error = None, None
         try:
-            result = work()
-        except BaseException as raised:
-            error = raised
-        # The loop is closed if nobody waits any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, error)
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
 
     threading.Thread(target=run, name="model-file", daemon=True).start()
+    outcome = asyncio.wrap_future(future)
     try:
-        return await asyncio.shield(future)
+        return await asyncio.shield(outcome)
     except asyncio.CancelledError:
         leave_off()
-        done, _ = await asyncio.wait({future}, timeout=_LEAVE_OFF_SECONDS)
-        for one in done:
-            one.exception()
+        await asyncio.wait({outcome}, timeout=_LEAVE_OFF_SECONDS)
+        if not outcome.cancel():
+            outcome.exception()  # as good as told: nobody waits for it any more
         raise

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.pictures import plain, user
+from support.pictures import data_uri, plain, user
 from support.server import MODEL, Server
 
 ROLE = re.compile(r"<\|im_start\|>(\w+)")
@@ -61,7 +61,7 @@ def test_text_in_a_schema_or_a_batch_changes_nothing_either(server: Server) -> N
     schema = {"type": "object", "properties": {CLAIMS[0]: {"type": "string", "description": CLAIMS[1]}}}
     format_ = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     server.chat({"role": "user", "content": "Hi"}, response_format=format_, max_tokens=4)
-    body = {"images": [{"type": "image", "image": user("", plain("red"))["content"][1]["image_url"]["url"]}],  # type: ignore[index]
+    body = {"images": [{"type": "image", "image": data_uri(plain("red"))}],
             "prompt": CLAIMS[0], "system": CLAIMS[1], "max_tokens": 2}  # fmt: skip
     assert server.http.post("/v1/vision/analyze", json=body).status_code == 200
     generated = [entry for entry in server.journal()[before:] if entry["event"] == "generate"]

@@ -1,19 +1,20 @@
 """POST /v1/chat/completions: what the model is asked and what comes back."""
 
 from openai import OpenAI, Stream
+from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionUserMessageParam
 from support.pictures import data_uri, photo, plain, user
 from support.server import MODEL, Server
 
 
 def test_the_readme_example_works_unchanged(server: Server) -> None:
     client = OpenAI(base_url=server.api, api_key="hailo")
-    content = [
+    content: list[ChatCompletionContentPartParam] = [
         {"type": "text", "text": "What is in this image?"},
         {"type": "image_url", "image_url": {"url": data_uri(photo("chelsea"))}},
     ]
     completion = client.chat.completions.create(
         model=MODEL,
-        messages=[{"role": "user", "content": content}],  # type: ignore[list-item,misc]
+        messages=[{"role": "user", "content": content}],
     )
     assert completion.choices[0].message.content
     assert completion.choices[0].finish_reason == "stop"
@@ -67,11 +68,11 @@ def test_a_next_turn_is_answered_from_the_context(server: Server) -> None:
 
 def test_streamed_and_whole_answers_are_the_same(server: Server) -> None:
     client = OpenAI(base_url=server.api, api_key="hailo")
-    messages = [{"role": "user", "content": "Tell me something."}]
-    whole = server.answer(*messages)
+    message: ChatCompletionUserMessageParam = {"role": "user", "content": "Tell me something."}
+    whole = server.answer({**message})
     stream = client.chat.completions.create(
         model=MODEL,
-        messages=messages,  # type: ignore[arg-type]
+        messages=[message],
         temperature=0,
         stream=True,
     )

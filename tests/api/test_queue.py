@@ -12,11 +12,11 @@ import pytest
 from openai import APITimeoutError, AsyncOpenAI
 from support.events import parse
 from support.openai_schema import ERROR, check
-from support.pictures import photo, user
+from support.pictures import image_part, photo, user
 from support.server import MODEL, Server
 from support.slow import ABORTED, COMPLETE, LONG, SLOW, generations
 
-BODY = {"model": MODEL, "messages": [LONG], "temperature": 0}
+BODY: dict[str, Any] = {"model": MODEL, "messages": [LONG], "temperature": 0}
 SHORT = {**BODY, "max_tokens": 2}
 
 
@@ -164,8 +164,8 @@ async def test_a_client_that_leaves_the_queue_never_reaches_the_npu(stream: bool
     async with client_of(slow) as client:
         first = asyncio.create_task(client.post("/chat/completions", json={**BODY, "max_tokens": 20}))
         await until(lambda: begun(slow) == 1)
-        waiting = lambda: slow.health()["queue"]["waiting"] == 1  # noqa: E731
-        await leave(client, "/chat/completions", {**BODY, "stream": stream}, waiting)
+        body = {**BODY, "stream": stream}
+        await leave(client, "/chat/completions", body, lambda: slow.health()["queue"]["waiting"] == 1)
         await until(lambda: slow.health()["queue"]["waiting"] == 0)
         assert (await first).status_code == 200
     await until(idle(slow))
@@ -174,7 +174,7 @@ async def test_a_client_that_leaves_the_queue_never_reaches_the_npu(stream: bool
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_batch_ends_when_its_client_leaves(stream: bool, slow: Server) -> None:
-    images = [user("", photo("coffee"))["content"][1]] * 4  # type: ignore[index]
+    images = [image_part(photo("coffee"))] * 4
     body = {"images": images, "prompt": "Describe in detail, at length", "max_tokens": 8, "stream": stream}
     async with client_of(slow) as client:
         await leave(client, "/vision/analyze", body, lambda: begun(slow) == 2)
@@ -187,7 +187,7 @@ async def test_three_attempts_are_three_starts_and_three_aborts(stream: bool, sl
     """What an SDK does with a client's timeout; without cancellation three generations would run."""
     async with AsyncOpenAI(base_url=slow.api, api_key="x", timeout=0.4, max_retries=2) as client:
         with pytest.raises((APITimeoutError, httpx.ReadTimeout)):
-            await client.chat.completions.create(**BODY)  # type: ignore[call-overload]
+            await client.chat.completions.create(**BODY)
     await until(idle(slow))
     assert generations(slow) == ABORTED * 3
 

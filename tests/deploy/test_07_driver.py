@@ -8,11 +8,12 @@ import pytest
 from tests.deploy.conftest import Pi, changes, limit, playbook
 
 BOOT = "/boot/firmware"
+CONFIG = ["dtparam=pciex1_gen=3", "dtoverlay=cma,cma-512"]
 SETTINGS = {
     "hailo_driver_version": "5.1.0",
     "hailo_driver_allow_downgrade": True,
     "hailo_driver_packages": ["hailo-h10-all"],
-    "hailo_driver_boot_config": ["dtparam=pciex1_gen=3", "dtoverlay=cma,cma-512"],
+    "hailo_driver_boot_config": CONFIG,
     "hailo_driver_boot_cmdline": ["cgroup_enable=memory", "pcie_aspm=off", "rootwait"],
 }
 HELD = ["h10-hailort", "h10-hailort-pcie-driver", "linux-headers-rpi-2712", "python3-h10-hailort"]
@@ -115,7 +116,7 @@ def test_another_version_is_installed_with_its_model_and_stays(settled: Pi) -> N
 
 def test_boot_settings_are_in_force_once_and_a_second_run_changes_nothing(settled: Pi) -> None:
     config = settled.run(f"cat {BOOT}/config.txt").splitlines()
-    assert config[-4:-1] == ["[all]", *SETTINGS["hailo_driver_boot_config"]]  # type: ignore[misc]
+    assert config[-4:-1] == ["[all]", *CONFIG]
     words = settled.run("cat /proc/cmdline").split()
     assert [words.count(word) for word in ("cgroup_enable=memory", "pcie_aspm=off", "rootwait")] == [1, 1, 1]
     again = playbook("site.yml", "--limit", limit(settled), "--extra-vars", json.dumps(SETTINGS))

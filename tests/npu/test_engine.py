@@ -1,6 +1,7 @@
 """The supervisor by itself, in the test's own process."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from support.server import Server
@@ -19,9 +20,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     return server
 
 
-async def until(condition: object, seconds: float = 20) -> None:
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]
+        while not condition():
             await asyncio.sleep(0.01)
 
 

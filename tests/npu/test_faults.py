@@ -155,12 +155,17 @@ def test_a_link_that_stays_lost_is_told_until_the_power_is_cycled(make_server: M
     assert server.answer(HELLO)
 
 
+def kill_npu_process(server: Server) -> None:
+    """Kill it, and wait until it is another or none."""
+    before = server.health()["npu_pid"]
+    os.kill(before, signal.SIGKILL)
+    server.wait_for(lambda: server.health()["npu_pid"] != before)
+
+
 def test_loads_that_use_up_contiguous_memory_end_in_a_failure_told(make_server: MakeServer) -> None:
     server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
     for _ in range(2):
-        process = server.health()["npu_pid"]
-        os.kill(process, signal.SIGKILL)
-        server.wait_for(lambda gone=process: server.health()["npu_pid"] != gone)  # type: ignore[misc]
+        kill_npu_process(server)
         server.wait_for(lambda: server.health()["state"] in ("ready", "failed"))
     assert server.health()["problem"]["code"] == "cma_exhausted"
     assert "Reboot" in server.health()["problem"]["cure"]

@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 # Ansible puts an object in the place of sys.intern; torch, which other suites import into this process later,
 # takes only the function.
-_intern = sys.intern
-import ansible.module_utils  # noqa: E402
-from ansible.module_utils.testing import patch_module_args  # noqa: E402
-
-sys.intern = _intern
+with patch.object(sys, "intern", sys.intern):
+    import ansible.module_utils
+    from ansible.module_utils.testing import patch_module_args
 
 TOP = Path(__file__).resolve().parents[2]
 

@@ -3,6 +3,7 @@
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -30,7 +31,7 @@ def image_part(picture: bytes) -> dict[str, object]:
     return {"type": "image_url", "image_url": {"url": data_uri(picture)}}
 
 
-def user(*content: str | bytes) -> dict[str, object]:
+def user(*content: str | bytes) -> dict[str, Any]:
     """A user message of texts and pictures."""
     parts = [
         image_part(part) if isinstance(part, bytes) else {"type": "text", "text": part} for part in content

@@ -40,12 +40,12 @@ class Names:
         return [next(answer)] if isinstance(answer, Iterator) else answer
 
 
-def fetch(link: str, names: Names | None = None, seconds: float = 5, **config: object) -> bytes:
-    fetcher = Fetcher(MediaConfig(**config), names or Names())  # type: ignore[arg-type]
+def fetch(link: str, names: Names | None = None, seconds: float = 5, **config: Any) -> bytes:
+    fetcher = Fetcher(MediaConfig(**config), names or Names())
     return fetcher.fetch(link, "messages[0]", time.monotonic() + seconds)
 
 
-def refusal(link: str, names: Names | None = None, seconds: float = 5, **config: object) -> InvalidRequest:
+def refusal(link: str, names: Names | None = None, seconds: float = 5, **config: Any) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as caught:
         fetch(link, names, seconds, **config)
     assert caught.value.param == "messages[0]"
