@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible.module_utils import hailo_boot, hailo_state
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hailo_text import read
 from ansible.module_utils.hailo_tree import is_intact
 
 DOCUMENTATION = r"""
@@ -100,15 +101,6 @@ UNIT_PROPERTIES = (
     "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
     "MemoryMax,CPUQuotaPerSecUSec,RequiredBy"
 )
-
-
-def read(path: str) -> str:
-    """The text of a file, empty if it can't be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def system() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import socket
 import struct
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hailo_text import read
 
 DOCUMENTATION = r"""
 module: hailo_port
@@ -80,15 +81,6 @@ def holders(inodes: set[str]) -> list[str]:
         except OSError:
             continue
     return sorted(found, key=int)
-
-
-def read(path: str) -> str:
-    """The text of a file, empty if it can't be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def unit_of(pid: str) -> str:

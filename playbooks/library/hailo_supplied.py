@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import email
-import hashlib
 import os
 import re
 import zipfile
 from typing import Any
 
+from ansible.module_utils import hailo_wheel
 from ansible.module_utils.basic import AnsibleModule
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -82,8 +82,7 @@ class Unusable(Exception):
 def digest(path: str) -> str:
     """SHA-256 of a file."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hailo_wheel.sha256(path)
     except OSError as error:
         raise Unusable(f"{path} can't be read on the controller: {error.strerror}.") from error
 
@@ -123,14 +122,12 @@ def judge_wheel(path: str, python: str, machine: str) -> tuple[str, list[str]]:
 
 def debian_packages(requirements: list[str], python: str, machine: str) -> list[str]:
     """The Debian packages of what a wheel requires on a host. Debian names them after the Python ones."""
-    target = {"python_version": python, "python_full_version": f"{python}.0", "platform_machine": machine}
-    target |= {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "extra": ""}
     wanted = [Requirement(text) for text in requirements]
     return sorted(
         {
             f"python3-{re.sub('[-_.]+', '-', requirement.name).lower()}"
             for requirement in wanted
-            if requirement.marker is None or requirement.marker.evaluate(target)
+            if hailo_wheel.applies(requirement, python, machine)
         }
     )
 

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 from typing import Any
 
-from ansible.module_utils import hailo_disk
+from ansible.module_utils import hailo_disk, hailo_wheel
 from ansible.module_utils.basic import AnsibleModule
 from packaging.requirements import Requirement
 
@@ -90,10 +90,7 @@ def digest_of(paths: list[str], *words: str) -> str:
     """SHA-256 over names and contents of files, and some words."""
     digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(paths):
-        with open(path, "rb") as file:
-            digest.update(
-                os.path.basename(path).encode() + b"\0" + hashlib.file_digest(file, "sha256").digest()
-            )
+        digest.update(os.path.basename(path).encode() + b"\0" + bytes.fromhex(hailo_wheel.sha256(path)))
     return digest.hexdigest()
 
 
@@ -143,25 +140,13 @@ def requirements(params: dict[str, Any]) -> str:
     """
     with open(params["lock"], encoding="utf-8") as file:
         entries = re.findall(
-            r"^(\w\S*?==\S+)(?: *; *(.*?))?( \\\n(?: +--hash=.*\n?)+)", file.read(), re.MULTILINE
+            r"^(\w\S*?==\S+)( *;.*?)?( \\\n(?: +--hash=.*\n?)+)", file.read(), re.MULTILINE
         )
-    python = params["python"]
-    target = {
-        "implementation_name": "cpython",
-        "os_name": "posix",
-        "platform_machine": params["machine"],
-        "platform_python_implementation": "CPython",
-        "platform_system": "Linux",
-        "python_full_version": f"{python}.0",
-        "python_version": python,
-        "sys_platform": "linux",
-    }
-    kept = []
-    for name, condition, hashes in entries:
-        marker = Requirement(f"{name} ; {condition}").marker if condition else None
-        if marker is None or marker.evaluate(target):
-            kept.append(name + hashes)
-    return "".join(kept)
+    return "".join(
+        name + hashes
+        for name, condition, hashes in entries
+        if hailo_wheel.applies(Requirement(name + condition), params["python"], params["machine"])
+    )
 
 
 def build_wheel(module: AnsibleModule, params: dict[str, Any], folder: str) -> str:
@@ -187,13 +172,7 @@ def collect(module: AnsibleModule, params: dict[str, Any], folder: str) -> None:
         file.write(requirements(params))
     pip(module, "download", "--require-hashes", "--no-deps", *choice, "--dest", folder, "--requirement", lock)
     with open(lock, "a", encoding="utf-8") as file:
-        file.write(f"hailo-vision=={version(params)} --hash=sha256:{digest_of_file(wheel)}\n")
-
-
-def digest_of_file(path: str) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(f"hailo-vision=={version(params)} --hash=sha256:{hailo_wheel.sha256(wheel)}\n")
 
 
 def pack(folder: str, archive: str) -> None:

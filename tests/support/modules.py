@@ -42,7 +42,15 @@ def call(module: ModuleType, check: bool = False, **arguments: Any) -> dict[str,
 
 
 # What they share, where they import it from; in this order, as these import each other.
-for _name in ("hailo_boot", "hailo_disk", "hailo_tree", "hailo_state", "hailo_model_file"):
+for _name in (
+    "hailo_boot",
+    "hailo_disk",
+    "hailo_text",
+    "hailo_tree",
+    "hailo_state",
+    "hailo_model_file",
+    "hailo_wheel",
+):
     _full = f"ansible.module_utils.{_name}"
     sys.modules[_full] = load(f"playbooks/module_utils/{_name}.py", _full)
     setattr(ansible.module_utils, _name, sys.modules[_full])

@@ -142,12 +142,19 @@ def test_a_new_runtime_brings_its_model(run: Run, mirror: Mirror, arguments: dic
     assert run(hef, **newer)["sdk_version"] == "5.2.0"
 
 
-def test_a_model_put_there_by_hand_is_verified_and_kept(
-    run: Run, mirror: Mirror, arguments: dict[str, Any]
-) -> None:
+@pytest.fixture
+def put_there(arguments: dict[str, Any]) -> Path:
+    """A model that is there before the first call."""
     path = Path(arguments["path"])
     path.parent.mkdir()
     path.write_bytes(MODEL)
+    return path
+
+
+@pytest.mark.usefixtures("put_there")
+def test_a_model_put_there_by_hand_is_verified_and_kept(
+    run: Run, mirror: Mirror, arguments: dict[str, Any]
+) -> None:
     result = run(hef, **arguments)
     assert (result["changed"], result["reason"]) == (True, "it was verified")
     assert mirror.asked == [("HEAD", "")]
@@ -163,14 +170,11 @@ def test_a_full_disk_is_told_before_the_transfer(
 
 
 def test_a_model_handed_over_by_the_controller_needs_no_network(
-    run: Run, mirror: Mirror, arguments: dict[str, Any]
+    run: Run, mirror: Mirror, arguments: dict[str, Any], put_there: Path
 ) -> None:
-    path = Path(arguments["path"])
-    path.parent.mkdir()
-    path.write_bytes(MODEL)
     assert run(hef, **arguments, trusted=True)["changed"] is True
     assert run(hef, **arguments, trusted=True)["changed"] is False
-    path.write_bytes(b"x" * 100)
+    put_there.write_bytes(b"x" * 100)
     assert "is no HEF" in run(hef, **arguments, trusted=True)["msg"]
     assert mirror.asked == []
 
