@@ -11,7 +11,9 @@ TRACES = (
     "/etc/systemd/system/hailo-vision.slice",
     "/usr/local/bin/hailo-vision",
     "/var/lib/hailo-driver",
+    "/etc/systemd/journald.conf.d/90-hailo-vision.conf",
 )
+JOURNAL = "systemd-journald.service"
 
 
 # The release, configuration, units, accounts, model and hailo-apps; not what a service writes while it runs.
@@ -34,16 +36,20 @@ systemctl is-active hailo-vision.socket hailo-vision.service
 @pytest.fixture(scope="module")
 def installed(pis: list[Pi]) -> list[str]:
     """What is on the hosts after everything that the tests did to them."""
-    assert playbook("site.yml").returncode == 0
+    assert playbook("site.yml", "--extra-vars", "hailo_vision_journal=volatile").returncode == 0
     for pi in pis:
         pi.wait_ready()
+        assert "Storage=volatile" in pi.run("systemd-analyze cat-config systemd/journald.conf")
     return [pi.run(INSTALLED) for pi in pis]
 
 
 @pytest.mark.usefixtures("installed")
 def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi]) -> None:
+    journals = [pi.property("MainPID", JOURNAL) for pi in pis]
     result = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
     assert result.returncode == 0, result.stdout[-3000:]
+    # It reads its settings only when it starts.
+    assert all(pi.property("MainPID", JOURNAL) != before for pi, before in zip(pis, journals, strict=True))
     for pi in pis:
         left = pi.run(f"ls -d {' '.join(TRACES)} /var/lib/hailo-vision 2>/dev/null", check=False)
         assert left == ""
