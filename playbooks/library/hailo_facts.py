@@ -96,6 +96,7 @@ SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
 HELD = "/var/lib/hailo-driver/held-packages"
 DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
+RUNTIME_LISTS = "/var/lib/dpkg/info/*hailort*.list"
 UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
     "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
@@ -209,6 +210,12 @@ def driver_pending() -> bool:
     return any(os.stat(path).st_mtime > booted_at() for path in glob.glob(DRIVER_LISTS))
 
 
+def runtime_since() -> int:
+    """When the latest part of HailoRT was installed, in seconds since the epoch."""
+    paths = [*glob.glob(RUNTIME_LISTS), *glob.glob(SUPPLIED)]
+    return max((int(os.stat(path).st_mtime) for path in paths), default=0)
+
+
 def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
     """Versions of those packages that are installed, and which of these are held."""
     if not os.path.exists("/usr/bin/dpkg-query"):
@@ -317,6 +324,7 @@ def main() -> None:
         "held": held,
         "held_for_driver": read(HELD).split(),
         "runtime": re.split(r"[-+~]", runtime)[0],
+        "runtime_since": runtime_since(),
         "reboot_pending": driver_pending() or boot["pending"],
         "boot": boot,
         "throttling": throttling(module),

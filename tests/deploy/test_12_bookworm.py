@@ -1,12 +1,17 @@
 """A system whose archive has nothing for the chip: packages and a wheel that the operator supplies."""
 
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.fleets import BOOKWORM
 
+from emulator.fleet.layout import BUILD
+from emulator.packages import build
 from tests.deploy.conftest import TOP, Pi, changes, playbook
 
 
@@ -47,6 +52,21 @@ def test_with_packages_it_serves_and_a_second_run_changes_nothing(pi: Pi) -> Non
     assert pi.health()["versions"]["hailort"] == "5.1.1"
     assert {"hailort", "h10-hailort-pcie-driver"} <= set(pi.run("apt-mark showhold").split())
     assert pi.ask("coffee.jpg")
+
+
+def test_another_wheel_is_installed_with_one_restart(pi: Pi, tmp_path: Path) -> None:
+    wheel = build.ensure(BUILD / "mirror").wheel
+    another = shutil.copy(wheel, tmp_path / wheel.name.replace("-cp", "-2-cp", 1))
+    with zipfile.ZipFile(another, "a") as file:
+        file.writestr("hailo_platform/another.txt", "")
+    before = pi.property("MainPID")
+    result = playbook("site.yml", "--extra-vars", f"hailo_driver_wheel={another}", fleet=BOOKWORM)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.property("MainPID") != before
+    assert pi.run("ls /usr/local/lib/python3.11/dist-packages/hailo_platform/another.txt")
+    assert pi.ask("coffee.jpg")
+    again = playbook("site.yml", "--extra-vars", f"hailo_driver_wheel={another}", fleet=BOOKWORM)
+    assert changes(again, pi) == 0
 
 
 def test_uninstalling_takes_the_supplied_packages_and_the_wheel_back(pi: Pi) -> None:
