@@ -2,8 +2,6 @@
 
 import json
 import re
-import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
+from support.certificates import issue
 from support.events import events
 from support.pictures import photo, user
 from support.server import MODEL, Server
@@ -173,23 +172,11 @@ def test_cors_for_allowed_origins(make_server: MakeServer, tmp_path: Path) -> No
 
 
 def test_tls(make_server: MakeServer, tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    subject = [
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        str(key),
-        "-out",
-        str(certificate),
-    ]
-    subprocess.run([*command.split(), *subject], check=True, capture_output=True)
-    server = make_server(config={"server": {"tls_cert": str(certificate), "tls_key": str(key)}})
+    certificate = issue(tmp_path, "IP:127.0.0.1")
+    files = {"tls_cert": str(certificate.chain), "tls_key": str(certificate.key)}
+    server = make_server(config={"server": files})
     server.http.close()
-    trusted = ssl.create_default_context(cafile=str(certificate))
-    server.http = httpx.Client(base_url=server.url.replace("http:", "https:"), verify=trusted)
+    server.http = httpx.Client(base_url=server.url.replace("http:", "https:"), verify=certificate.trusted())
     server.start()
     chunks = events(server.chat(HELLO, stream=True))
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.certificates import Certificate, issue
 
 from tests.deploy import probe
 from tests.deploy.conftest import Pi, limit, playbook
@@ -88,6 +89,11 @@ def test_the_exposure_is_low(pi: Pi) -> None:
     assert float(verdict.partition(": ")[2].split()[0]) <= 1.5
 
 
+def test_systemd_finds_nothing_wrong_with_the_units(pi: Pi) -> None:
+    units = "hailo-vision.service hailo-vision.socket hailo-vision.slice hailo.slice"
+    assert pi.run(f"cd /etc/systemd/system && systemd-analyze verify --man=no {units} 2>&1") == ""
+
+
 def wait(pi: Pi, command: str, unlike: str, seconds: float) -> str:
     """What a command prints once it is something else than before."""
     deadline = time.monotonic() + seconds
@@ -127,23 +133,36 @@ def test_the_front_process_replaces_an_npu_process_that_hangs(pi: Pi) -> None:
 
 
 @pytest.fixture
-def keyed(pi: Pi) -> Iterator[Pi]:
-    """A Pi that asks for a key."""
-    variables = json.dumps({"hailo_vision_api_keys": [KEY]})
-    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", variables)
+def certificate(pi: Pi, tmp_path: Path) -> Certificate:
+    """One for a Pi's address."""
+    return issue(tmp_path, f"IP:{pi.address}")
+
+
+@pytest.fixture
+def keyed(pi: Pi, certificate: Certificate) -> Iterator[Pi]:
+    """A Pi that asks for a key, over HTTPS."""
+    secret = certificate.key.read_text()
+    variables = {"hailo_vision_api_keys": [KEY], "hailo_vision_tls_key": secret}
+    variables["hailo_vision_tls_certificate"] = certificate.chain.read_text()
+    result = playbook("site.yml", "--diff", "--limit", limit(pi), "--extra-vars", json.dumps(variables))
     assert result.returncode == 0, result.stdout[-3000:]
-    assert KEY not in result.stdout + result.stderr
-    pi.wait_ready()
+    for word in (KEY, secret.splitlines()[1]):
+        assert word not in result.stdout + result.stderr
     yield pi
     result = playbook("site.yml", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
 
 
-def test_keys_are_nowhere_but_in_their_file(keyed: Pi) -> None:
+def test_keys_are_nowhere_but_in_their_file(keyed: Pi, certificate: Certificate) -> None:
     models = f"{keyed.url}/v1/models"
-    assert httpx.get(models).status_code == 401
-    assert httpx.get(models, headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert httpx.get(models, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+    with pytest.raises(httpx.TransportError):
+        httpx.get(models)
+    with httpx.Client(verify=certificate.trusted()) as client:
+        models = models.replace("http:", "https:")
+        assert client.get(models).status_code == 401
+        assert client.get(models, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert client.get(models, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+    assert keyed.run("stat --format=%a:%U /etc/hailo/credentials/hailo-vision.tls-key") == "600:root"
     places = "/etc /run/credentials /var/lib/hailo-vision /opt /home /tmp"
     files = keyed.run(f"grep -rlsF {KEY} {places} || true").split()
     for path in files:

@@ -16,6 +16,7 @@ from statistics import median
 
 import httpx
 import pytest
+from support.certificates import issue
 from support.fleets import SCENARIO
 
 from tests.deploy import power
@@ -212,21 +213,17 @@ def test_no_request_fails_when_a_pi_loses_its_power_but_the_one_that_it_had_begu
 @pytest.fixture
 def guarded(gateway: Gateway, tmp_path: Path) -> Iterator[ssl.SSLContext]:
     """The gateway with a key, HTTPS and a short queue; what a client must trust."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    alternative = ["-subj", "/CN=gateway", "-addext", f"subjectAltName=IP:{gateway.pi.address}"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *alternative, *files], check=True, capture_output=True)
+    certificate = issue(tmp_path, f"IP:{gateway.pi.address}")
     settings(
         hailo_gateway_statistics_host="0.0.0.0",
         hailo_gateway_queue_size=1,
         hailo_gateway_api_keys=[KEY],
-        hailo_gateway_tls_pem=certificate.read_text() + key.read_text(),
+        hailo_gateway_tls_pem=certificate.chain.read_text() + certificate.key.read_text(),
     )
     result = deploy("--tags", "hailo_gateway", "--diff")
     assert KEY not in result.stdout + result.stderr
     assert "PRIVATE KEY" not in result.stdout + result.stderr
-    yield ssl.create_default_context(cafile=str(certificate))
+    yield certificate.trusted()
     settings(hailo_gateway_statistics_host="0.0.0.0")
     deploy("--tags", "hailo_gateway")
 

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import issue
 from support.origin import Origin, redirect, response
 
 from hailo_vision.config import MediaConfig
@@ -236,23 +236,13 @@ def test_links_can_be_restricted_further(remote: str, link: str, allowed: bool, 
 
 
 def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    subprocess.run(
-        [
-            *command.split(),
-            *("-keyout", key, "-out", certificate),
-            *("-subj", "/CN=camera.lan", "-addext", "subjectAltName=DNS:camera.lan"),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    certificate = issue(tmp_path, "DNS:camera.lan")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate.chain, certificate.key)
     names = Names(camera_lan=["127.0.0.1"], other_lan=["127.0.0.1"])
     with Origin({"/": response(PICTURE)}, context) as origin:
         stranger = refusal(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
         known = fetch(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK)
         misnamed = refusal(origin.url("/", "other.lan"), names, allow_hosts=LOOPBACK)
     assert known == PICTURE
