@@ -84,6 +84,17 @@ def test_what_will_make_trouble_is_told_at_the_end_and_changes_nothing(pi: Pi) -
     assert "without its headers" in summary
 
 
+def test_firmware_of_another_version_is_named(pi: Pi) -> None:
+    pi.run("cp /etc/hailo-emulator.toml /root/; systemctl stop hailo-vision.service")
+    pi.run("printf '[faults]\\nfirmware_version = \"5.2.0\"\\n' >> /etc/hailo-emulator.toml")
+    try:
+        result = playbook("site.yml", "--limit", limit(pi))
+    finally:
+        pi.run("mv /root/hailo-emulator.toml /etc/; systemctl start hailo-vision.service")
+    assert result.returncode != 0
+    assert f"{pi.name} has HailoRT 5.1.1, firmware 5.2.0, driver 5.1.1, and all" in result.stdout
+
+
 @pytest.fixture(scope="module")
 def settled(pi: Pi) -> Iterator[Pi]:
     """The host with another version, other packages and boot settings; in the end as it was."""
