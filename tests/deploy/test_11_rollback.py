@@ -12,6 +12,7 @@ from tests.deploy.conftest import Pi, limit, playbook
 from tests.deploy.load import Load
 
 NEXT = "0.1.1"
+RELEASES = "ls /opt/hailo-vision/releases"
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,8 @@ def test_an_operator_goes_back_and_forth(upgraded: Load, pi: Pi) -> None:
         assert pi.health()["versions"]["hailo_vision"] == expected
         assert pi.ask("coffee.jpg")
     assert state(pi) == new
+    # The one that failed was removed by the switch after it.
+    assert {name.partition("-")[0] for name in pi.run(RELEASES).split()} == {"0.1.0", NEXT}
 
 
 def test_a_setting_that_fails_only_at_the_start_is_taken_back_with_the_reason(pi: Pi) -> None:
