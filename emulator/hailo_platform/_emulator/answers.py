@@ -20,7 +20,7 @@ from hailo_platform._emulator.phrases import (
 from hailo_platform._emulator.reading import Reading, words_of
 from hailo_platform._emulator.vision import COLUMNS, ROWS, Percept
 
-_COMMON = """
+_COMMON_WORDS = """
 a about an and any are as at be been but by can could do does did for from give has have he her here
 hi hello how i if in into is it its just know let like make me more my no not now of on one or
 please say see she should show so some tell than that the their them then there these they thing
@@ -28,6 +28,7 @@ this to us very was we were what when where which who why will with would yes yo
 question image images picture pictures photo photos describe word words sentence sentences short
 long briefly detail
 """
+_COMMON = frozenset(_COMMON_WORDS.split())
 _RECALL = re.compile(
     r"\b(what did i|did i (say|ask|tell)|my (first|last|previous|name)|remember|earlier|i said)\b", re.I
 )
@@ -228,9 +229,8 @@ def _recall(reading: Reading, start: str) -> Composer:
 
 def _topics(reading: Reading) -> list[str]:
     text = reading.question.text
-    common = set(_COMMON.split())
     words = [
-        word for word in re.findall(r"[^\W_][\w'-]*", text) if word.lower() not in common and len(word) > 2
+        word for word in re.findall(r"[^\W_][\w'-]*", text) if word.lower() not in _COMMON and len(word) > 2
     ]
     signs = [sign for sign in dict.fromkeys(text) if ord(sign) > 0x2E7F and sign not in "".join(words)]
     return list(dict.fromkeys([*words, *signs]))

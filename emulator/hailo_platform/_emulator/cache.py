@@ -68,13 +68,11 @@ class KvCache:
 
     def digest(self) -> str:
         """A digest of the content: equal for equal content, however it came in."""
-        digest = hashlib.sha256()
-        for cell in self.cells():
-            text = str(cell) if isinstance(cell, int) else f"{cell.identity}/{cell.index}"
-            digest.update(text.encode() + b",")
-        if self.overflowed:
-            digest.update(b"overwritten")
-        return digest.hexdigest()
+        texts = [
+            str(cell) if isinstance(cell, int) else f"{cell.identity}/{cell.index}" for cell in self.cells()
+        ]
+        texts.append("overwritten" if self.overflowed else "")
+        return hashlib.sha256(",".join(texts).encode()).hexdigest()
 
     def snapshot(self) -> tuple[int, list[Cell]]:
         """Usage and raw cells, for save_context."""

@@ -9,7 +9,7 @@ import math
 import time
 from typing import NoReturn
 
-from hailo_platform._emulator.settings import settings
+from hailo_platform._emulator.settings import settings, source
 
 _CLOCK_MONOTONIC = 1
 _FOREVER_S = 10.0 * 365 * 86400
@@ -52,6 +52,7 @@ def wait_until(deadline: float) -> None:
         hang()
     if deadline <= time.monotonic():
         return
+    source.let_go()
     if settings().hold_gil:
         _hold_until(deadline)
     else:

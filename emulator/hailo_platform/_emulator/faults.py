@@ -7,6 +7,7 @@ from hailo_platform._emulator.settings import Faults, settings
 from hailo_platform._emulator.shared import update_state
 
 _NEVER = -1
+_NONE = Faults()
 
 
 def _value(name: str) -> Any:
@@ -15,9 +16,7 @@ def _value(name: str) -> Any:
 
 def is_set(name: str) -> bool:
     """Whether the fault is switched on at all, whatever its limit of times."""
-    value = _value(name)
-    default = getattr(Faults(), name)
-    return bool(value != default)
+    return bool(_value(name) != getattr(_NONE, name))
 
 
 def strikes(name: str) -> bool:

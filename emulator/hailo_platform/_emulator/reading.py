@@ -107,7 +107,9 @@ class _Reader:
         self._tokens: list[int] = []
 
     def take(self, cell: int | Percept | None) -> None:
-        if cell == v.IM_START:
+        if isinstance(cell, int) and cell < v.END_OF_TEXT:
+            self._tokens.append(cell)
+        elif cell == v.IM_START:
             self.flush()
             self.torn = self.torn or self._open
             self.turns.append(Turn(""))

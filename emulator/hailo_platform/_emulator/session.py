@@ -71,7 +71,6 @@ class Session:
         self._history: set[int] = set()
         self._recent: deque[int] = deque(maxlen=_STOP_WINDOW)
         self._rng = random.Random(0)
-        self._seed = 0
         self._params = Params()
         self._produced = 0
         self._last: int | None = None
@@ -94,9 +93,9 @@ class Session:
     def begin(self, params: Params) -> None:
         """Prepare a generation: seed the sampler, drop what the last one left to deliver."""
         self._params = params
-        seed = params.seed
-        self._seed = time.monotonic_ns() & 0xFFFFFFFF if seed == RANDOM_SEED else seed
-        self._rng = random.Random(self._seed)
+        seed = time.monotonic_ns() & 0xFFFFFFFF if params.seed == RANDOM_SEED else params.seed
+        if params.do_sample:
+            self._rng.seed(seed)
         self._warned_full = False
         self._prepare()
 
@@ -209,7 +208,6 @@ class Session:
         """Forget the context and the penalty history; pending frames stay."""
         self.cache.clear()
         self._history.clear()
-        self._rng = random.Random(self._seed)
         self._prepare()
         self.engine.restart([])
 

@@ -172,6 +172,7 @@ class SettingsSource:
         self._environment = environment
         self._seen: tuple[object, ...] | None = None
         self._current = Settings()
+        self._held = False
 
     def current(self) -> Settings:
         """The settings as of now.
@@ -179,6 +180,8 @@ class SettingsSource:
         Raises SettingsError if the very first reading fails; a file that becomes bad later is
         reported on stderr once and the last good settings stay.
         """
+        if self._held:
+            return self._current
         path = self._environment.get("HAILO_EMULATOR_SETTINGS") or DEFAULT_FILE
         key = self._key(path)
         if key == self._seen:
@@ -192,6 +195,15 @@ class SettingsSource:
                 raise SettingsError(f"{path}: {error}") from error
             print(f"hailo emulator: {path}: {error}; keeping the former settings", file=sys.stderr)
         return self._current
+
+    def hold(self) -> None:
+        """Look for a change now, and not again until let_go()."""
+        self.current()
+        self._held = True
+
+    def let_go(self) -> None:
+        """Look for a change each time again."""
+        self._held = False
 
     def _key(self, path: str) -> tuple[object, ...]:
         try:
@@ -208,9 +220,9 @@ class SettingsSource:
         return _build(tomllib.loads(path.read_text("utf-8")), self._environment, stamp)
 
 
-_source = SettingsSource()
+source = SettingsSource()
 
 
 def settings() -> Settings:
     """The process's current settings."""
-    return _source.current()
+    return source.current()

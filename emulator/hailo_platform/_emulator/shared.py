@@ -4,12 +4,13 @@ Locks are flock locks, which vanish with their process. Files are made with mode
 O_CREAT when they exist, because fs.protected_regular forbids O_CREAT on another user's file there.
 """
 
+import copy
 import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,12 @@ def try_lock(descriptor: int, *, exclusive: bool) -> bool:
 
 
 def _read(descriptor: int) -> dict[str, Any]:
-    data = os.pread(descriptor, 1 << 20, 0)
+    return _parsed(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+
+
+@lru_cache(1)
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Kept for the next time, so not to be changed."""
     try:
         loaded = json.loads(data) if data else {}
     except ValueError:
@@ -69,7 +75,7 @@ def update_state(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     descriptor = open_shared("state")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        state = _read(descriptor)
+        state = copy.deepcopy(_read(descriptor))
         before = json.dumps(state, sort_keys=True)
         change(state)
         after = json.dumps(state, sort_keys=True)

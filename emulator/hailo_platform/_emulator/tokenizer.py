@@ -8,11 +8,11 @@ whether it was sent whole or in parts that begin at a special token.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from hailo_platform._emulator import vocabulary as v
 
-_SPECIAL = re.compile("(" + "|".join(re.escape(text) for text in v.SPECIAL_TOKENS) + ")")
-_RUN = re.compile(r" ?[A-Za-z]+|.", re.DOTALL)
+_PART = re.compile("|".join([*map(re.escape, v.SPECIAL_TOKENS), " ?[A-Za-z]+", "."]), re.DOTALL)
 _SPECIAL_TEXT = {identity: text.encode() for text, identity in v.SPECIAL_TOKENS.items()}
 _FIRST_SPECIAL = v.END_OF_TEXT
 REPLACEMENT = "\ufffd"
@@ -24,32 +24,29 @@ def tokenize(text: str) -> list[int]:
     Raises UnicodeEncodeError for a lone surrogate, as the conversion to UTF-8 in the bindings does.
     """
     text.encode()
+    return [token for part in _PART.findall(text) for token in _tokens_of(part)]
+
+
+@lru_cache(4096)
+def _tokens_of(part: str) -> tuple[int, ...]:
+    if part in v.SPECIAL_TOKENS:
+        return (v.SPECIAL_TOKENS[part],)
+    if len(part) == 1:
+        return tuple(_character(part))
     tokens: list[int] = []
-    for part in _SPECIAL.split(text):
-        if part in v.SPECIAL_TOKENS:
-            tokens.append(v.SPECIAL_TOKENS[part])
-        else:
-            for run in _RUN.findall(part):
-                _append_run(tokens, run)
-    return tokens
-
-
-def _append_run(tokens: list[int], run: str) -> None:
-    if len(run) == 1:
-        tokens.extend(_character(run))
-        return
     known, longest = v.words(), v.longest_word()
     position = 0
-    while position < len(run):
-        for length in range(min(longest, len(run) - position), 1, -1):
-            identity = known.get(run[position : position + length])
+    while position < len(part):
+        for length in range(min(longest, len(part) - position), 1, -1):
+            identity = known.get(part[position : position + length])
             if identity is not None:
                 tokens.append(identity)
                 position += length
                 break
         else:
-            tokens.append(ord(run[position]))
+            tokens.append(ord(part[position]))
             position += 1
+    return tuple(tokens)
 
 
 def _character(character: str) -> list[int]:
@@ -64,6 +61,7 @@ def _character(character: str) -> list[int]:
     return [v.FOUR_BYTE_BASE + (data[0] - 0xF0) * 64 + data[1] - 0x80, data[2], data[3]]
 
 
+@lru_cache(4096)
 def token_bytes(token: int) -> bytes:
     """The bytes that a token stands for; empty for an id that is no token."""
     if 0 <= token < v.PAIR_BASE:

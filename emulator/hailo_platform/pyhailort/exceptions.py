@@ -4,10 +4,10 @@ Source: the status table in libhailort/bindings/python/platform/hailo_platform/p
 hailo-ai/hailort. The messages carry no detail there either.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from hailo_platform._emulator.errors import HailoRTException, HailoRTStatusException, Status, status_name
+from hailo_platform._emulator.settings import source
 
 _SEE_LOG = "See hailort.log for more information"
 
@@ -78,10 +78,16 @@ def translated(status: int) -> HailoRTException:
     return HailoRTException(f"libhailort failed with error: {status} ({status_name(status)})")
 
 
-@contextmanager
-def native_call() -> Iterator[None]:
-    """Translate the native exception of the calls within."""
-    try:
-        yield
-    except HailoRTStatusException as error:
-        raise translated(int(error.args[0])) from error
+class NativeCall:
+    """Translates the native exception of the call within, which takes the settings as it finds them until it
+    has to wait."""
+
+    def __enter__(self) -> None:
+        source.hold()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        source.let_go()
+        if isinstance(error, HailoRTStatusException):
+            raise translated(int(error.args[0])) from error

@@ -6,7 +6,7 @@ from typing import Self
 from hailo_platform._emulator.completion import Completion
 from hailo_platform._emulator.settings import settings
 from hailo_platform.pyhailort._pyhailort import LLMGeneratorCompletionStatus
-from hailo_platform.pyhailort.exceptions import native_call
+from hailo_platform.pyhailort.exceptions import NativeCall
 
 _DEFAULT_TIMEOUT_MS = 10000
 
@@ -27,7 +27,7 @@ class LLMGeneratorCompletion:
         HailoRTInvalidOperationException after the end or if the chip failed,
         HailoCommunicationClosedException if the link is lost.
         """
-        with native_call():
+        with NativeCall():
             return self._completion.read(timeout_ms)
 
     def read_all(self, timeout_ms: int | None = None) -> str:
@@ -36,7 +36,7 @@ class LLMGeneratorCompletion:
             if settings().version_tuple() >= (5, 3):
                 raise TypeError("read_all() missing 1 required positional argument: 'timeout_ms'")
             timeout_ms = _DEFAULT_TIMEOUT_MS
-        with native_call():
+        with NativeCall():
             return self._completion.read_all(timeout_ms)
 
     @property
@@ -48,7 +48,7 @@ class LLMGeneratorCompletion:
         """Abort the generation if it still runs, wait for its end, and free it."""
         completion, self._completion = self._completion, None  # type: ignore[assignment]
         if completion is not None:
-            with native_call():
+            with NativeCall():
                 completion.release()
 
     def __iter__(self) -> Self:

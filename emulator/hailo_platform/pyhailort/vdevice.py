@@ -10,7 +10,7 @@ from hailo_platform._emulator.errors import HailoRTException, Status, failure
 from hailo_platform._emulator.journal import record
 from hailo_platform._emulator.settings import settings
 from hailo_platform.pyhailort._pyhailort import VDeviceParams
-from hailo_platform.pyhailort.exceptions import native_call
+from hailo_platform.pyhailort.exceptions import NativeCall
 
 PCIE_ADDRESS = "0001:01:00.0"
 
@@ -30,7 +30,7 @@ class VDevice:
         self._creation_pid = os.getpid()
         if device_ids is not None:
             self._params.device_ids = device_ids
-        with native_call():
+        with NativeCall():
             self._claim = self._open()
         record("vdevice_open", group=self._params.group_id)
 
@@ -65,13 +65,13 @@ class VDevice:
     def create_infer_model(self, hef_source: Any, name: str = "") -> Any:
         """Not emulated: only generative models run here."""
         self._refuse_other_process()
-        with native_call():
+        with NativeCall():
             raise failure(Status.NOT_IMPLEMENTED)
 
     def configure(self, hef: Any, configure_params_by_name: Any = None) -> Any:
         """Not emulated: only generative models run here."""
         self._refuse_other_process()
-        with native_call():
+        with NativeCall():
             raise failure(Status.NOT_IMPLEMENTED)
 
     def _refuse_other_process(self) -> None:

@@ -16,7 +16,7 @@ from hailo_platform._emulator.model import LoadedModel
 from hailo_platform._emulator.sampler import Params
 from hailo_platform._emulator.settings import settings
 from hailo_platform.pyhailort._pyhailort import FormatOrder, SchedulingAlgorithm
-from hailo_platform.pyhailort.exceptions import native_call
+from hailo_platform.pyhailort.exceptions import NativeCall
 from hailo_platform.pyhailort.generator import LLMGeneratorCompletion
 from hailo_platform.pyhailort.vdevice import VDevice
 
@@ -95,7 +95,7 @@ class VLM:
         messages = _messages(prompt)
         pixels = [raw_bytes(frame) for frame in frames]
         moving = [[raw_bytes(frame) for frame in video] for video in videos]
-        with native_call():
+        with NativeCall():
             completion: Completion
             if isinstance(prompt, str):
                 completion = model.generate_text(prompt, pixels, moving, params)
@@ -107,59 +107,59 @@ class VLM:
         """The token ids of a text; special tokens in it count as such."""
         if not isinstance(text, str):
             raise TypeError("tokenize(): incompatible function arguments: expected str")
-        with native_call():
+        with NativeCall():
             return self._vlm.tokenize(text)
 
     def get_context_usage_size(self) -> int:
         """Tokens in the context, the pending last one included."""
-        with native_call():
+        with NativeCall():
             return self._vlm.usage()
 
     def max_context_capacity(self) -> int:
         """Tokens that the context holds before it overwrites itself."""
-        with native_call():
+        with NativeCall():
             return self._vlm.capacity()
 
     def clear_context(self) -> None:
         """Forget the conversation."""
-        with native_call():
+        with NativeCall():
             self._vlm.clear()
 
     def get_generation_recovery_sequence(self) -> str:
         """The text delivered after an aborted or cut generation."""
-        with native_call():
+        with NativeCall():
             return self._vlm.recovery()
 
     def set_generation_recovery_sequence(self, recovery_sequence: str) -> None:
         """Set that text; may be empty."""
-        with native_call():
+        with NativeCall():
             self._vlm.set_recovery(recovery_sequence)
 
     def prompt_template(self) -> str:
         """The Jinja chat template."""
-        with native_call():
+        with NativeCall():
             return self._vlm.chat.source
 
     def set_stop_tokens(self, stop_tokens: list[str]) -> None:
         """Replace all stop sequences, the model's own included."""
-        with native_call():
+        with NativeCall():
             self._vlm.set_stops(stop_tokens)
 
     def get_stop_tokens(self) -> list[str]:
         """The stop sequences."""
-        with native_call():
+        with NativeCall():
             return self._vlm.stops()
 
     def save_context(self) -> bytes:
         """The context as bytes, about 29 MB."""
-        with native_call():
+        with NativeCall():
             return self._vlm.save()
 
     def load_context(self, context: bytes) -> None:
         """Restore what save_context gave."""
         if not isinstance(context, bytes):
             raise TypeError("load_context(): incompatible function arguments: expected bytes")
-        with native_call():
+        with NativeCall():
             self._vlm.load(context)
 
     def input_frame_size(self) -> int:
