@@ -68,7 +68,9 @@ def _accounted(handler: Handler) -> Handler:
         except ApiError as error:
             close(request, error.status, error.code)
             raise
-        close(request, response.status if response else 200, request.ctx.account.code)
+        # Sanic sends the response first: no client waits for the log and the metrics.
+        status = response.status if response else 200
+        asyncio.get_running_loop().call_soon(close, request, status, request.ctx.account.code)
         return response
 
     return accounted
