@@ -99,7 +99,7 @@ DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 RUNTIME_LISTS = "/var/lib/dpkg/info/*hailort*.list"
 UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
-    "ActiveEnterTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
+    "ActiveEnterTimestamp,StateChangeTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
     "MemoryMax,CPUQuotaPerSecUSec,RequiredBy"
 )
 

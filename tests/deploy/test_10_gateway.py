@@ -72,11 +72,24 @@ def settings(**variables: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def gateway(pis: list[Pi]) -> Gateway:
-    """HAProxy on the first Pi, in front of both."""
+def wanted(pis: list[Pi]) -> None:
+    """An inventory that wants the gateway on the first Pi."""
     (INVENTORY / "group_vars").mkdir(parents=True, exist_ok=True)
     (INVENTORY / "hosts.yml").write_text(json.dumps({"hailo_gateway": {"hosts": {pis[0].name: {}}}}))
     settings(hailo_gateway_statistics_host="0.0.0.0")
+
+
+@pytest.mark.usefixtures("wanted")
+def test_check_mode_shows_a_new_gateway_and_touches_nothing(pis: list[Pi]) -> None:
+    result = deploy("--check", "--diff", "--tags", "hailo_gateway")
+    assert changes(result, pis[0]) > 0
+    assert "+backend hailo_nodes" in result.stdout
+    assert pis[0].run("ls -d /etc/haproxy 2>/dev/null", check=False) == ""
+
+
+@pytest.fixture(scope="module")
+def gateway(wanted: None, pis: list[Pi]) -> Gateway:
+    """HAProxy on the first Pi, in front of both."""
     deploy()
     found = Gateway(pis[0])
     found.wait_up([pi.name for pi in pis])
@@ -86,6 +99,14 @@ def gateway(pis: list[Pi]) -> Gateway:
 def test_a_second_run_changes_nothing(gateway: Gateway, pis: list[Pi]) -> None:
     result = deploy()
     assert [changes(result, pi) for pi in pis] == [0, 0]
+
+
+def test_a_run_that_was_killed_before_the_reload_is_repaired(gateway: Gateway) -> None:
+    """It leaves a configuration that is newer than what HAProxy has read."""
+    gateway.pi.run("touch /etc/haproxy/haproxy.cfg")
+    result = deploy("--tags", "hailo_gateway")
+    assert "RUNNING HANDLER [hailo_gateway : Reload HAProxy]" in result.stdout
+    assert changes(deploy("--tags", "hailo_gateway"), gateway.pi) == 0
 
 
 def test_an_answer_is_passed_on_piece_by_piece(gateway: Gateway) -> None:
