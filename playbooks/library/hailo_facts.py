@@ -94,6 +94,7 @@ THROTTLING = {
 PCI_VENDOR = "0x1e60"
 SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
+RULE = "/etc/udev/rules.d/70-hailo.rules"
 HELD = "/var/lib/hailo-driver/held-packages"
 DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 RUNTIME_LISTS = "/var/lib/dpkg/info/*hailort*.list"
@@ -322,6 +323,7 @@ def main() -> None:
         "packages": installed,
         "supplied": handed,
         "held": held,
+        "rule": hailo_state.capture((RULE,)),
         "held_for_driver": read(HELD).split(),
         "runtime": re.split(r"[-+~]", runtime)[0],
         "runtime_since": runtime_since(),

@@ -29,7 +29,7 @@ State = list[dict[str, Any]]
 
 
 def capture(paths: tuple[str, ...] = PATHS) -> State:
-    """What the paths hold now: text and permissions of files, targets of links; missing ones are left out."""
+    """What the paths hold now: text and permissions of files, targets of links; what is neither is left out."""
     state = []
     for path in paths:
         try:
@@ -38,6 +38,8 @@ def capture(paths: tuple[str, ...] = PATHS) -> State:
             continue
         if stat.S_ISLNK(info.st_mode):
             state.append({"path": path, "target": os.readlink(path)})
+            continue
+        if not stat.S_ISREG(info.st_mode):
             continue
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
