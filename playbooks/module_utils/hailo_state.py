@@ -29,7 +29,7 @@ State = list[dict[str, Any]]
 
 
 def capture(paths: tuple[str, ...] = PATHS) -> State:
-    """What the paths hold now: text and permissions of files, targets of links; what is neither is left out."""
+    """Text and permissions of files, targets of links; what is neither, or missing, is left out."""
     state = []
     for path in paths:
         try:
