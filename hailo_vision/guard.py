@@ -155,7 +155,7 @@ class GuardedProtocol(HttpProtocol):
             self._began = time.monotonic()
         self._count(len(data))
         super().data_received(data)
-        limit: int = BODIES_IN_MEMORY * self.app.config.REQUEST_MAX_SIZE
+        limit = BODIES_IN_MEMORY * self.request_max_size
         if self.app.ctx.received_bytes > limit and self._reading_body():
             self._refuse(
                 QueueFull("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))

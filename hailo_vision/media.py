@@ -147,9 +147,13 @@ def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:
 
 
 def _scans(data: bytes) -> int:
-    """At least as many as the JPEG has."""
-    starts = range(0, len(data), _PIECE)
-    return sum(data.count(_START_OF_SCAN, at, at + _PIECE + 1) for at in starts)
+    """At least as many as the JPEG has. NumPy counts without the GIL, bytes.count() would hold it."""
+    octets = np.frombuffer(data, np.uint8)
+    pieces = (octets[at : at + _PIECE + 1] for at in range(0, len(data), _PIECE))
+    return sum(
+        int(np.count_nonzero((piece[:-1] == _START_OF_SCAN[0]) & (piece[1:] == _START_OF_SCAN[1])))
+        for piece in pieces
+    )
 
 
 @contextmanager

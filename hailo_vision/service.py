@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
 _DECODER_NICENESS = 10
 # For so long a decoder's Python code may keep the event loop waiting; 5 ms by default.
-_SWITCH_SECONDS = 0.001
+_SWITCH_SECONDS = 0.0002
 _M_MMAP_THRESHOLD = -3  # malloc.h
 # More than a socket gives at once (256 KB): to fetch such a buffer anew each time costs more than filling it.
 _LARGE_BYTES = 320 * 1024
