@@ -9,7 +9,7 @@ import io
 import re
 import time
 from asyncio import BaseTransport
-from typing import Any
+from typing import Any, cast
 
 from sanic import Request
 from sanic import exceptions as sanic_exceptions
@@ -98,7 +98,7 @@ class StrictRequest(Request):
         """Into one buffer: to join all pieces at the end would hold up the event loop."""
         if not self.body:
             body = io.BytesIO()
-            async for data in self.stream:  # type: ignore[union-attr]
+            async for data in cast(_StrictHttp, self.stream):
                 body.write(data)
             self.body = body.getvalue()
 

@@ -60,19 +60,20 @@ def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:
     Raises:
         InvalidRequest: they are neither, of another type than a picture, or too many.
     """
-    source = source.strip()
+    source, start = source.strip(), 0
     match = _DATA_URI.match(source)
     if match:
+        start = match.end()
         media_type = match["type"].strip().lower()
         if media_type and not media_type.startswith("image/") and media_type != "application/octet-stream":
             raise InvalidRequest(
                 "Expected a data URI of an image type.", code="unsupported_image_format", param=param
             )
         if ";base64" not in match["parameters"].lower():
-            return _within(urllib.parse.unquote_to_bytes(source[match.end() :]), param, limits)
+            return _within(urllib.parse.unquote_to_bytes(source[start:]), param, limits)
         if "%" in source:
-            source = source[: match.end()] + urllib.parse.unquote(source[match.end() :])
-    return _within(_decode_base64(source, match.end() if match else 0, param, limits), param, limits)
+            source, start = urllib.parse.unquote(source[start:]), 0
+    return _within(_decode_base64(source, start, param, limits), param, limits)
 
 
 def _decode_base64(text: str, start: int, param: str, limits: MediaConfig) -> bytes:
