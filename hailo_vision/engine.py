@@ -225,13 +225,13 @@ class Engine:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""
         self._become(State.LOADING, self.problem)
         link = await Link.start()
-        life = Life(link)
         problem: Problem | None = None
         try:
             self.model = await self._load(link)
             self.loads += 1
             log.info("Model loaded in %.1f s from %s", self.model.load_seconds, self.model.hef_path)
-            self._life = life
+            # Silence and idleness count from here: how long a load may take is load_timeout's alone.
+            life = self._life = Life(link)
             self._become(State.READY)
             problem = await self._watch(life)
             if problem is None:
@@ -243,8 +243,9 @@ class Engine:
             await link.stop()
             raise
         finally:
-            self._life = None
-            life.fail(problem or _STOPPED)
+            if self._life:
+                self._life.fail(problem or _STOPPED)
+                self._life = None
             await link.kill()
 
     async def _load(self, link: Link) -> ModelInfo:

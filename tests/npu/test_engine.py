@@ -1,7 +1,9 @@
 """The supervisor by itself, in the test's own process."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.server import Server
@@ -10,10 +12,20 @@ from hailo_vision import config, engine
 from hailo_vision.engine import Engine, EngineError, State
 
 
+# Seconds that the emulated chip takes for all but loading.
+QUICK = {"vdevice_open": 0.0, "frame_encode": 0.01, "prefill_chunk": 0.01, "token": 0.01}
+
+
 @pytest.fixture
 def stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Server:
+    return staged(tmp_path_factory, monkeypatch)
+
+
+def staged(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, **arguments: Any
+) -> Server:
     """Files of a service that is not started; this process's children meet its emulated device."""
-    server = Server(tmp_path_factory.mktemp("engine") / "run")
+    server = Server(tmp_path_factory.mktemp("engine") / "run", **arguments)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     server.http.close()
@@ -53,4 +65,40 @@ async def test_a_slow_load_is_ended(stage: Server, monkeypatch: pytest.MonkeyPat
     assert supervisor.problem.code == "load_timeout"
     stage.inject()
     await until(lambda: supervisor.state is State.READY)
+    await supervisor.stop()
+
+
+@pytest.mark.parametrize("load_seconds", [2, 5.7])
+async def test_a_load_may_take_longer_than_the_npu_may_be_silent(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, load_seconds: float
+) -> None:
+    """Loads of 60 s and 170 s against a stall_timeout of 30 s, all thirty times as fast."""
+    stage = staged(
+        tmp_path_factory, monkeypatch, emulator={"time_scale": 1.0, "timing": QUICK | {"load": load_seconds}}
+    )
+    stage.configure({"npu": {"stall_timeout": 1.0}})
+    supervisor = Engine(config.load(stage.config_file))
+    states: list[State] = []
+    supervisor.listeners.append(lambda: states.append(supervisor.state))
+    supervisor.start()
+    await until(lambda: supervisor.state is State.READY)
+    await asyncio.sleep(1.5)  # longer than the silence that is allowed
+    assert states == [State.LOADING, State.READY]
+    assert supervisor.loads == 1
+    await supervisor.stop()
+
+
+async def test_idle_time_begins_when_the_model_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = staged(
+        tmp_path_factory, monkeypatch, emulator={"time_scale": 1.0, "timing": QUICK | {"load": 2.0}}
+    )
+    stage.configure({"model": {"keep_alive": "1.5s"}})
+    supervisor = Engine(config.load(stage.config_file))
+    supervisor.start()
+    await until(lambda: supervisor.state is State.READY)
+    loaded = time.monotonic()
+    await until(lambda: supervisor.state is State.UNLOADED)
+    assert time.monotonic() - loaded >= 1.5
     await supervisor.stop()
