@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 import yaml
 
-from hailo_vision.addresses import AllowList
 from hailo_vision.durations import parse_keep_alive
+from hailo_vision.images.addresses import AllowList
 
 DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
 

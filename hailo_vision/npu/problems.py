@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from hailo_vision.hef import is_newer, sdk_version
-from hailo_vision.npu.messages import Problem
+from hailo_vision.npu.hef import is_newer, sdk_version
+from hailo_vision.npu.protocol import Problem
 
 TIMEOUT, INVALID_OPERATION = 4, 6
 

@@ -1,1 +1,1 @@
-../../hailo_vision/hef.py
+../../hailo_vision/npu/hef.py

@@ -12,13 +12,14 @@ from collections.abc import Callable
 import atheris
 
 with atheris.instrument_imports(include=["hailo_vision"]):
-    from hailo_vision import config, conversation
+    from hailo_vision import config
     from hailo_vision.config import MediaConfig
     from hailo_vision.errors import InvalidRequest
-    from hailo_vision.media import decode_inline, is_link, to_frame
-    from hailo_vision.npu import messages
-    from hailo_vision.npu.messages import ProtocolError
-    from hailo_vision.schema import AnalyzeRequest, ChatRequest, decode
+    from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest, decode
+    from hailo_vision.images.decode import decode_inline, is_link, to_frame
+    from hailo_vision.inference import conversation
+    from hailo_vision.npu import protocol
+    from hailo_vision.npu.protocol import ProtocolError
 
 import msgspec
 
@@ -76,11 +77,11 @@ def settings(data: bytes) -> None:
 
 def message(data: bytes) -> None:
     """What one process may hear from the other."""
-    for decoder in (messages.to_npu, messages.from_npu):
+    for decoder in (protocol.to_npu, protocol.from_npu):
         try:
-            if len(data) >= messages.LENGTH_BYTES:
-                messages.body_length(data[: messages.LENGTH_BYTES])
-            messages.decode(data, decoder)
+            if len(data) >= protocol.LENGTH_BYTES:
+                protocol.body_length(data[: protocol.LENGTH_BYTES])
+            protocol.decode(data, decoder)
         except ProtocolError:
             continue
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from support.server import Server
 
-from hailo_vision import guard
+from hailo_vision.http import limits
 from tests.abuse.wire import HELLO, connected, drain, exchange, post, statuses
 
 MakeServer = Callable[..., Server]
@@ -176,7 +176,7 @@ def test_who_sends_a_byte_at_a_time_is_sent_away(patient: Server) -> None:
 def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server) -> None:
     held = []
     try:
-        for _ in range(guard.MAX_CONNECTIONS + 50):
+        for _ in range(limits.MAX_CONNECTIONS + 50):
             held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
         assert httpx.get(f"{patient.url}/health", timeout=5).status_code == 200
         assert exchange(patient, post()) == [200]
@@ -189,7 +189,7 @@ def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server
 def test_when_every_connection_has_a_request_further_ones_are_told_to_come_again(patient: Server) -> None:
     held = []
     try:
-        for _ in range(guard.MAX_CONNECTIONS):
+        for _ in range(limits.MAX_CONNECTIONS):
             held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
             held[-1].sendall(post(b"{", "Content-Length: 1000", length=False))
         with connected(patient) as connection:
@@ -206,7 +206,7 @@ def test_all_bodies_together_are_bounded(patient: Server) -> None:
     held = []
     refused = []
     try:
-        for _ in range(guard.BODIES_IN_MEMORY + 3):
+        for _ in range(limits.BODIES_IN_MEMORY + 3):
             connection = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
             held.append(connection)
             connection.sendall(post(b"x" * 900_000, "Content-Length: 950000", length=False))

@@ -17,7 +17,7 @@ from support.server import Server
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import InvalidRequest
-from hailo_vision.fetch import Fetcher
+from hailo_vision.images.fetch import Fetcher
 
 # One address of every range that is not public, by the registries of the IANA.
 INSIDE = (

@@ -13,7 +13,7 @@ from support.server import Server
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import InvalidRequest
-from hailo_vision.media import to_frame
+from hailo_vision.images.decode import to_frame
 
 LIMITS = MediaConfig()
 # docs/security.md tells operators this figure.

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from support.server import MODEL, Server
 
-from hailo_vision.openapi import document
+from hailo_vision.http.openapi import document
 
 CHECKS = [
     not_a_server_error,

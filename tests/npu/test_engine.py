@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from support.server import Server
 
-from hailo_vision import config, engine
-from hailo_vision.engine import Engine, EngineError, State
-
+from hailo_vision import config
+from hailo_vision.npu.supervisor import Engine, EngineError, State
 
 # Seconds that the emulated chip takes for all but loading.
 QUICK = {"vdevice_open": 0.0, "frame_encode": 0.01, "prefill_chunk": 0.01, "token": 0.01}
@@ -41,7 +40,7 @@ async def until(condition: Callable[[], object], seconds: float = 20) -> None:
 async def test_a_process_that_always_crashes_is_given_up(
     stage: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_DELAYS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr("hailo_vision.npu.supervisor._DELAYS", (0.01, 0.01, 0.01))
     stage.inject(crash_in_load=True)
     supervisor = Engine(config.load(stage.config_file))
     supervisor.start()

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from hailo_vision.addresses import AllowList, Forbidden, Url, is_public, parse_url
+from hailo_vision.images.addresses import AllowList, Forbidden, Url, is_public, parse_url
 
 
 @pytest.mark.parametrize(

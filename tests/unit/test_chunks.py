@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hailo_vision.streaming import ChunkWriter
+from hailo_vision.http.openai.streaming import ChunkWriter
 
 
 @pytest.mark.parametrize("model", ["qwen2-vl-2b-instruct", '"', '"content":""', "content", "\\"])

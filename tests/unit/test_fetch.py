@@ -14,7 +14,7 @@ from support.origin import Origin, redirect, response
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import InvalidRequest
-from hailo_vision.fetch import Fetcher
+from hailo_vision.images.fetch import Fetcher
 
 PICTURE = b"\x89PNG" + bytes(range(256)) * 40
 LOOPBACK = ("127.0.0.0/8",)

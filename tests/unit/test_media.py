@@ -14,7 +14,7 @@ from support.pictures import photo, plain
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import InvalidRequest
-from hailo_vision.media import decode_inline, is_link, to_frame
+from hailo_vision.images.decode import decode_inline, is_link, to_frame
 
 SHAPE = (336, 336, 3)
 LIMITS = MediaConfig()

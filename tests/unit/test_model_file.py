@@ -10,9 +10,9 @@ import pytest
 from support.mirror import MODEL, Mirror, serve
 
 from hailo_vision.config import ModelConfig
-from hailo_vision.modelfile import ModelFile
-from hailo_vision.npu.messages import Problem
+from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.protocol import Problem
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def test_a_disk_that_fills_up_meanwhile_is_told(
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("hailo_vision.hef.os.fsync", full)
+    monkeypatch.setattr("hailo_vision.npu.hef.os.fsync", full)
     problem = await problem_of(model_file(tmp_path, mirror.url))
     assert problem.message.endswith("fetched: No space left on device.")
     assert problem.cure

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hailo_vision.hef import sdk_version
+from hailo_vision.npu.hef import sdk_version
 from hailo_vision.npu.problems import (
     loading_problem,
     opening_problem,

@@ -4,10 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hailo_vision.conversation import read
 from hailo_vision.errors import InternalError
-from hailo_vision.prompt import IMAGE_PLACEHOLDER, Picture, PromptTemplate, Turn, neutralise
-from hailo_vision.schema import ImageUrlPart, SystemMessage, TextPart, UserMessage, UserPart
+from hailo_vision.http.openai.request_types import (
+    ImageUrlPart,
+    SystemMessage,
+    TextPart,
+    UserMessage,
+    UserPart,
+)
+from hailo_vision.inference.conversation import read
+from hailo_vision.inference.prompt import IMAGE_PLACEHOLDER, Picture, PromptTemplate, Turn, neutralise
 
 TEMPLATE = PromptTemplate(
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"

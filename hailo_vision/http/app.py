@@ -1,0 +1,202 @@
+"""The HTTP side: a Sanic application around a Service, one process, one worker."""
+
+import logging
+import re
+import socket
+import ssl
+import time
+import uuid
+
+import msgspec
+from sanic import HTTPResponse, Request, Sanic
+from sanic import exceptions as sanic_exceptions
+from sanic.response import BaseHTTPResponse
+
+from hailo_vision.config import Config, ConfigError
+from hailo_vision.errors import (
+    ApiError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestTimeout,
+    TooLarge,
+    Unauthorized,
+)
+from hailo_vision.http import cors, limits, routes
+from hailo_vision.http.auth import Keys, keys_file
+from hailo_vision.http.metrics import Metrics
+from hailo_vision.http.request_log import Account
+from hailo_vision.http.web import App
+from hailo_vision.inference.service import Service, client_key
+from hailo_vision.systemd import Herald, Notifier
+
+log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def create_app(config: Config) -> App:
+    """The application; the model starts to load once the port is open."""
+    app = Sanic("hailo-vision", configure_logging=False, request_class=limits.StrictRequest)
+    app.config.update(
+        REQUEST_MAX_SIZE=config.server.max_body_bytes,
+        # Sanic counts from the last byte in either direction; the scheduler keeps the real deadline, for
+        # each image of a batch anew.
+        RESPONSE_TIMEOUT=(config.server.request_timeout + 60) * config.api.max_batch_images,
+        GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
+        KEEP_ALIVE_TIMEOUT=120,
+        ACCESS_LOG=False,
+        MOTD=False,
+    )
+    app.ctx.config = config
+    app.ctx.started = time.monotonic()
+    app.ctx.created = int(time.time())
+    app.ctx.keys = Keys(keys_file(config.auth.keys_file))
+    app.before_server_start(_start)
+    app.before_server_stop(_stop)
+    limits.register(app)
+    if app.ctx.keys.required:
+        app.signal("http.routing.after")(_authorise_early)
+    app.register_middleware(_identify, "request")
+    if config.server.cors_origins:
+        cors.register(app, config.server.cors_origins)
+    app.register_middleware(_authorise, "request")
+    app.register_middleware(_label, "response")
+    app.exception(Exception)(_report)
+    routes.register(app)
+    return app
+
+
+def serve(config: Config, inherited: socket.socket | None) -> None:
+    """Serve until SIGTERM or SIGINT, on the given listening socket or on a new one.
+
+    Raises:
+        ConfigError: the TLS files can't be used.
+        OSError: the port can't be had.
+    """
+    app = create_app(config)
+    server = config.server
+    tls = _tls(server.tls_cert, server.tls_key) if server.tls_cert else None
+    listener = inherited or _listen(server.host, server.port)
+    # Its own lines about start and workers say nothing that ours don't.
+    for name in ("sanic.root", "sanic.server"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    app.run(
+        sock=listener,
+        ssl=tls,
+        single_process=True,
+        motd=False,
+        access_log=False,
+        protocol=limits.GuardedProtocol,
+    )
+
+
+def _tls(certificate: str, key: str | None) -> ssl.SSLContext:
+    """Raises:
+    ConfigError: the files can't be read or don't belong together.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        reason = error.strerror or getattr(error, "reason", None) or error
+        raise ConfigError(f"server.tls_cert: {certificate} and {key} can't be used: {reason}") from error
+    return context
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == "::":
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind((host, port))
+    return listener
+
+
+async def _start(app: App) -> None:
+    service = app.ctx.service = Service(app.ctx.config)
+    app.ctx.metrics = Metrics(service)
+    app.ctx.herald = Herald(service.engine, Notifier())
+    service.start()
+    app.ctx.herald.start()
+
+
+async def _stop(app: App) -> None:
+    app.ctx.herald.stopping()
+    await app.ctx.service.stop()
+    await app.ctx.herald.stop()
+
+
+async def _identify(request: Request) -> None:
+    given = request.headers.get("x-request-id", "")
+    request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    route = routes.label(request)
+    request.ctx.account = Account(request.ctx.id, route, request.ip)
+
+
+async def _authorise(request: Request) -> None:
+    """Raises:
+    Unauthorized: the route is guarded and the request has no valid key.
+    """
+    if request.ctx.account.route in routes.OPEN:
+        return
+    headers = request.headers
+    keys: Keys = request.app.ctx.keys
+    try:
+        credential = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
+    except Unauthorized as error:
+        if request.ctx.account.route in routes.PAGES:
+            # Browsers ask for a password, and then send it with the page's own requests.
+            error.headers["WWW-Authenticate"] = 'Basic realm="hailo-vision", charset="UTF-8"'
+        raise
+    request.ctx.client = client_key(credential)
+
+
+async def _authorise_early(request: Request, **_: object) -> None:
+    """Before the body is read: who has no key can't make the service hold one.
+
+    Raises:
+        Unauthorized: as _authorise; what failed here fails there again, and becomes the response.
+    """
+    if request.method != "OPTIONS":
+        await _identify(request)
+        await _authorise(request)
+
+
+async def _label(request: Request, response: BaseHTTPResponse) -> None:
+    response.headers["x-request-id"] = getattr(request.ctx, "id", None) or uuid.uuid4().hex
+
+
+async def _report(request: Request, error: Exception) -> HTTPResponse:
+    """Every failure as OpenAI's error object."""
+    known = _known(error)
+    if known is None:
+        log.error("Request %s failed unexpectedly", getattr(request.ctx, "id", "-"), exc_info=error)
+        known = InternalError("The service failed unexpectedly; its log has the details.")
+    if not hasattr(request.ctx, "account"):
+        await _identify(request)
+    routes.close(request, known.status, known.code)
+    return HTTPResponse(
+        msgspec.json.encode(known.body()), known.status, known.headers, content_type="application/json"
+    )
+
+
+def _known(error: Exception) -> ApiError | None:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, sanic_exceptions.MethodNotAllowed):
+        allowed = error.headers.get("Allow", "")
+        return MethodNotAllowed(
+            f"This route does not take that method; it takes {allowed}.", headers={"Allow": allowed}
+        )
+    if isinstance(error, sanic_exceptions.NotFound):
+        return NotFound("There is no such route; the API's routes begin with /v1.")
+    if isinstance(error, sanic_exceptions.PayloadTooLarge):
+        return TooLarge("The request is larger than this service accepts.")
+    if isinstance(error, sanic_exceptions.RequestTimeout):
+        return RequestTimeout("The request came too slowly.")
+    if isinstance(error, sanic_exceptions.SanicException) and 400 <= error.status_code < 500:
+        return InvalidRequest("The request is not valid HTTP.", code="bad_request")
+    return None

@@ -1,0 +1,1 @@
+"""OpenAI's API, and the routes that share its manners."""

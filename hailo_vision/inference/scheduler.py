@@ -1,0 +1,248 @@
+"""The queue in front of the NPU: bounded, first come first served, one generation at a time."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+
+from hailo_vision.config import ServerConfig
+from hailo_vision.errors import ApiError, DeadlineExceeded, InternalError, QueueFull, Unavailable, retry_after
+from hailo_vision.npu.protocol import Ended, Problem, Refused
+from hailo_vision.npu.supervisor import Engine, EngineError, GenerationEvent, Prompt
+
+log = logging.getLogger(__name__)
+
+_LOAD_GUESS_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 600.0
+_GENERATION_GUESS_SECONDS = 5.0
+_WEIGHT_OF_LAST = 0.3
+_ENDS = (Refused, Ended)
+
+
+class Job:
+    """One generation, from admission to its end; iterate it for the engine's events.
+
+    Attributes:
+        preparation: the pictures being decoded and the prompt being rendered.
+        keep_alive: what the request wants of an idle model afterwards; None for the configured time.
+        queue_seconds: how long it waited for the NPU; None while it waits.
+        over: it has ended, or nobody wants it any more.
+    """
+
+    def __init__(
+        self,
+        preparation: asyncio.Task[Prompt],
+        keep_alive: float | None,
+        on_give_up: Callable[["Job"], None],
+    ) -> None:
+        self.preparation = preparation
+        self.keep_alive = keep_alive
+        self.submitted = time.monotonic()
+        self.queue_seconds: float | None = None
+        self.over = False
+        self.deadline: asyncio.TimerHandle | None = None
+        self._on_give_up = on_give_up
+        self._events: asyncio.Queue[GenerationEvent | ApiError] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
+        """The engine's events.
+
+        Raises:
+            ApiError: the preparation failed, the NPU failed, or the time ran out.
+        """
+        while True:
+            event = await self._events.get()
+            if isinstance(event, ApiError):
+                raise event
+            yield event
+            if isinstance(event, _ENDS):
+                return
+
+    def put(self, event: GenerationEvent) -> None:
+        if self.over:
+            return
+        self._events.put_nowait(event)
+        if isinstance(event, _ENDS):
+            self._finish()
+
+    def fail(self, error: ApiError) -> None:
+        """End it with an error."""
+        if not self.over:
+            self._events.put_nowait(error)
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Leave the queue, or abort the generation: nobody wants the answer any more."""
+        if not self.over:
+            self._finish()
+            self.preparation.cancel()
+            self._on_give_up(self)
+
+    def _finish(self) -> None:
+        self.over = True
+        if self.deadline:
+            self.deadline.cancel()
+
+
+class Scheduler:
+    """Admits jobs and runs them on the engine, the first prepared one in order of arrival."""
+
+    def __init__(self, engine: Engine, config: ServerConfig, keep_alive: float) -> None:
+        self._engine = engine
+        self._config = config
+        self._keep_alive = keep_alive
+        self._waiting: list[Job] = []
+        self._running: Job | None = None
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._mean_seconds = _GENERATION_GUESS_SECONDS
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return int(self._running is not None)
+
+    def start(self) -> None:
+        self._runner = asyncio.create_task(self._run(), name="scheduler")
+
+    async def stop(self, timeout: float) -> None:
+        """Refuse what waits, let the running generation finish within the timeout, then abort it."""
+        self._closing = True
+        for job in list(self._waiting):
+            job.fail(_closing())
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            if self._running:
+                self._running.fail(_closing())
+        if self._runner:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+
+    def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
+        """Check that a request may queue; unbounded, only whether the model can answer counts.
+
+        Args:
+            patience: seconds after which the client will give up by itself.
+
+        Raises:
+            Unavailable: the model is loading, has failed, or the service is stopping.
+            QueueFull: as many requests wait as may, or more than the client has the patience for.
+        """
+        if self._closing:
+            raise _closing()
+        if not self._engine.available:
+            raise unavailable(self._engine)
+        # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
+        ahead = len(self._waiting) + self.running
+        wait = self._mean_seconds * ahead
+        if bounded and ahead > self._config.queue_size:
+            raise QueueFull(
+                f"{len(self._waiting)} requests are waiting already, as many as may.",
+                headers=retry_after(wait),
+            )
+        if wait > min(patience, self._config.request_timeout):
+            raise QueueFull(
+                f"The request would wait about {wait:.0f} s, longer than it may.", headers=retry_after(wait)
+            )
+
+    def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:
+        """Queue an admitted generation, whose prompt is prepared while it waits."""
+        job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
+        self._waiting.append(job)
+        job.preparation.add_done_callback(lambda _: self._prepared(job))
+        job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
+        return job
+
+    def _prepared(self, job: Job) -> None:
+        self._wake.set()
+        if job.preparation.cancelled():
+            return
+        error = job.preparation.exception()
+        if isinstance(error, ApiError):
+            job.fail(error)
+        elif error is not None:
+            log.error("Preparing a request failed", exc_info=error)
+            job.fail(InternalError("The request could not be prepared."))
+
+    def _expire(self, job: Job) -> None:
+        job.fail(
+            DeadlineExceeded(
+                f"The request was not done within {self._config.request_timeout:g} s.",
+                headers={"x-should-retry": "false"},
+            )
+        )
+
+    def _give_up(self, job: Job) -> None:
+        if job is self._running:
+            self._engine.abort()
+        elif job in self._waiting:
+            self._waiting.remove(job)
+
+    async def _run(self) -> None:
+        while True:
+            job = await self._next()
+            try:
+                await self._serve(job)
+            except Exception:
+                log.exception("A generation failed unexpectedly")
+                job.fail(InternalError("The generation failed unexpectedly."))
+            finally:
+                self._running = None
+                self._idle.set()
+
+    async def _next(self) -> Job:
+        while True:
+            for job in self._waiting:
+                if job.preparation.done() and not job.over:
+                    self._waiting.remove(job)
+                    self._running = job
+                    self._idle.clear()
+                    return job
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _serve(self, job: Job) -> None:
+        try:
+            await self._engine.ready()
+            started = time.monotonic()
+            job.queue_seconds = started - job.submitted
+            if job.over:
+                return
+            await self._engine.generate(job.preparation.result(), job.put)
+        except EngineError as error:
+            job.fail(unavailable(self._engine, error.problem))
+            return
+        finally:
+            self._engine.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
+        self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
+
+
+def unavailable(engine: Engine, problem: Problem | None = None) -> Unavailable:
+    """The 503 that says why the model can't answer now and when to ask again."""
+    problem = problem or engine.problem
+    progress = engine.model_file.progress
+    if problem is None and progress:
+        seconds = min(max(progress.seconds_left, _LOAD_GUESS_SECONDS), _LONGEST_WAIT_SECONDS)
+        return Unavailable(f"The model file is being fetched: {progress}.", headers=retry_after(seconds))
+    if problem is None:
+        load_seconds = engine.model.load_seconds if engine.model else _LOAD_GUESS_SECONDS
+        return Unavailable("The model is still loading.", headers=retry_after(load_seconds))
+    code = "shutting_down" if problem.code == "shutting_down" else "device_unavailable"
+    seconds = _LOAD_GUESS_SECONDS if problem.recovery == "retry" else 6 * _LOAD_GUESS_SECONDS
+    return Unavailable(
+        f"The model is not available: {problem.message}", code=code, headers=retry_after(seconds)
+    )
+
+
+def _closing() -> Unavailable:
+    return Unavailable(
+        "The service is stopping.", code="shutting_down", headers=retry_after(_LOAD_GUESS_SECONDS)
+    )

@@ -1,0 +1,185 @@
+"""VDevice and VLM behind a small interface: the only module that imports hailo_platform.
+
+Its calls hold the GIL until they return (no GenAI binding releases it), so nothing else can run in
+this process meanwhile.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hailo_vision.npu import hef
+from hailo_vision.npu.problems import (
+    TIMEOUT,
+    NpuError,
+    loading_problem,
+    missing_hef,
+    missing_runtime,
+    opening_problem,
+    runtime_problem,
+    status_of,
+)
+from hailo_vision.npu.protocol import Load, ModelInfo, Sampling
+
+Frame = NDArray[np.uint8]
+
+STOP_TOKENS = frozenset({"<|im_end|>", "<|endoftext|>"})
+_PIXELS_PER_TOKEN = 28 * 28  # 14-pixel patches merged two by two (vlm/pre_process.hpp)
+_MAX_FRAMES_BEFORE_5_2 = 5  # MAX_FRAMES_IN_SINGLE_GENERATION, vlm_server.hpp at v5.1.1
+_RANDOM_SEED = 2**32 - 1  # the one value that means: another seed each time
+
+
+def find_hef(hef_path: str | None, model_name: str, resources_dir: str) -> Path:
+    """The model file: the named one, else the one in resources_dir that is called like the model.
+
+    Raises:
+        NpuError: there is none.
+    """
+    found = hef.find(hef_path, model_name, resources_dir)
+    if found is None:
+        raise NpuError(
+            missing_hef(hef_path or f"{resources_dir}/{model_name}.hef (upper and lower case alike)")
+        )
+    return found
+
+
+def runtime_version() -> tuple[str, bool]:
+    """The installed HailoRT's version, and whether it is an emulator.
+
+    Raises:
+        NpuError: it can't be imported.
+    """
+    try:
+        import hailo_platform
+    except ImportError as error:
+        raise NpuError(missing_runtime(error)) from error
+    return str(hailo_platform.__version__), bool(getattr(hailo_platform, "EMULATED", False))
+
+
+class Completion:
+    """One running generation.
+
+    HailoRT has no abort call: releasing the completion is the only one, and it returns once the
+    running token or prefill chunk is done (llm.cpp, ~LLMGeneratorCompletion).
+    """
+
+    def __init__(self, completion: Any) -> None:
+        self._completion = completion
+
+    def read(self, timeout_ms: int) -> str | None:
+        """The next token's text, or None if the time ran out; a timeout loses nothing.
+
+        Raises:
+            NpuError: the generation failed.
+        """
+        try:
+            piece: str = self._completion.read(timeout_ms=timeout_ms)
+        except Exception as error:
+            if status_of(error) == TIMEOUT:
+                return None
+            raise NpuError(runtime_problem(error)) from error
+        return piece
+
+    @property
+    def running(self) -> bool:
+        return bool(self._completion.generation_status.name == "GENERATING")
+
+    def release(self) -> None:
+        self._completion.release()
+
+
+class Model:
+    """A loaded model on an open device.
+
+    Raises:
+        NpuError: from the constructor and every method, when HailoRT fails.
+    """
+
+    def __init__(self, request: Load) -> None:
+        started = time.monotonic()
+        try:
+            import hailo_platform.genai
+        except ImportError as error:
+            raise NpuError(missing_runtime(error)) from error
+        path = find_hef(request.hef_path, request.model_name, request.resources_dir)
+        self._vdevice = self._open(hailo_platform, request)
+        try:
+            self._vlm = hailo_platform.genai.VLM(self._vdevice, str(path))
+            self.info = self._describe(path, started)
+        except Exception as error:
+            self._vdevice.release()
+            raise NpuError(loading_problem(error, path, hailo_platform.__version__)) from error
+
+    @staticmethod
+    def _open(hailo_platform: Any, request: Load) -> Any:
+        try:
+            params = hailo_platform.VDevice.create_params()
+            params.group_id = request.device_group
+            return hailo_platform.VDevice(params)
+        except Exception as error:
+            raise NpuError(opening_problem(error, request.device_nodes)) from error
+
+    def _describe(self, path: Path, started: float) -> ModelInfo:
+        height, width, channels = self._vlm.input_frame_shape()
+        context_length = self._vlm.max_context_capacity()
+        frame_tokens = height * width // _PIXELS_PER_TOKEN
+        version, emulated = runtime_version()
+        before_5_2 = tuple(int(part) for part in version.split(".")[:2]) < (5, 2)
+        return ModelInfo(
+            prompt_template=self._vlm.prompt_template(),
+            frame_shape=(height, width, channels),
+            context_length=context_length,
+            frame_tokens=frame_tokens,
+            max_frames=_MAX_FRAMES_BEFORE_5_2 if before_5_2 else context_length // frame_tokens,
+            runtime_version=version,
+            emulated=emulated,
+            hef_path=str(path),
+            load_seconds=time.monotonic() - started,
+        )
+
+    def count_tokens(self, prompt: str, frames: int) -> int:
+        """Context tokens of a prompt in which `frames` placeholders each stand for a whole frame."""
+        try:
+            return len(self._vlm.tokenize(prompt)) + frames * (self.info.frame_tokens - 1)
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+
+    def clear_context(self) -> None:
+        try:
+            self._vlm.clear_context()
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+
+    def generate(
+        self, prompt: str, frames: Sequence[Frame], sampling: Sampling, max_tokens: int
+    ) -> Completion:
+        """Start a generation on top of what the context holds; blocks while the frames are encoded.
+
+        frames are contiguous, writable uint8 arrays of info.frame_shape, one for each placeholder of
+        the prompt: the bindings check neither layout nor, from 5.2.0, size.
+        """
+        seed = _RANDOM_SEED if sampling.seed is None else sampling.seed % _RANDOM_SEED
+        try:
+            completion = self._vlm.generate(
+                prompt=prompt,
+                frames=list(frames),
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k,
+                frequency_penalty=sampling.repetition_penalty,
+                max_generated_tokens=max_tokens,
+                do_sample=sampling.do_sample,
+                seed=seed,
+            )
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+        return Completion(completion)
+
+    def close(self) -> None:
+        """Release the model, then the device: HailoRT asks for this order."""
+        self._vlm.release()
+        self._vdevice.release()

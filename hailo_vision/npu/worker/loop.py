@@ -1,0 +1,148 @@
+"""The NPU process's loop: one message in, pieces of text out."""
+
+import time
+from collections.abc import Sequence
+
+from hailo_vision.npu import protocol
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.protocol import Abort, Ended, Generate, Load, Pieces, Ping, Pong, Refused, Started
+from hailo_vision.npu.worker.channel import Channel
+from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Model
+from hailo_vision.npu.worker.prefix_cache import Ledger, digest
+
+_READ_MS = 100
+# Pieces that come sooner after others are sent together; the chip takes twenty times as long for one.
+_PACE_MS = 5
+
+
+class Worker:
+    """Serves one loaded model over one channel."""
+
+    def __init__(self, channel: Channel, model: Model) -> None:
+        self._channel = channel
+        self._model = model
+        self._ledger = Ledger()
+
+    def run(self) -> None:
+        while True:
+            match self._channel.receive():
+                case Generate() as request:
+                    self._generate(request)
+                case Ping(number):
+                    self._channel.send(Pong(number))
+                case Abort():  # crossed the end of the generation that it was meant for
+                    pass
+                case Load():
+                    raise protocol.ProtocolError("a second Load")
+
+    def _generate(self, request: Generate) -> None:
+        shape = self._model.info.frame_shape
+        frames = [self._channel.receive_frame(shape) for _ in range(request.frames)]
+        prompt_tokens = self._model.count_tokens(request.prompt, len(frames))
+        room = self._model.info.context_length - prompt_tokens
+        if room < 1:
+            self._channel.send(Refused(request.id, prompt_tokens, self._model.info.context_length))
+            return
+        digests = [digest(frame.data.cast("B")) for frame in frames]
+        prompt, first_frame, cached = self._reuse(request, digests, prompt_tokens)
+        max_tokens = min(request.max_tokens, room)
+        image_tokens = len(frames) * self._model.info.frame_tokens
+        self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
+        outbox = Outbox(self._channel, request.id)
+        self._ledger.forget()
+        if self._abort_requested(request.id):
+            outbox.end("aborted")
+            return
+        completion = self._model.generate(prompt, frames[first_frame:], request.sampling, max_tokens)
+        try:
+            pieces = self._stream(request.id, completion, max_tokens, outbox)
+        except EOFError:
+            completion.release()
+            raise
+        except NpuError:
+            outbox.flush()
+            raise
+        completion.release()
+        if pieces is None:
+            outbox.end("aborted")
+            return
+        self._ledger.record(request.context_key, request.prompt, digests, prompt_tokens, pieces)
+        outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
+
+    def _reuse(self, request: Generate, digests: Sequence[bytes], prompt_tokens: int) -> tuple[str, int, int]:
+        """Prompt and first frame still to send, and the tokens that the context already holds.
+
+        A text can be cut into tokens in more than one way: only if the counts agree does the context
+        hold the tokens that the whole prompt has.
+        """
+        rest = self._ledger.rest_of(request.prompt, digests, request.context_key)
+        if rest is not None:
+            cached = self._ledger.tokens
+            new_frames = len(digests) - rest.first_frame
+            if cached + self._model.count_tokens(rest.prompt, new_frames) == prompt_tokens:
+                return rest.prompt, rest.first_frame, cached
+        self._model.clear_context()
+        return request.prompt, 0, 0
+
+    def _stream(
+        self, generation: int, completion: Completion, max_tokens: int, outbox: "Outbox"
+    ) -> list[str] | None:
+        """Send on the pieces as they come; None if the generation was aborted.
+
+        After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the answer
+        (llm_server.cpp, apply_recovery_sequence).
+        """
+        pieces: list[str] = []
+        while not self._abort_requested(generation):
+            piece = completion.read(_PACE_MS if outbox.waiting else _READ_MS)
+            if piece is None:
+                outbox.flush()
+                continue
+            if len(pieces) < max_tokens:
+                pieces.append(piece)
+                if piece not in STOP_TOKENS:
+                    outbox.add(piece)
+            if not completion.running:
+                return pieces
+        return None
+
+    def _abort_requested(self, generation: int) -> bool:
+        while self._channel.has_message():
+            match self._channel.receive():
+                case Abort(number) if number == generation:
+                    return True
+                case Ping(number):
+                    self._channel.send(Pong(number))
+                case other:
+                    raise protocol.ProtocolError(f"{type(other).__name__} during a generation")
+        return False
+
+
+class Outbox:
+    """The pieces of one generation on their way: sent at once, unless others were sent just before."""
+
+    def __init__(self, channel: Channel, generation: int) -> None:
+        self._channel = channel
+        self._generation = generation
+        self._sent_at = 0.0
+        self._texts: list[str] = []
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._texts)
+
+    def add(self, text: str) -> None:
+        self._texts.append(text)
+        if time.monotonic() - self._sent_at >= _PACE_MS / 1000:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._texts:
+            self._channel.send(Pieces(self._generation, self._texts))
+            self._sent_at = time.monotonic()
+            self._texts = []
+
+    def end(self, reason: str) -> None:
+        """Send what waits, and that it was all."""
+        rest = [Pieces(self._generation, self._texts)] if self._texts else []
+        self._channel.send(*rest, Ended(self._generation, reason))
