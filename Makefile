@@ -3,6 +3,7 @@
 PYTHON ?= python3
 HOSTS ?= 2
 SUITE ?= trixie
+UPGRADE ?= --upgrade
 PORT ?= 11435
 
 BUILD := .build
@@ -93,12 +94,16 @@ venv:
 $(BUILD)/test-venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) $(TEST_LOCKS)
 
-PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-    --no-emit-find-links --no-annotate --custom-compile-command "make lock" --upgrade --quiet
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+    --no-annotate --custom-compile-command "make lock" --quiet $(UPGRADE)
 
-lock: venv  ## pin the development tools anew from tests/requirements.in and tests/abuse/requirements-fuzz.in
+# What is deployed is what was tested: the hosts' lock takes its versions from the tests' own.
+lock: venv  ## pin every lock anew from its .in file (UPGRADE= keeps the versions that are pinned)
 	$(PIN) tests/requirements.in pyproject.toml --output-file tests/requirements.txt
+	$(PIN) --constraint tests/requirements.txt pyproject.toml roles/hailo_vision/files/requirements.in \
+	    --output-file $(RUNTIME_LOCK)
 	$(PIN) tests/abuse/requirements-fuzz.in --output-file tests/abuse/requirements-fuzz.txt
+	$(PIN) tests/clients/requirements.in --output-file tests/clients/requirements.txt
 
 clean:  ## delete what was built; emulated Pis must be down
 	@[ -z "$$(ls .fleet 2>/dev/null)" ] || { echo "Emulated Pis are up: make down first." >&2; exit 1; }
