@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 
-from hailo_vision.npu.supervisor import Engine, State
+from hailo_vision.npu.supervisor import State, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,14 @@ def inherited_socket(environment: Mapping[str, str] = os.environ) -> socket.sock
 class Herald:
     """Tells every change of state, and feeds the watchdog."""
 
-    def __init__(self, engine: Engine, notifier: Notifier) -> None:
-        self._engine = engine
+    def __init__(self, supervisor: Supervisor, notifier: Notifier) -> None:
+        self._supervisor = supervisor
         self._notifier = notifier
         self._told: State | None = None
         self._announced = False
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        engine.listeners.append(self._tell)
+        supervisor.listeners.append(self._tell)
 
     def start(self) -> None:
         self._tasks.append(asyncio.create_task(self._extend_start(), name="systemd-start"))
@@ -88,16 +88,16 @@ class Herald:
         self._notifier.stopping()
 
     def _tell(self) -> None:
-        engine = self._engine
+        supervisor = self._supervisor
         # A running generation is no news: the model stays ready.
-        state = State.READY if engine.state is State.GENERATING else engine.state
-        if state is State.FETCHING and engine.model_file.progress:
-            self._notifier.status(f"{state}: {engine.model_file.progress}")
+        state = State.READY if supervisor.state is State.GENERATING else supervisor.state
+        if state is State.FETCHING and supervisor.model_file.progress:
+            self._notifier.status(f"{state}: {supervisor.model_file.progress}")
         if state is self._told:
             return
         self._told = state
         log.info("NPU %s", state)
-        problem = f": {engine.problem.message} {engine.problem.cure}" if engine.problem else ""
+        problem = f": {supervisor.problem.message} {supervisor.problem.cure}" if supervisor.problem else ""
         self._notifier.status(state + problem)
         if state in (State.READY, State.FAILED) and not self._announced:
             # A model that can't be loaded is not cured by systemd's restarts; the service stays up and
@@ -115,6 +115,6 @@ class Herald:
     async def _feed(self, interval: float) -> None:
         """Only a loop that turns gets here, and only a supervisor that watches the NPU lets it pass."""
         while True:
-            if self._engine.supervised or self._stopping:
+            if self._supervisor.supervised or self._stopping:
                 self._notifier.alive()
             await asyncio.sleep(interval)

@@ -118,7 +118,7 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _start(app: App) -> None:
     service = app.ctx.service = Service(app.ctx.config)
     app.ctx.metrics = Metrics(service)
-    app.ctx.herald = Herald(service.engine, Notifier())
+    app.ctx.herald = Herald(service.supervisor, Notifier())
     service.start()
     app.ctx.herald.start()
 

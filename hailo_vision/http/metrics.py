@@ -22,14 +22,14 @@ _POSITIONS = (0, 1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counts what requests cost and reads the engine's state when asked."""
+    """Counts what requests cost and reads the supervisor's state when asked."""
 
     def __init__(self, service: Service) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Live(service))
-        self._engine = service.engine
+        self._supervisor = service.supervisor
         self._problem: Problem | None = None
-        service.engine.listeners.append(self._watch_engine)
+        service.supervisor.listeners.append(self._watch_supervisor)
         self._count()
         self._measure()
 
@@ -99,8 +99,8 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
-    def _watch_engine(self) -> None:
-        problem = self._engine.problem
+    def _watch_supervisor(self) -> None:
+        problem = self._supervisor.problem
         if problem is not None and problem is not self._problem:
             self.device_errors.labels(problem.code).inc()
         self._problem = problem
@@ -121,19 +121,19 @@ class _Live:
 
     def collect(self) -> Iterator[Metric]:
         service = self._service
-        engine, scheduler = service.engine, service.scheduler
-        info = engine.model
-        loaded = engine.state in (State.READY, State.GENERATING)
+        supervisor, scheduler = service.supervisor, service.scheduler
+        info = supervisor.model
+        loaded = supervisor.state in (State.READY, State.GENERATING)
         yield _gauge("num_requests_running", "Requests on the NPU", scheduler.running)
         yield _gauge("num_requests_waiting", "Requests in the queue", scheduler.waiting)
         yield _gauge("queue_size", "Requests that may wait", service.config.server.queue_size)
         yield _gauge("model_loaded", "Whether the model is on the NPU", loaded)
         yield _gauge("model_load_seconds", "How long the last load took", info.load_seconds if info else 0)
         yield _gauge("uptime_seconds", "Age of the service", time.monotonic() - self._started)
-        yield CounterMetricFamily(f"{_PREFIX}_model_loads", "Loads of the model", value=engine.loads)
-        state = GaugeMetricFamily(f"{_PREFIX}_engine_state", "1 for the engine's state", labels=["state"])
+        yield CounterMetricFamily(f"{_PREFIX}_model_loads", "Loads of the model", value=supervisor.loads)
+        state = GaugeMetricFamily(f"{_PREFIX}_engine_state", "1 for the supervisor's state", labels=["state"])
         for one in State:
-            state.add_metric([one.value], float(engine.state is one))
+            state.add_metric([one.value], float(supervisor.state is one))
         yield state
         build = GaugeMetricFamily(f"{_PREFIX}_build_info", "Versions", labels=["version", "hailort"])
         build.add_metric([__version__, info.runtime_version if info else ""], 1)

@@ -42,7 +42,7 @@ async def model(request: Request, name: str) -> HTTPResponse:
 
 def _model(app: App) -> Model:
     service: Service = app.ctx.service
-    info = service.engine.model
+    info = service.supervisor.model
     context = info.context_length if info else None
     return Model(
         id=service.config.model.name,
@@ -56,13 +56,13 @@ def _model(app: App) -> Model:
 async def health(request: Request) -> HTTPResponse:
     """GET /health"""
     service: Service = request.app.ctx.service
-    engine, npu, scheduler = service.engine, service.config.npu, service.scheduler
-    info, problem, fetch = engine.model, engine.problem, engine.model_file.progress
+    supervisor, npu, scheduler = service.supervisor, service.config.npu, service.scheduler
+    info, problem, fetch = supervisor.model, supervisor.problem, supervisor.model_file.progress
     return json_response(
         Health(
-            state=engine.state,
+            state=supervisor.state,
             model=service.config.model.name,
-            model_loaded=engine.state in (State.READY, State.GENERATING),
+            model_loaded=supervisor.state in (State.READY, State.GENERATING),
             uptime_seconds=round(time.monotonic() - request.app.ctx.started, 3),
             problem=ProblemReport(problem.code, problem.message, problem.cure) if problem else None,
             fetch=Transfer(fetch.done, fetch.total) if fetch else None,
@@ -73,8 +73,8 @@ async def health(request: Request) -> HTTPResponse:
             ),
             versions=Versions(__version__, info.runtime_version if info else None),
             queue=Queue(scheduler.running, scheduler.waiting, service.config.server.queue_size),
-            loads=engine.loads,
-            npu_pid=engine.pid,
+            loads=supervisor.loads,
+            npu_pid=supervisor.pid,
         )
     )
 

@@ -1,4 +1,4 @@
-"""From a validated request to what the engine takes: turns, pictures in order, sampling, limits."""
+"""From a validated request to what the supervisor takes: turns, pictures in order, sampling, limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,7 @@ from hailo_vision.http.openai.request_types import (
 from hailo_vision.inference.prompt import Picture, Turn
 from hailo_vision.npu.protocol import ModelInfo, Sampling
 
-_ALL_TOKENS = 100_000  # top_k that leaves nothing out, within Qwen2-VL's vocabulary
 _ENDLESS = 1_000_000  # tokens; more than any context holds
-# A temperature or top_p below it picks the likeliest token anyway, and as 32-bit floats the smallest are
-# the 0 that HailoRT refuses.
-_GREEDY = 1e-3
 _TURN_TOKENS = 4  # the least that a turn takes: its two control tokens, its role, a line end
 _LONGEST_TOKEN = 256  # characters; twice as many as the longest token of Qwen2's vocabulary has
 
@@ -178,23 +174,12 @@ def context_overflow(context_length: int, prompt_tokens: int, param: str = "mess
 
 
 def sampling_of(fields: GenerationFields, defaults: GenerationConfig) -> Sampling:
-    """OpenAI's sampling parameters in HailoRT's terms.
-
-    HailoRT refuses temperature 0, ignores temperature unless do_sample is set, and samples greedily at
-    its default top_k of 1 (vlm.cpp, LLMGeneratorParams validation; post_process.cpp).
-    """
-    temperature = defaults.temperature if fields.temperature is None else fields.temperature
-    top_p = defaults.top_p if fields.top_p is None else fields.top_p
-    top_k = defaults.top_k if fields.top_k is None else fields.top_k
-    penalty = 1.0 if fields.repetition_penalty is None else fields.repetition_penalty
-    if temperature < _GREEDY or top_p < _GREEDY:
-        return Sampling(repetition_penalty=penalty)
+    """How tokens are picked: what the request says, else the operator's defaults."""
     return Sampling(
-        do_sample=True,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k if top_k > 0 else _ALL_TOKENS,
-        repetition_penalty=penalty,
+        temperature=defaults.temperature if fields.temperature is None else fields.temperature,
+        top_p=defaults.top_p if fields.top_p is None else fields.top_p,
+        top_k=defaults.top_k if fields.top_k is None else fields.top_k,
+        repetition_penalty=1.0 if fields.repetition_penalty is None else fields.repetition_penalty,
         seed=defaults.seed if fields.seed is None else fields.seed,
     )
 

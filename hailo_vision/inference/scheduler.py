@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from hailo_vision.config import ServerConfig
 from hailo_vision.errors import ApiError, DeadlineExceeded, InternalError, QueueFull, Unavailable, retry_after
 from hailo_vision.npu.protocol import Ended, Problem, Refused
-from hailo_vision.npu.supervisor import Engine, EngineError, GenerationEvent, Prompt
+from hailo_vision.npu.supervisor import GenerationEvent, NpuUnavailable, Prompt, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ _ENDS = (Refused, Ended)
 
 
 class Job:
-    """One generation, from admission to its end; iterate it for the engine's events.
+    """One generation, from admission to its end; iterate it for the supervisor's events.
 
     Attributes:
         preparation: the pictures being decoded and the prompt being rendered.
@@ -46,7 +46,7 @@ class Job:
         self._events: asyncio.Queue[GenerationEvent | ApiError] = asyncio.Queue()
 
     async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
-        """The engine's events.
+        """The supervisor's events.
 
         Raises:
             ApiError: the preparation failed, the NPU failed, or the time ran out.
@@ -86,10 +86,10 @@ class Job:
 
 
 class Scheduler:
-    """Admits jobs and runs them on the engine, the first prepared one in order of arrival."""
+    """Admits jobs and runs them on the supervisor, the first prepared one in order of arrival."""
 
-    def __init__(self, engine: Engine, config: ServerConfig, keep_alive: float) -> None:
-        self._engine = engine
+    def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
+        self._supervisor = supervisor
         self._config = config
         self._keep_alive = keep_alive
         self._waiting: list[Job] = []
@@ -138,8 +138,8 @@ class Scheduler:
         """
         if self._closing:
             raise _closing()
-        if not self._engine.available:
-            raise unavailable(self._engine)
+        if not self._supervisor.available:
+            raise unavailable(self._supervisor)
         # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
@@ -182,7 +182,7 @@ class Scheduler:
 
     def _give_up(self, job: Job) -> None:
         if job is self._running:
-            self._engine.abort()
+            self._supervisor.abort()
         elif job in self._waiting:
             self._waiting.remove(job)
 
@@ -211,29 +211,29 @@ class Scheduler:
 
     async def _serve(self, job: Job) -> None:
         try:
-            await self._engine.ready()
+            await self._supervisor.ready()
             started = time.monotonic()
             job.queue_seconds = started - job.submitted
             if job.over:
                 return
-            await self._engine.generate(job.preparation.result(), job.put)
-        except EngineError as error:
-            job.fail(unavailable(self._engine, error.problem))
+            await self._supervisor.generate(job.preparation.result(), job.put)
+        except NpuUnavailable as error:
+            job.fail(unavailable(self._supervisor, error.problem))
             return
         finally:
-            self._engine.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
+            self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 
 
-def unavailable(engine: Engine, problem: Problem | None = None) -> Unavailable:
+def unavailable(supervisor: Supervisor, problem: Problem | None = None) -> Unavailable:
     """The 503 that says why the model can't answer now and when to ask again."""
-    problem = problem or engine.problem
-    progress = engine.model_file.progress
+    problem = problem or supervisor.problem
+    progress = supervisor.model_file.progress
     if problem is None and progress:
         seconds = min(max(progress.seconds_left, _LOAD_GUESS_SECONDS), _LONGEST_WAIT_SECONDS)
         return Unavailable(f"The model file is being fetched: {progress}.", headers=retry_after(seconds))
     if problem is None:
-        load_seconds = engine.model.load_seconds if engine.model else _LOAD_GUESS_SECONDS
+        load_seconds = supervisor.model.load_seconds if supervisor.model else _LOAD_GUESS_SECONDS
         return Unavailable("The model is still loading.", headers=retry_after(load_seconds))
     code = "shutting_down" if problem.code == "shutting_down" else "device_unavailable"
     seconds = _LOAD_GUESS_SECONDS if problem.recovery == "retry" else 6 * _LOAD_GUESS_SECONDS

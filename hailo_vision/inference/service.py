@@ -30,7 +30,7 @@ from hailo_vision.inference.generation import Generation, MediaWork
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.scheduler import Scheduler, unavailable
 from hailo_vision.npu.protocol import ModelInfo
-from hailo_vision.npu.supervisor import Engine, Prompt
+from hailo_vision.npu.supervisor import Prompt, Supervisor
 
 if TYPE_CHECKING:
     from hailo_vision.images.fetch import Fetcher
@@ -50,8 +50,8 @@ class Service:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.engine = Engine(config)
-        self.scheduler = Scheduler(self.engine, config.server, config.model.keep_alive_seconds)
+        self.supervisor = Supervisor(config)
+        self.scheduler = Scheduler(self.supervisor, config.server, config.model.keep_alive_seconds)
         self._decoders = ThreadPoolExecutor(_DECODERS, "media", _yield_to_others)
         self._fetcher: Fetcher | None = None
 
@@ -60,13 +60,13 @@ class Service:
         sys.setswitchinterval(_SWITCH_SECONDS)
         # What stands now stays: collections need not go through it, which holds up everything.
         gc.freeze()
-        self.engine.start()
+        self.supervisor.start()
         self.scheduler.start()
 
     async def stop(self) -> None:
         """Let the running generation finish within the configured time, then release the NPU."""
         await self.scheduler.stop(self.config.server.shutdown_timeout)
-        await self.engine.stop()
+        await self.supervisor.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
         if self._fetcher:
             self._fetcher.close()
@@ -78,9 +78,9 @@ class Service:
         Raises:
             Unavailable: it never was.
         """
-        if self.engine.model is None:
-            raise unavailable(self.engine)
-        return self.engine.model
+        if self.supervisor.model is None:
+            raise unavailable(self.supervisor)
+        return self.supervisor.model
 
     def unready_reason(self) -> str | None:
         """Why a request would not be answered now; None if it would."""
@@ -145,16 +145,12 @@ class Service:
         shape = model.frame_shape
         frames = await asyncio.gather(*(self._frame(image, shape, media) for image in conversation.images))
         sampling = sampling_of(fields, self.config.generation)
-        # What was generated before stays in the penalty's history until the context is cleared, and may
-        # stay in the random state: a reused context could answer otherwise than a fresh one.
-        seeded = sampling.do_sample and sampling.seed is not None
-        reusable = self.config.model.context_reuse and not seeded and sampling.repetition_penalty == 1.0
         return Prompt(
             text=_template(model.prompt_template).render(conversation.turns),
             frames=frames,
             sampling=sampling,
             max_tokens=max_tokens_of(fields, self.config.generation),
-            context_key=client if reusable else None,
+            context_key=client if self.config.model.context_reuse else None,
         )
 
     async def _frame(self, image: ImageSource, shape: tuple[int, int, int], media: MediaWork) -> Frame:

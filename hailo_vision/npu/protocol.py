@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
@@ -67,19 +67,19 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """How tokens are picked, in HailoRT's terms (vlm.hpp, LLMGeneratorParams).
+    """How tokens are picked, in the terms that every model server uses.
 
     Attributes:
-        do_sample: False is greedy; temperature, top_p and top_k then have no effect.
-        temperature: above 0. top_p: 0 to 1. top_k: at least 1.
-        repetition_penalty: multiplicative, 1.0 is off; HailoRT calls it frequency_penalty.
-        seed: 32 bits, or None for a random one.
+        temperature: 0 or more; 0 takes the likeliest token each time.
+        top_p: 0 to 1; 0 takes the likeliest token each time.
+        top_k: how many tokens are in the choice; 0 or less for all of them.
+        repetition_penalty: multiplicative, above 0; 1.0 is off.
+        seed: any integer, or None for a random one.
     """
 
-    do_sample: bool = False
-    temperature: float = 1.0
+    temperature: float = 0.0
     top_p: float = 1.0
-    top_k: int = 1
+    top_k: int = 0
     repetition_penalty: float = 1.0
     seed: int | None = None
 
@@ -95,8 +95,8 @@ class Load(_Message, frozen=True):
 class Generate(_Message, frozen=True):
     """Start one generation; `frames` frames of ModelInfo.frame_shape follow as raw bytes.
 
-    max_tokens is clamped to what the context still holds. A context_key of None forbids the reuse of
-    what the context holds; otherwise only what was cached under the same key is reused.
+    max_tokens is clamped to what the context still holds. context_key names whose conversation this is:
+    only what was cached under the same key is reused, and nothing under None.
     """
 
     id: int

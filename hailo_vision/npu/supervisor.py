@@ -71,7 +71,7 @@ class State(enum.StrEnum):
     STOPPED = "stopped"
 
 
-class EngineError(Exception):
+class NpuUnavailable(Exception):
     """The NPU can't do the work now; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
@@ -96,7 +96,7 @@ class Prompt:
     context_key: str | None = None
 
 
-class Engine:
+class Supervisor:
     """Supervises one NPU process after the other.
 
     Attributes:
@@ -124,7 +124,7 @@ class Engine:
         self._life: Life | None = None
         self._settled = asyncio.Event()
         self._wanted = asyncio.Event()
-        self._supervisor: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def available(self) -> bool:
@@ -142,29 +142,29 @@ class Engine:
     @property
     def supervised(self) -> bool:
         """Whether the NPU process is looked after; False only if this program itself is broken."""
-        return self._supervisor is not None and not self._supervisor.done()
+        return self._task is not None and not self._task.done()
 
     def start(self) -> None:
-        self._supervisor = asyncio.create_task(self._supervise(), name="npu-supervisor")
+        self._task = asyncio.create_task(self._supervise(), name="npu-supervisor")
 
     async def stop(self) -> None:
         """Release the device and end the NPU process."""
-        if self._supervisor:
-            self._supervisor.cancel()
-            await asyncio.gather(self._supervisor, return_exceptions=True)
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         self._become(State.STOPPED)
 
     async def ready(self) -> None:
         """Wait until the model can generate; loads it if it was unloaded.
 
         Raises:
-            EngineError: it has failed for good, or is being stopped.
+            NpuUnavailable: it has failed for good, or is being stopped.
         """
         while self.state is not State.READY:
             self._wanted.set()
             await self._settled.wait()
             if self.state in (State.FAILED, State.STOPPED):
-                raise EngineError(self.problem or _STOPPED)
+                raise NpuUnavailable(self.problem or _STOPPED)
 
     async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
         """Generate one answer; returns at its end, which comes soon after abort().
@@ -173,11 +173,11 @@ class Engine:
         moment it arrives.
 
         Raises:
-            EngineError: the NPU process failed meanwhile; the supervisor is already at work.
+            NpuUnavailable: the NPU process failed meanwhile; the supervisor is already at work.
         """
         life = self._life
         if life is None or self.state is not State.READY:
-            raise EngineError(self.problem or _STOPPED)
+            raise NpuUnavailable(self.problem or _STOPPED)
         self._become(State.GENERATING)
         try:
             await life.generate(next(self._numbers), prompt, put)
@@ -198,7 +198,7 @@ class Engine:
             try:
                 await self._fetch()
                 problem = await self._live()
-            except EngineError as error:
+            except NpuUnavailable as error:
                 problem = error.problem
             except (OSError, ProtocolError) as error:
                 problem = _broken_process(error)
@@ -212,14 +212,14 @@ class Engine:
         """Have the model file brought if it is missing.
 
         Raises:
-            EngineError: it can't be had now.
+            NpuUnavailable: it can't be had now.
         """
         if self.model_file.fetchable():
             self._become(State.FETCHING)
             try:
                 await self.model_file.fetch(self._tell)
             except NpuError as error:
-                raise EngineError(error.problem) from None
+                raise NpuUnavailable(error.problem) from None
 
     async def _live(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""
@@ -260,11 +260,11 @@ class Engine:
                 link.send(Load(path, model.name, model.resources_dir, npu.device_group, npu.device_nodes))
                 answer = await link.receive()
         except TimeoutError:
-            raise EngineError(_slow_load(model.load_timeout)) from None
+            raise NpuUnavailable(_slow_load(model.load_timeout)) from None
         except EOFError:
-            raise EngineError(await link.post_mortem()) from None
+            raise NpuUnavailable(await link.post_mortem()) from None
         if isinstance(answer, Failed):
-            raise EngineError(answer.problem)
+            raise NpuUnavailable(answer.problem)
         if not isinstance(answer, Loaded):
             raise ProtocolError(f"{type(answer).__name__} instead of Loaded")
         return answer.model
@@ -332,7 +332,7 @@ class Life:
         """Pass on the events of one generation until its end.
 
         Raises:
-            EngineError: the process failed.
+            NpuUnavailable: the process failed.
         """
         self._put = put
         self._ended = asyncio.get_running_loop().create_future()
@@ -354,7 +354,7 @@ class Life:
     def fail(self, problem: Problem) -> None:
         """The process is gone: end what runs on it."""
         if self._ended and not self._ended.done():
-            self._ended.set_exception(EngineError(problem))
+            self._ended.set_exception(NpuUnavailable(problem))
 
     def end(self) -> None:
         self._generation = None

@@ -16,7 +16,7 @@ _FRONT = (
     ("Sanic: HTTP, routing, sending", ("/sanic", "hailo_vision/http/limits")),
     ("request and answer: JSON, checks, headers", ("hailo_vision/http/", "inference/conversation.py")),
     ("to and from the NPU process", ("hailo_vision/npu/",)),
-    ("queue, engine, tasks", ("hailo_vision/", "/asyncio/")),
+    ("queue, supervisor, tasks", ("hailo_vision/", "/asyncio/")),
 )
 _NPU = (
     ("the emulator", ("hailo_platform/",)),

@@ -133,7 +133,7 @@ def test_a_fault_while_generating_is_a_clean_error_and_heals(fault: str, make_se
     failed = server.chat(user("What is this?", photo("coffee")))
     assert failed.status_code == 503, failed.text
     assert failed.json()["error"]["code"] == "device_unavailable"
-    server.wait_for(lambda: bool(re.search(f"ERROR hailo_vision.engine: ({code}):", server.log())))
+    server.wait_for(lambda: bool(re.search(f"ERROR hailo_vision.npu.supervisor: ({code}):", server.log())))
     server.inject()
     server.wait_for(lambda: server.health()["state"] == "ready")
     assert server.answer(user("What is this?", photo("coffee")))

@@ -9,7 +9,7 @@ from hailo_vision.npu.protocol import Abort, Failed, Generate, Pieces, Problem, 
 
 
 def test_messages_survive_the_wire() -> None:
-    request = Generate(7, "text", 2, Sampling(True, 0.5, 0.9, 20, 1.1, 42), 100, "key")
+    request = Generate(7, "text", 2, Sampling(0.5, 0.9, 20, 1.1, 42), 100, "key")
     encoded = protocol.encode(request)
     length = protocol.body_length(encoded[: protocol.LENGTH_BYTES])
     assert length == len(encoded) - protocol.LENGTH_BYTES

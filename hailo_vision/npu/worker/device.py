@@ -30,6 +30,10 @@ Frame = NDArray[np.uint8]
 STOP_TOKENS = frozenset({"<|im_end|>", "<|endoftext|>"})
 _PIXELS_PER_TOKEN = 28 * 28  # 14-pixel patches merged two by two (vlm/pre_process.hpp)
 _MAX_FRAMES_BEFORE_5_2 = 5  # MAX_FRAMES_IN_SINGLE_GENERATION, vlm_server.hpp at v5.1.1
+_ALL_TOKENS = 100_000  # top_k that leaves nothing out, within Qwen2-VL's vocabulary
+# A temperature or top_p below it takes the likeliest token anyway, and as 32-bit floats the smallest are
+# the 0 that HailoRT refuses.
+_GREEDY = 1e-3
 _RANDOM_SEED = 2**32 - 1  # the one value that means: another seed each time
 
 
@@ -58,6 +62,35 @@ def runtime_version() -> tuple[str, bool]:
     except ImportError as error:
         raise NpuError(missing_runtime(error)) from error
     return str(hailo_platform.__version__), bool(getattr(hailo_platform, "EMULATED", False))
+
+
+def is_greedy(sampling: Sampling) -> bool:
+    """Whether the likeliest token is taken each time."""
+    return sampling.temperature < _GREEDY or sampling.top_p < _GREEDY
+
+
+def parameters_of(sampling: Sampling) -> dict[str, Any]:
+    """The sampling as arguments of VLM.generate().
+
+    HailoRT refuses temperature 0, ignores temperature unless do_sample is set, and samples greedily at
+    its default top_k of 1 (vlm.cpp, LLMGeneratorParams validation; post_process.cpp). Its
+    frequency_penalty is the multiplicative penalty that others call repetition penalty.
+    """
+    parameters: dict[str, Any] = {
+        "do_sample": not is_greedy(sampling),
+        "frequency_penalty": sampling.repetition_penalty,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 1,
+        "seed": _RANDOM_SEED,
+    }
+    if parameters["do_sample"]:
+        parameters["temperature"] = sampling.temperature
+        parameters["top_p"] = sampling.top_p
+        parameters["top_k"] = min(sampling.top_k, _ALL_TOKENS) if sampling.top_k > 0 else _ALL_TOKENS
+        if sampling.seed is not None:
+            parameters["seed"] = sampling.seed % _RANDOM_SEED
+    return parameters
 
 
 class Completion:
@@ -162,18 +195,9 @@ class Model:
         frames are contiguous, writable uint8 arrays of info.frame_shape, one for each placeholder of
         the prompt: the bindings check neither layout nor, from 5.2.0, size.
         """
-        seed = _RANDOM_SEED if sampling.seed is None else sampling.seed % _RANDOM_SEED
         try:
             completion = self._vlm.generate(
-                prompt=prompt,
-                frames=list(frames),
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                top_k=sampling.top_k,
-                frequency_penalty=sampling.repetition_penalty,
-                max_generated_tokens=max_tokens,
-                do_sample=sampling.do_sample,
-                seed=seed,
+                prompt=prompt, frames=list(frames), max_generated_tokens=max_tokens, **parameters_of(sampling)
             )
         except Exception as error:
             raise NpuError(runtime_problem(error)) from error

@@ -7,7 +7,7 @@ from hailo_vision.npu import protocol
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.protocol import Abort, Ended, Generate, Load, Pieces, Ping, Pong, Refused, Started
 from hailo_vision.npu.worker.channel import Channel
-from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Model
+from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Model, is_greedy
 from hailo_vision.npu.worker.prefix_cache import Ledger, digest
 
 _READ_MS = 100
@@ -66,7 +66,7 @@ class Worker:
         if pieces is None:
             outbox.end("aborted")
             return
-        self._ledger.record(request.context_key, request.prompt, digests, prompt_tokens, pieces)
+        self._ledger.record(_context_key(request), request.prompt, digests, prompt_tokens, pieces)
         outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
 
     def _reuse(self, request: Generate, digests: Sequence[bytes], prompt_tokens: int) -> tuple[str, int, int]:
@@ -75,7 +75,7 @@ class Worker:
         A text can be cut into tokens in more than one way: only if the counts agree does the context
         hold the tokens that the whole prompt has.
         """
-        rest = self._ledger.rest_of(request.prompt, digests, request.context_key)
+        rest = self._ledger.rest_of(request.prompt, digests, _context_key(request))
         if rest is not None:
             cached = self._ledger.tokens
             new_frames = len(digests) - rest.first_frame
@@ -116,6 +116,17 @@ class Worker:
                 case other:
                     raise protocol.ProtocolError(f"{type(other).__name__} during a generation")
         return False
+
+
+def _context_key(request: Generate) -> str | None:
+    """Under what this generation may reuse the context and keep it; None for nothing.
+
+    What was generated before stays in the penalty's history until the context is cleared, and may stay
+    in the random state: a reused context could answer otherwise than a fresh one.
+    """
+    sampling = request.sampling
+    seeded = sampling.seed is not None and not is_greedy(sampling)
+    return None if seeded or sampling.repetition_penalty != 1.0 else request.context_key
 
 
 class Outbox:

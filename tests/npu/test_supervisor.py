@@ -9,7 +9,7 @@ import pytest
 from support.server import Server
 
 from hailo_vision import config
-from hailo_vision.npu.supervisor import Engine, EngineError, State
+from hailo_vision.npu.supervisor import NpuUnavailable, State, Supervisor
 
 # Seconds that the emulated chip takes for all but loading.
 QUICK = {"vdevice_open": 0.0, "frame_encode": 0.01, "prefill_chunk": 0.01, "token": 0.01}
@@ -24,7 +24,7 @@ def staged(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, **arguments: Any
 ) -> Server:
     """Files of a service that is not started; this process's children meet its emulated device."""
-    server = Server(tmp_path_factory.mktemp("engine") / "run", **arguments)
+    server = Server(tmp_path_factory.mktemp("supervisor") / "run", **arguments)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     server.http.close()
@@ -42,13 +42,13 @@ async def test_a_process_that_always_crashes_is_given_up(
 ) -> None:
     monkeypatch.setattr("hailo_vision.npu.supervisor._DELAYS", (0.01, 0.01, 0.01))
     stage.inject(crash_in_load=True)
-    supervisor = Engine(config.load(stage.config_file))
+    supervisor = Supervisor(config.load(stage.config_file))
     supervisor.start()
     await until(lambda: supervisor.state is State.FAILED)
     assert supervisor.problem
     assert supervisor.problem.code == "npu_gave_up"
     assert "4 times in a row" in supervisor.problem.message
-    with pytest.raises(EngineError):
+    with pytest.raises(NpuUnavailable):
         await supervisor.ready()
     await supervisor.stop()
     assert supervisor.state is State.STOPPED
@@ -57,7 +57,7 @@ async def test_a_process_that_always_crashes_is_given_up(
 async def test_a_slow_load_is_ended(stage: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.inject(load_hang=True)
     stage.configure({"model": {"resources_dir": str(stage.directory / "resources"), "load_timeout": 1.0}})
-    supervisor = Engine(config.load(stage.config_file))
+    supervisor = Supervisor(config.load(stage.config_file))
     supervisor.start()
     await until(lambda: supervisor.state is State.RESTARTING)
     assert supervisor.problem
@@ -76,7 +76,7 @@ async def test_a_load_may_take_longer_than_the_npu_may_be_silent(
         tmp_path_factory, monkeypatch, emulator={"time_scale": 1.0, "timing": QUICK | {"load": load_seconds}}
     )
     stage.configure({"npu": {"stall_timeout": 1.0}})
-    supervisor = Engine(config.load(stage.config_file))
+    supervisor = Supervisor(config.load(stage.config_file))
     states: list[State] = []
     supervisor.listeners.append(lambda: states.append(supervisor.state))
     supervisor.start()
@@ -94,7 +94,7 @@ async def test_idle_time_begins_when_the_model_is_loaded(
         tmp_path_factory, monkeypatch, emulator={"time_scale": 1.0, "timing": QUICK | {"load": 2.0}}
     )
     stage.configure({"model": {"keep_alive": "1.5s"}})
-    supervisor = Engine(config.load(stage.config_file))
+    supervisor = Supervisor(config.load(stage.config_file))
     supervisor.start()
     await until(lambda: supervisor.state is State.READY)
     loaded = time.monotonic()
