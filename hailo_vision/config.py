@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 import yaml
 
+from hailo_vision.allow_list import AllowList
 from hailo_vision.durations import parse_keep_alive
-from hailo_vision.images.addresses import AllowList
 
 DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
 
@@ -43,7 +43,7 @@ class ServerConfig(Section, frozen=True):
     queue_size: Count = 16
     request_timeout: Seconds = 300.0
     shutdown_timeout: Seconds = 30.0
-    keep_alive_comment_interval: Seconds = 10.0
+    heartbeat_interval: Seconds = 10.0
     cors_origins: tuple[Text, ...] = ()
     tls_cert: Text | None = None
     tls_key: Text | None = None

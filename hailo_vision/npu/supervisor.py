@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hailo_vision.config import Config
-from hailo_vision.images.decode import Frame
 from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Link
@@ -84,13 +83,13 @@ class Prompt:
     """One generation's input.
 
     Attributes:
-        frames: uint8 arrays of the model's frame shape, one for each placeholder in the text.
+        frames: the bytes of uint8 arrays of the model's frame shape, one for each placeholder in the text.
         max_tokens: clamped to what the context holds.
         context_key: whose context may be reused and kept; None for nobody's.
     """
 
     text: str
-    frames: Sequence[Frame]
+    frames: Sequence[memoryview]
     sampling: Sampling
     max_tokens: int
     context_key: str | None = None
@@ -347,7 +346,7 @@ class Life:
                 prompt.max_tokens,
                 prompt.context_key,
             ),
-            [frame.data.cast("B") for frame in prompt.frames],
+            prompt.frames,
         )
         await self._ended
 

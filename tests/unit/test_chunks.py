@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from hailo_vision.http.openai.streaming import ChunkWriter
+from hailo_vision import __version__
+from hailo_vision.http.openai.chat import ChunkWriter
 
 
 @pytest.mark.parametrize("model", ["qwen2-vl-2b-instruct", '"', '"content":""', "content", "\\"])
 @pytest.mark.parametrize("with_usage", [True, False])
 def test_a_chunk_is_what_it_is_made_of(model: str, with_usage: bool) -> None:
-    chunks = ChunkWriter("chatcmpl-1", 17, model, "hailo-vision-1", with_usage)
+    chunks = ChunkWriter("chatcmpl-1", 17, model, with_usage)
     chunk = json.loads(chunks.text('a "b"\n\u65e5\U0001f600'))
     assert chunk == {
         "id": "chatcmpl-1",
@@ -25,7 +26,8 @@ def test_a_chunk_is_what_it_is_made_of(model: str, with_usage: bool) -> None:
                 "finish_reason": None,
             }
         ],
-        "system_fingerprint": "hailo-vision-1",
+        "system_fingerprint": f"hailo-vision-{__version__}",
         **({"usage": None} if with_usage else {}),
     }
-    assert list(chunk) == list(json.loads(chunks.role()))
+    role = chunks.heartbeat().removeprefix(b"data: ")
+    assert list(chunk) == list(json.loads(role))

@@ -1,16 +1,14 @@
-"""What clients send, as types; decoding a body into them is its validation.
+"""What OpenAI's clients send, as types; decoding a body into them is its validation.
 
 Optional fields take null as absent. Fields that OpenAI knows and this service has no use for (user,
 store, metadata, ...) are not declared, and unknown fields are ignored, as OpenAI's own servers do.
 """
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-
-from hailo_vision.errors import InvalidRequest
 
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 TopP = Annotated[float, Meta(ge=0, le=1)]
@@ -68,8 +66,8 @@ class ImagePart(_Type, frozen=True, tag="image"):
 
 TextLike = TextPart | InputTextPart
 ImageLike = ImageUrlPart | InputImagePart | ImagePart
-UserPart = TextPart | InputTextPart | ImageUrlPart | InputImagePart | ImagePart
-Texts = Annotated[list[TextPart | InputTextPart], Meta(min_length=1)]
+UserPart = TextLike | ImageLike
+Texts = Annotated[list[TextLike], Meta(min_length=1)]
 
 
 class SystemMessage(_Type, frozen=True, tag_field="role", tag="system"):
@@ -85,7 +83,7 @@ class UserMessage(_Type, frozen=True, tag_field="role", tag="user"):
 
 
 class AssistantMessage(_Type, frozen=True, tag_field="role", tag="assistant"):
-    content: str | list[TextPart | InputTextPart | RefusalPart] | None = None
+    content: str | list[TextLike | RefusalPart] | None = None
 
 
 class ToolMessage(_Type, frozen=True, tag_field="role", tag="tool"):
@@ -170,55 +168,14 @@ class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):
     """
 
     model: str | None = None
-    images: Annotated[list[str | ImageUrlPart | InputImagePart | ImagePart], Meta(min_length=1)]
+    images: Annotated[list[str | ImageLike], Meta(min_length=1)]
     prompt: Annotated[str, Meta(min_length=1)]
     system: str | None = None
     stream: bool | None = None
 
 
-T = TypeVar("T")
-
-_UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_KNOWN = (
+KNOWN_VALUES = (
     (re.compile(r"response_format\.type$"), "text, json_object, json_schema"),
     (re.compile(r"\.type$"), "text, input_text and, from users, image_url, input_image, image"),
     (re.compile(r"\.role$"), "system, developer, user, assistant, tool, function"),
 )
-
-
-def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """The request that a body holds.
-
-    Raises:
-        InvalidRequest: it is no JSON, or not what the decoder's type asks for; `param` is the path of
-            the first offending field.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(
-            f"The body is not valid JSON: {str(error)[:200]}", code="invalid_json"
-        ) from error
-
-
-def _explain(error: str) -> InvalidRequest:
-    message, _, path = error.rpartition(" - at `$")
-    if not message:
-        message, path = error, ""
-    param = path.rstrip("`").removeprefix(".")
-    missing = _MISSING.match(message)
-    if missing:
-        param = f"{param}.{missing[1]}" if param else missing[1]
-        return InvalidRequest(
-            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
-        )
-    unexpected = _UNEXPECTED.match(message)
-    known = next((values for name, values in _KNOWN if name.search(param)), None)
-    if unexpected and known:
-        message = f"Unsupported value {unexpected[1][:40]!r}; expected one of {known}"
-    return InvalidRequest(
-        f"Invalid '{param}': {message}." if param else f"Invalid body: {message}.", param=param or None
-    )
