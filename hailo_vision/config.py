@@ -76,6 +76,8 @@ class ModelConfig(Section, frozen=True):
     """Which model is served and for how long it stays on the NPU.
 
     A model file that is missing is fetched from url, if there is one, into fetched_dir.
+    client_keep_alive: what a request's own keep_alive may do: "lengthen" the time only, as each load may cost
+    contiguous memory that only a reboot gives back; or "any".
     """
 
     name: Text = "qwen2-vl-2b-instruct"
@@ -86,6 +88,7 @@ class ModelConfig(Section, frozen=True):
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     fetched_dir: Text = "/var/lib/hailo-vision/fetched"
     keep_alive: float | str = -1
+    client_keep_alive: Literal["lengthen", "any"] = "lengthen"
     load_timeout: Seconds = 180.0
     context_reuse: bool = True
 

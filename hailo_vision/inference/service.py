@@ -1,6 +1,7 @@
 """The service without HTTP: what is asked is checked, prepared, queued, and generated."""
 
 import asyncio
+import logging
 from functools import lru_cache
 
 from hailo_vision import tuning
@@ -15,7 +16,9 @@ from hailo_vision.inference.request import GenerationRequest, Image
 from hailo_vision.inference.scheduler import Scheduler, unavailable
 from hailo_vision.inference.structured import StructuredAnswer
 from hailo_vision.npu.protocol import ModelInfo, Sampling
-from hailo_vision.npu.supervisor import Prompt, Supervisor
+from hailo_vision.npu.supervisor import NpuUnavailable, Prompt, Supervisor
+
+log = logging.getLogger(__name__)
 
 _ENDLESS = 1_000_000  # tokens; more than any context holds, and a number that travels
 
@@ -52,14 +55,14 @@ class Service:
         """Raises:
         RequestError: the request names a model that is not served here.
         """
-        model = self.config.model
-        if name is not None and name != model.name and name not in model.aliases:
-            raise RequestError(
-                Kind.MODEL_NOT_FOUND,
-                f"The model {name[:80]!r} does not exist; this service has "
-                f"{', '.join(map(repr, (model.name, *model.aliases)))}.",
-                where="model",
-            )
+        names = (self.config.model.name, *self.config.model.aliases)
+        if name is None or plain_name(name) in map(plain_name, names):
+            return
+        message = f"The model {name[:80]!r} does not exist; this service has {', '.join(map(repr, names))}."
+        prefix, _, rest = name.rpartition("/")
+        if prefix and plain_name(rest) in map(plain_name, names):
+            message += f" Leave {prefix + '/'!r} out: it is the prefix of a provider."
+        raise RequestError(Kind.MODEL_NOT_FOUND, message, where="model")
 
     def admit(self, patience: float) -> None:
         """Check that a request may queue.
@@ -71,6 +74,23 @@ class Service:
             RequestError: the model can't answer now, or too many requests wait.
         """
         self.scheduler.admit(patience=patience)
+
+    async def load(self, keep_alive: float | None = None) -> None:
+        """Have the model loaded, if it is not; keep_alive: seconds that it stays if nothing is asked of it.
+
+        Raises:
+            RequestError: it can't be loaded now.
+        """
+        self.supervisor.keep_alive = self._keep_alive(keep_alive)
+        try:
+            await self.supervisor.ready()
+        except NpuUnavailable as error:
+            raise unavailable(self.supervisor, error.problem) from error
+
+    def unload(self) -> None:
+        """Unload the model as soon as it is idle, whatever its keep_alive says."""
+        log.info("A client asks to unload the model")
+        self.supervisor.keep_alive = 0.0
 
     def answer(self, request: GenerationRequest) -> Answer:
         """Queue an admitted request for the model.
@@ -87,8 +107,17 @@ class Service:
         budget.check(request, model)
         work = ImageWork(len(request.images))
         position = self.scheduler.waiting + self.scheduler.running
-        job = self.scheduler.submit(self._prepare(request, model, work), request.keep_alive)
+        job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
         return Generation(job, request.stop, request.where, work, position)
+
+    def _keep_alive(self, wanted: float | None) -> float:
+        """Seconds that the idle model stays loaded: a client's wish, as far as the operator lets it go."""
+        model = self.config.model
+        if wanted is None:
+            return model.keep_alive_seconds
+        if model.client_keep_alive == "any":
+            return wanted
+        return max(wanted, model.keep_alive_seconds)
 
     async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
         """Decode the images and render the prompt, while the job waits in the queue."""
@@ -117,6 +146,11 @@ class Service:
             repetition_penalty=1.0 if penalty is None else penalty,
             seed=defaults.seed if request.seed is None else request.seed,
         )
+
+
+def plain_name(name: str) -> str:
+    """A model's name as names are compared: without case, and without Ollama's tag of the newest."""
+    return name.lower().removesuffix(":latest")
 
 
 @lru_cache(maxsize=4)

@@ -197,6 +197,17 @@ def test_what_is_no_http_is_a_4xx_or_a_closed_connection(raw: bytes, server: Ser
     assert server.answer(HELLO)
 
 
+@pytest.mark.parametrize("name", [MODEL.upper(), f"{MODEL}:latest", f"{MODEL.title()}:LATEST"])
+def test_a_models_name_in_other_forms(name: str, server: Server) -> None:
+    assert post(server, json.dumps({**BODY, "model": name})).status_code == 200
+    assert server.http.get(f"/v1/models/{name}").status_code == 200
+
+
+def test_a_providers_prefix_is_named(server: Server) -> None:
+    error = error_of(post(server, json.dumps({**BODY, "model": f"openai/{MODEL}"})), 404)
+    assert "Leave 'openai/' out" in error["message"]
+
+
 @pytest.mark.parametrize("half", ["\\ud83d", "\\uDE00", "\\\\\\ud83d", "\\ud83dx\\ude00"])
 def test_half_a_surrogate_pair_is_a_character_that_is_lost(half: str, server: Server) -> None:
     """JavaScript makes them by cutting strings; JSON's grammar allows them."""

@@ -30,7 +30,7 @@ def test_idle_time_is_counted_from_the_last_request(make_server: MakeServer) -> 
 
 
 def test_a_request_says_how_long_the_model_stays(make_server: MakeServer) -> None:
-    server = make_server().start()
+    server = make_server(config={"model": {"client_keep_alive": "any"}}).start()
     assert server.answer(HELLO, keep_alive="5m")
     time.sleep(0.6)
     assert server.health()["state"] == "ready"
@@ -53,3 +53,16 @@ def test_a_keep_alive_that_is_no_duration_is_refused(make_server: MakeServer) ->
     refused = server.chat(HELLO, keep_alive="soon")
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "keep_alive"
+
+
+def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_server: MakeServer) -> None:
+    """Each load may cost contiguous memory that only a reboot gives back."""
+    server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
+    for _ in range(3):
+        assert server.answer(HELLO, keep_alive=0)
+    assert server.health()["loads"] == 1
+    short = make_server(config={"model": {"keep_alive": "200ms"}}).start(wait=False)
+    short.wait_for(lambda: short.health()["state"] == "unloaded")
+    assert short.answer(HELLO, keep_alive="10m")
+    time.sleep(0.6)
+    assert short.health()["state"] == "ready"
