@@ -1,7 +1,6 @@
 """The command `hailo-vision`."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -61,13 +60,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     # Imported here: Sanic takes most of a second on a Pi, and the other commands need none of it.
+    from hailo_vision import logs
     from hailo_vision.http.app import serve
     from hailo_vision.systemd import inherited_socket
 
     settings = config.load_or_default(options.config)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        serve(settings, inherited_socket())
+        with logs.to_stderr():
+            serve(settings, inherited_socket())
     except OSError as error:
         where = f"{settings.server.host}:{settings.server.port}"
         print(f"hailo-vision: cannot listen on {where}: {error.strerror}", file=sys.stderr)
