@@ -34,7 +34,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServerConfig(Section, frozen=True):
     """Where the service listens and how much it takes on.
 
-    cors_origins are the web origins whose pages may use the API; "*" stands for all.
+    cors_origins are the web origins whose pages may use the API; "*" stands for all. allowed_hosts are the
+    host names by which the service may be asked besides those that no public name server gives; ".a.example"
+    is a.example and all below it, "*" any name.
     """
 
     host: Text = "0.0.0.0"
@@ -45,6 +47,7 @@ class ServerConfig(Section, frozen=True):
     shutdown_timeout: Seconds = 30.0
     keep_alive_comment_interval: Seconds = 10.0
     cors_origins: tuple[Text, ...] = ()
+    allowed_hosts: tuple[Text, ...] = ()
     tls_cert: Text | None = None
     tls_key: Text | None = None
 

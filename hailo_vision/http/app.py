@@ -26,6 +26,7 @@ from hailo_vision.errors import (
 from hailo_vision.http import cors, limits, routes
 from hailo_vision.http.auth import Keys, keys_file
 from hailo_vision.http.metrics import Metrics
+from hailo_vision.http.origin import Gatekeeper
 from hailo_vision.http.request_log import Account
 from hailo_vision.http.web import App
 from hailo_vision.inference.service import Service, client_key
@@ -53,12 +54,14 @@ def create_app(config: Config) -> App:
     app.ctx.started = time.monotonic()
     app.ctx.created = int(time.time())
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
+    app.ctx.gatekeeper = Gatekeeper(config, app.ctx.keys.required)
     app.before_server_start(_start)
     app.before_server_stop(_stop)
     limits.register(app)
     if app.ctx.keys.required:
         app.signal("http.routing.after")(_authorise_early)
     app.register_middleware(_identify, "request")
+    app.register_middleware(_refuse_foreign_pages, "request")
     if config.server.cors_origins:
         cors.register(app, config.server.cors_origins)
     app.register_middleware(_authorise, "request")
@@ -134,6 +137,16 @@ async def _identify(request: Request) -> None:
     request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     route = routes.label(request)
     request.ctx.account = Account(request.ctx.id, route, request.ip)
+
+
+async def _refuse_foreign_pages(request: Request) -> None:
+    """Raises:
+    Forbidden: a web page that the operator does not know may have made the request.
+    """
+    gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
+    gatekeeper.check_origin(request)
+    if request.ctx.account.route not in routes.OPEN:
+        gatekeeper.check_host(request)
 
 
 async def _authorise(request: Request) -> None:
