@@ -15,6 +15,7 @@ from hailo_vision.http import cors, limits, routes
 from hailo_vision.http.auth import Keys, client_key, keys_file
 from hailo_vision.http.errors import Unauthorized
 from hailo_vision.http.metrics import Metrics
+from hailo_vision.http.origin import Gatekeeper
 from hailo_vision.http.request_log import RequestRecord
 from hailo_vision.http.web import App
 from hailo_vision.inference.service import Service
@@ -42,12 +43,14 @@ def create_app(config: Config) -> App:
     app.ctx.started = time.monotonic()
     app.ctx.created = int(time.time())
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
+    app.ctx.gatekeeper = Gatekeeper(config, app.ctx.keys.required)
     app.before_server_start(_start)
     app.before_server_stop(_stop)
     limits.register(app)
     if app.ctx.keys.required:
         app.signal("http.routing.after")(_authorise_early)
     app.register_middleware(_identify, "request")
+    app.register_middleware(_refuse_foreign_pages, "request")
     if config.server.cors_origins:
         cors.register(app, config.server.cors_origins)
     app.register_middleware(_authorise, "request")
@@ -122,6 +125,16 @@ async def _identify(request: Request) -> None:
     given = request.headers.get("x-request-id", "")
     request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
+
+
+async def _refuse_foreign_pages(request: Request) -> None:
+    """Raises:
+    Forbidden: a web page that the operator does not know may have made the request.
+    """
+    gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
+    gatekeeper.check_origin(request)
+    if not routes.is_open(request):
+        gatekeeper.check_host(request)
 
 
 async def _authorise(request: Request) -> None:

@@ -50,6 +50,7 @@ def refused(server: Server, param: str | None, code: str | None = None, **fields
         {"seed": -(2**63)},
         {"keep_alive": "5m"},
         {"keep_alive": -1},
+        {"keep_alive": "-1"},
         {"continue_final_message": False, "add_generation_prompt": True},
         {"response_format": {"type": "text"}},
         {"response_format": None},

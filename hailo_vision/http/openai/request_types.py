@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-Temperature = Annotated[float, Meta(ge=0, le=2)]
-TopP = Annotated[float, Meta(ge=0, le=1)]
+from hailo_vision.ranges import RepetitionPenalty, Seed, Temperature, TokenCount, TopK, TopP
+
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenCount = Annotated[int, Meta(ge=1)]
 StopString = Annotated[str, Meta(min_length=1)]
 Stop = StopString | Annotated[list[StopString], Meta(max_length=4)]
 
@@ -135,11 +134,11 @@ class GenerationFields(_Type, frozen=True, kw_only=True):
     max_tokens: TokenCount | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[int, Meta(ge=-1, le=100_000)] | None = None
-    repetition_penalty: Annotated[float, Meta(ge=0.01, le=10)] | None = None
+    top_k: TopK | None = None
+    repetition_penalty: RepetitionPenalty | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    seed: Seed | None = None
     stop: Stop | None = None
     keep_alive: float | str | None = None
 
