@@ -40,10 +40,12 @@ class JsonFormat:
     Attributes:
         schema: the JSON schema that it is to fit; None for any object.
         where: the part of the request that holds the schema, for errors.
+        purpose: what the JSON is for, as a sentence for the model.
     """
 
     schema: dict[str, Any] | bool | None
     where: str
+    purpose: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,7 @@ def _require_schema(wanted: JsonFormat) -> None:
 
 def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
     """The conversation with the order to answer in JSON at the end of its system turn."""
-    order = _ORDER
+    order = f"{wanted.purpose} {_ORDER}".strip()
     if wanted.schema:
         order += f" It must fit this JSON schema: {json.dumps(wanted.schema, ensure_ascii=False)}"
     if turns and turns[0].role == "system":

@@ -13,12 +13,12 @@ from hailo_vision.http.errors import Failure, failure_of
 from hailo_vision.http.events import Stream, Wire, server_sent
 from hailo_vision.http.openai import errors
 from hailo_vision.http.openai.answer_types import Analysis, AnalyzeResponse, AnalyzeSummary, usage_of
-from hailo_vision.http.openai.reading import image_of, options_of
+from hailo_vision.http.openai.reading import image_of, json_format_of, options_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, AnalyzeRequest
 from hailo_vision.http.request_log import RequestRecord
 from hailo_vision.http.web import json_response, patience_of
 from hailo_vision.inference.answer import Usage, whole_text
-from hailo_vision.inference.request import GenerationRequest, Image, Turn
+from hailo_vision.inference.request import GenerationRequest, Image, JsonFormat, Turn
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(AnalyzeRequest)
@@ -57,7 +57,9 @@ class Batch:
             )
         self._service = service
         self._record = record
-        self._requests = [_read(body, image, client) for image in _images(body)]
+        supported = service.config.api.json_mode != "refuse"
+        json = json_format_of(body.response_format, supported=supported)
+        self._requests = [_read(body, image, json, client) for image in _images(body)]
         self._usage = Usage()
         self._errors: list[RequestError] = []
 
@@ -129,11 +131,11 @@ def _images(body: AnalyzeRequest) -> list[Image]:
     ]
 
 
-def _read(body: AnalyzeRequest, image: Image, client: str) -> GenerationRequest:
+def _read(body: AnalyzeRequest, image: Image, json: JsonFormat | None, client: str) -> GenerationRequest:
     turns = [Turn("user", [image, body.prompt])]
     if body.system:
         turns.insert(0, Turn("system", [body.system]))
-    return GenerationRequest(turns=turns, where=image.where, client=client, **options_of(body))
+    return GenerationRequest(turns=turns, where=image.where, json=json, client=client, **options_of(body))
 
 
 def _ms_since(started: float) -> int:

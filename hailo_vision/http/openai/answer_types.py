@@ -7,6 +7,8 @@ import msgspec
 from hailo_vision.inference import answer
 from hailo_vision.inference.answer import FinishReason, JsonReport
 
+ChatFinish = Literal["stop", "length", "tool_calls"]
+
 
 class PromptTokensDetails(msgspec.Struct, frozen=True):
     cached_tokens: int
@@ -81,18 +83,33 @@ def _rate(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0
 
 
+class FunctionCall(msgspec.Struct, frozen=True):
+    """arguments is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class AssistantReply(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     refusal: None = None
     annotations: tuple[()] = ()
+    tool_calls: tuple[ToolCall, ...] | msgspec.UnsetType = msgspec.UNSET
+    function_call: FunctionCall | msgspec.UnsetType = msgspec.UNSET
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     index: Literal[0] = 0
     message: AssistantReply
     logprobs: None = None
-    finish_reason: FinishReason
+    finish_reason: ChatFinish
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,16 +124,25 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     json_report: JsonReport | msgspec.UnsetType = msgspec.UNSET
 
 
+class ToolCallDelta(msgspec.Struct, frozen=True, kw_only=True):
+    index: Literal[0] = 0
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Literal["assistant"] | None = None
     content: str | None = None
+    tool_calls: tuple[ToolCallDelta, ...] | None = None
+    function_call: FunctionCall | None = None
 
 
 class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: Literal[0] = 0
     delta: Delta
     logprobs: None = None
-    finish_reason: FinishReason | None = None
+    finish_reason: ChatFinish | None = None
 
 
 class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
