@@ -53,7 +53,7 @@ class ForcedTools:
             for number, function in enumerate(self.functions)
         ]
         names = "; ".join(map(_described, self.functions))
-        return JsonFormat({"anyOf": calls}, self.where, f"Call one of these functions: {names}.")
+        return JsonFormat({"type": "object", "anyOf": calls}, self.where, f"Call one of these functions: {names}.")
 
     def call(self, text: str) -> tuple[str, str]:
         """The name and the arguments (JSON text) that an answer gives."""
