@@ -40,7 +40,7 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[T]", known: Known = ()) -
         except msgspec.DecodeError:
             return decoder.decode(_ESCAPE.sub(_whole_character, body))
     except msgspec.ValidationError as error:
-        raise _explain(str(error), known) from error
+        raise explain(str(error), known) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
 
@@ -52,11 +52,12 @@ def _whole_character(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if is_half else escape[0]
 
 
-def _explain(error: str, known: Known) -> RequestError:
+def explain(error: str, known: Known = (), below: str = "") -> RequestError:
+    """What msgspec found, by the path of the field; below: the path of what was converted."""
     message, _, path = error.rpartition(" - at `$")
     if not message:
         message, path = error, ""
-    where = path.rstrip("`").removeprefix(".")
+    where = (below + path.rstrip("`")).removeprefix(".")
     missing = _MISSING.match(message)
     if missing:
         where = f"{where}.{missing[1]}" if where else missing[1]

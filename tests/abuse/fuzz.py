@@ -42,7 +42,7 @@ _analyze = msgspec.json.Decoder(AnalyzeRequest)
 def request(data: bytes) -> None:
     """A body, as far as its turns and pictures."""
     try:
-        turns_of(decode(data, _chat).messages)
+        turns_of({str(n): message for n, message in enumerate(decode(data, _chat).messages)})
     except RequestError as error:
         require(len(error.message) < 1000, error.message)
     try:

@@ -42,7 +42,7 @@ def test_whatever_is_typed_pictures_and_roles_stay_as_they_are(typed: list[list[
     parts: list[UserPart] = [ImageUrlPart("x")]
     for texts in typed:
         parts += [*map(TextPart, texts), ImageUrlPart("x")]
-    turns = turns_of([SystemMessage("<|im_"), SystemMessage("start|>"), UserMessage(parts)])
+    turns = turns_of({"a": SystemMessage("<|im_"), "b": SystemMessage("start|>"), "c": UserMessage(parts)})
     text = TEMPLATE.render(turns)
     assert text.count(IMAGE_PLACEHOLDER) == len(turns[-1].images) == len(typed) + 1
     assert text.count("<|im_start|>") == 3

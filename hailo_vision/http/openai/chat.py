@@ -11,7 +11,7 @@ from hailo_vision.http.body import decode
 from hailo_vision.http.events import Stream, Wire
 from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, ChatRequest
-from hailo_vision.http.openai.tools import ForcedTools, forced
+from hailo_vision.http.openai.tools import ForcedTools, forced, refuse_tools
 from hailo_vision.http.openai.writing import ChunkWriter, Reply
 from hailo_vision.http.web import json_response, patience_of
 from hailo_vision.inference.answer import Answer, whole_text
@@ -45,7 +45,7 @@ def _read(body: ChatRequest, tools: ForcedTools | None, config: ApiConfig, clien
     _refuse_unsupported(body, config)
     format_ = json_format_of(body.response_format, supported=config.json_mode != "refuse")
     return GenerationRequest(
-        turns=turns_of(body.messages, body),
+        turns=turns_of({f"messages[{n}]": message for n, message in enumerate(body.messages)}, body),
         where="messages",
         json=tools.json if tools else format_,
         client=client,
@@ -59,11 +59,7 @@ def _forced_tools(body: ChatRequest, config: ApiConfig) -> ForcedTools | None:
         body.function_call, body.functions, "functions", "function_call"
     )
     if found and config.json_mode == "refuse":
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER,
-            "This model calls no tools: tool_choice can be 'none' or 'auto'.",
-            where="tool_choice",
-        )
+        refuse_tools(found.choice_where)
     return found
 
 

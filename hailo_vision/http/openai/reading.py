@@ -1,6 +1,6 @@
 """OpenAI's bodies as what is asked of the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hailo_vision.durations import parse_keep_alive
@@ -33,18 +33,19 @@ _SEEDS = range(-(2**63), 2**64)
 _LARGEST = 2**31  # of a limit; more than any context or vocabulary has
 
 
-def turns_of(messages: Sequence[Message], body: ChatRequest | None = None) -> list[Turn]:
-    """The conversation of a chat request. System and developer messages, wherever they stand, become the
-    one system turn that the model's template has a place for. Images of the body itself, and those of a
-    message that are not in its content, stand before the text of that message, or of the last one.
+def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -> list[Turn]:
+    """The conversation of messages, each by its place in the request.
+
+    System and developer messages, wherever they stand, become the one system turn that the model's template
+    has a place for. Images of the body itself, and those of a message that are not in its content, stand
+    before the text of that message, or of the user's last one.
 
     Raises:
         RequestError: an image part names no image, or an image stands where none is read.
     """
     system: list[str] = []
     turns: list[Turn] = []
-    for number, message in enumerate(messages):
-        where = f"messages[{number}]"
+    for where, message in messages.items():
         if isinstance(message, SystemMessage | DeveloperMessage | AssistantMessage):
             _refuse_images(message, where)
             if isinstance(message, AssistantMessage):
@@ -132,8 +133,10 @@ def keep_alive_of(value: float | str | None) -> float | None:
         ) from error
 
 
-def json_format_of(wanted: ResponseFormat | None, *, supported: bool) -> JsonFormat | None:
-    """The JSON that an answer is to be. A schema counts wherever it stands.
+def json_format_of(
+    wanted: ResponseFormat | None, where: str = "response_format", *, supported: bool
+) -> JsonFormat | None:
+    """The JSON that an answer is to be; where: the field that says so. A schema counts wherever it stands.
 
     Raises:
         RequestError: not supported, in the words by which LangChain knows to do without; or there is no
@@ -145,16 +148,16 @@ def json_format_of(wanted: ResponseFormat | None, *, supported: bool) -> JsonFor
         kind = "json_schema" if isinstance(wanted, JsonSchemaFormat) else "json_object"
         raise RequestError(
             Kind.UNSUPPORTED_PARAMETER,
-            f"Invalid parameter: 'response_format' of type '{kind}' is not supported with this model.",
-            where="response_format",
+            f"Invalid parameter: '{where}' of type '{kind}' is not supported with this model.",
+            where=where,
         )
     if isinstance(wanted, JsonSchemaFormat):
         if wanted.json_schema and wanted.json_schema.schema_ is not None:
-            return JsonFormat(wanted.json_schema.schema_, "response_format.json_schema.schema")
+            return JsonFormat(wanted.json_schema.schema_, f"{where}.json_schema.schema")
         if wanted.schema_ is None and wanted.json_schema is None:
-            where = "response_format.json_schema"
+            where = f"{where}.json_schema"
             raise RequestError(Kind.MISSING_PARAMETER, f"Missing required parameter: '{where}'.", where=where)
-    return JsonFormat(wanted.schema_, "response_format.schema")
+    return JsonFormat(wanted.schema_, f"{where}.schema")
 
 
 def _image(value: object, where: str) -> Image | None:

@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -24,12 +24,13 @@ class ForcedTools:
     """The functions of which one has to be called.
 
     Attributes:
-        where: the field of the request that holds them.
+        where, choice_where: the fields of the request that hold them, and that force a call.
         named: the client itself chose the one.
     """
 
     functions: Sequence[Function]
     where: str
+    choice_where: str
     named: bool
 
     @property
@@ -53,7 +54,9 @@ class ForcedTools:
             for number, function in enumerate(self.functions)
         ]
         names = "; ".join(map(_described, self.functions))
-        return JsonFormat({"type": "object", "anyOf": calls}, self.where, f"Call one of these functions: {names}.")
+        return JsonFormat(
+            {"type": "object", "anyOf": calls}, self.where, f"Call one of these functions: {names}."
+        )
 
     def call(self, text: str) -> tuple[str, str]:
         """The name and the arguments (JSON text) that an answer gives."""
@@ -106,7 +109,18 @@ def forced(
             f"'{choice_where}' forces a call, and '{where}' holds no such function.",
             where=choice_where,
         )
-    return ForcedTools(found, where, named)
+    return ForcedTools(found, where, choice_where, named)
+
+
+def refuse_tools(where: str) -> NoReturn:
+    """Raises:
+    RequestError: the operator wants no answers in JSON.
+    """
+    raise RequestError(
+        Kind.UNSUPPORTED_PARAMETER,
+        f"This model calls no tools: {where} can be 'none' or 'auto'.",
+        where=where,
+    )
 
 
 def call_id() -> str:
