@@ -29,8 +29,9 @@ from hailo_vision.inference.conversation import (
 from hailo_vision.inference.generation import Generation, MediaWork
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.scheduler import Scheduler, unavailable
+from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.protocol import ModelInfo
-from hailo_vision.npu.supervisor import Prompt, Supervisor
+from hailo_vision.npu.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from hailo_vision.images.fetch import Fetcher
@@ -147,7 +148,7 @@ class Service:
         sampling = sampling_of(fields, self.config.generation)
         return Prompt(
             text=_template(model.prompt_template).render(conversation.turns),
-            frames=frames,
+            frames=[frame.data.cast("B") for frame in frames],
             sampling=sampling,
             max_tokens=max_tokens_of(fields, self.config.generation),
             context_key=client if self.config.model.context_reuse else None,

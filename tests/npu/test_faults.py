@@ -207,6 +207,20 @@ def test_a_killed_process_is_replaced(make_server: MakeServer) -> None:
     assert server.answer(HELLO)
 
 
+def test_who_asks_in_the_moment_after_an_idle_crash_is_told_when_to_ask_again(
+    make_server: MakeServer,
+) -> None:
+    server = make_server().start()
+    for _ in range(3):
+        os.kill(server.health()["npu_pid"], signal.SIGKILL)
+        refused = server.chat(HELLO)
+        assert refused.status_code == 503, refused.text
+        assert refused.json()["error"]["code"] == "device_unavailable"
+        assert int(refused.headers["retry-after"]) >= 1
+        server.wait_for(lambda: server.health()["state"] == "ready")
+        assert server.answer(HELLO)
+
+
 def test_the_npu_process_ends_with_its_parent(make_server: MakeServer) -> None:
     server = make_server().start()
     npu = server.health()["npu_pid"]
