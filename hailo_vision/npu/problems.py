@@ -27,6 +27,8 @@ _STATUS_OF_CLASS = {
     "HailoRTStreamAborted": 63,
 }
 
+_BINDINGS = {"hailo_platform", "_pyhailort"}  # HailoRT's Python package, and its native module
+
 _RELOAD = "No action is needed: the model is loaded again."
 _POWER_CYCLE = (
     "The NPU process is restarted. If it comes back, power-cycle the Pi (a reboot keeps the chip "
@@ -43,16 +45,16 @@ class NpuError(Exception):
 
 
 def status_of(error: BaseException) -> int | None:
-    """HailoRT's status number behind an exception of its bindings, None if it tells none.
+    """HailoRT's status number behind an exception of its bindings; None for any other exception.
 
     The bindings map some statuses to classes and put the number of the others into the text; the
     VLM constructor's HailoRTStatusException has nothing but the number (pyhailort.py, ExceptionWrapper).
     """
-    by_class = _STATUS_OF_CLASS.get(type(error).__name__)
-    if by_class is not None:
-        return by_class
+    kind = type(error)
+    if not _BINDINGS & set(kind.__module__.split(".")):
+        return None
     number = re.search(r"\b(\d+)\b", str(error))
-    return int(number[1]) if number else None
+    return _STATUS_OF_CLASS.get(kind.__name__, int(number[1]) if number else None)
 
 
 def opening_problem(error: BaseException, nodes: Sequence[str]) -> Problem:
@@ -124,6 +126,15 @@ def runtime_problem(error: BaseException, hef: Path | None = None) -> Problem:
         f"HailoRT failed: {type(error).__name__}: {error}",
         "See hailort.log in the service's state directory.",
         status=status,
+    )
+
+
+def worker_problem(error: BaseException) -> Problem:
+    """A fault of the NPU process's own."""
+    return Problem(
+        "npu_crashed",
+        f"The NPU process failed: {type(error).__name__}: {error}",
+        "It is restarted. If it comes back, report it with the journal.",
     )
 
 

@@ -14,12 +14,16 @@ from hailo_vision.npu.problems import (
 )
 
 
-class HailoRTStatusException(Exception):  # as the bindings name it
-    pass
+class HailoRTException(Exception):
+    __module__ = "hailo_platform.pyhailort.pyhailort"
 
 
-class HailoRTInvalidOperationException(Exception):
-    pass
+class HailoRTInvalidOperationException(HailoRTException):
+    __module__ = "hailo_platform.pyhailort.pyhailort"
+
+
+class HailoRTStatusException(Exception):
+    __module__ = "hailo_platform.pyhailort._pyhailort"
 
 
 @pytest.mark.parametrize(
@@ -27,11 +31,13 @@ class HailoRTInvalidOperationException(Exception):
     [
         (HailoRTStatusException("74"), 74),
         (HailoRTInvalidOperationException("Invalid operation. See hailort.log for more information"), 6),
-        (RuntimeError("libhailort failed with error: 81 (HAILO_OUT_OF_HOST_CMA_MEMORY)"), 81),
-        (RuntimeError("no number"), None),
+        (HailoRTException("libhailort failed with error: 81 (HAILO_OUT_OF_HOST_CMA_MEMORY)"), 81),
+        (HailoRTException("no number"), None),
+        (IndexError("index 7 is out of bounds for axis 0 with size 5"), None),
+        (FileNotFoundError(2, "No such file or directory"), None),
     ],
 )
-def test_the_status_is_found_in_every_kind_of_exception(error: Exception, status: int | None) -> None:
+def test_only_hailorts_own_exceptions_have_a_status(error: Exception, status: int | None) -> None:
     assert status_of(error) == status
 
 
@@ -59,7 +65,7 @@ def test_a_refused_model_is_too_new_or_in_the_way(tmp_path: Path) -> None:
 
 
 def test_what_is_unknown_is_told_in_hailorts_words() -> None:
-    problem = runtime_problem(RuntimeError("libhailort failed with error: 8 (HAILO_INTERNAL_FAILURE)"))
+    problem = runtime_problem(HailoRTException("libhailort failed with error: 8 (HAILO_INTERNAL_FAILURE)"))
     assert problem.code == "npu_error"
     assert "HAILO_INTERNAL_FAILURE" in problem.message
     assert problem.status == 8

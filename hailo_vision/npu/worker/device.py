@@ -96,8 +96,8 @@ def parameters_of(sampling: Sampling) -> dict[str, Any]:
 class Completion:
     """One running generation.
 
-    HailoRT has no abort call: releasing the completion is the only one, and it returns once the
-    running token or prefill chunk is done (llm.cpp, ~LLMGeneratorCompletion).
+    HailoRT has no abort call: releasing the completion is the only one. It returns once the running
+    prefill, or one to three tokens, are done.
     """
 
     def __init__(self, completion: Any) -> None:
@@ -122,39 +122,50 @@ class Completion:
         return bool(self._completion.generation_status.name == "GENERATING")
 
     def release(self) -> None:
-        self._completion.release()
+        """End it; again is without effect."""
+        completion, self._completion = self._completion, None
+        if completion is not None:
+            completion.release()
 
 
 class Model:
-    """A loaded model on an open device.
+    """The model on the device; load() comes first.
 
     Raises:
-        NpuError: from the constructor and every method, when HailoRT fails.
+        NpuError: from every method, when HailoRT fails.
     """
 
-    def __init__(self, request: Load) -> None:
+    info: ModelInfo
+
+    def __init__(self) -> None:
+        self._completion: Completion | None = None
+        self._vlm: Any = None
+        self._vdevice: Any = None
+
+    def load(self, order: Load) -> ModelInfo:
+        """Open the device and load the model."""
         started = time.monotonic()
         try:
             import hailo_platform.genai
         except ImportError as error:
             raise NpuError(missing_runtime(error)) from error
-        path = find_hef(request.hef_path, request.model_name, request.resources_dir)
-        self._vdevice = self._open(hailo_platform, request)
+        path = find_hef(order.hef_path, order.model_name, order.resources_dir)
+        self._vdevice = self._open(hailo_platform, order)
         try:
             self._vlm = hailo_platform.genai.VLM(self._vdevice, str(path))
             self.info = self._describe(path, started)
         except Exception as error:
-            self._vdevice.release()
             raise NpuError(loading_problem(error, path, hailo_platform.__version__)) from error
+        return self.info
 
     @staticmethod
-    def _open(hailo_platform: Any, request: Load) -> Any:
+    def _open(hailo_platform: Any, order: Load) -> Any:
         try:
             params = hailo_platform.VDevice.create_params()
-            params.group_id = request.device_group
+            params.group_id = order.device_group
             return hailo_platform.VDevice(params)
         except Exception as error:
-            raise NpuError(opening_problem(error, request.device_nodes)) from error
+            raise NpuError(opening_problem(error, order.device_nodes)) from error
 
     def _describe(self, path: Path, started: float) -> ModelInfo:
         height, width, channels = self._vlm.input_frame_shape()
@@ -201,9 +212,12 @@ class Model:
             )
         except Exception as error:
             raise NpuError(runtime_problem(error)) from error
-        return Completion(completion)
+        self._completion = Completion(completion)
+        return self._completion
 
     def close(self) -> None:
-        """Release the model, then the device: HailoRT asks for this order."""
-        self._vlm.release()
-        self._vdevice.release()
+        """Release what there is in HailoRT's order: completion, model, device. A model that is released
+        before its completion kills the chip's server."""
+        for held in (self._completion, self._vlm, self._vdevice):
+            if held is not None:
+                held.release()

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from hailo_vision.npu import protocol
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.protocol import Abort, Ended, Generate, Load, Pieces, Ping, Pong, Refused, Started
 from hailo_vision.npu.worker.channel import Channel
 from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Model, is_greedy
-from hailo_vision.npu.worker.prefix_cache import Ledger, digest
+from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
 
 _READ_MS = 100
 # Pieces that come sooner after others are sent together; the chip takes twenty times as long for one.
@@ -21,9 +22,10 @@ class Worker:
     def __init__(self, channel: Channel, model: Model) -> None:
         self._channel = channel
         self._model = model
-        self._ledger = Ledger()
+        self._cache = PrefixCache()
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
+        """Work until the front process hangs up (EOFError)."""
         while True:
             match self._channel.receive():
                 case Generate() as request:
@@ -49,16 +51,13 @@ class Worker:
         image_tokens = len(frames) * self._model.info.frame_tokens
         self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
         outbox = Outbox(self._channel, request.id)
-        self._ledger.forget()
+        self._cache.clear()
         if self._abort_requested(request.id):
             outbox.end("aborted")
             return
         completion = self._model.generate(prompt, frames[first_frame:], request.sampling, max_tokens)
         try:
             pieces = self._stream(request.id, completion, max_tokens, outbox)
-        except EOFError:
-            completion.release()
-            raise
         except NpuError:
             outbox.flush()
             raise
@@ -66,7 +65,7 @@ class Worker:
         if pieces is None:
             outbox.end("aborted")
             return
-        self._ledger.record(_context_key(request), request.prompt, digests, prompt_tokens, pieces)
+        self._cache.record(_context_key(request), request.prompt, digests, prompt_tokens, pieces)
         outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
 
     def _reuse(self, request: Generate, digests: Sequence[bytes], prompt_tokens: int) -> tuple[str, int, int]:
@@ -75,12 +74,12 @@ class Worker:
         A text can be cut into tokens in more than one way: only if the counts agree does the context
         hold the tokens that the whole prompt has.
         """
-        rest = self._ledger.rest_of(request.prompt, digests, _context_key(request))
-        if rest is not None:
-            cached = self._ledger.tokens
-            new_frames = len(digests) - rest.first_frame
-            if cached + self._model.count_tokens(rest.prompt, new_frames) == prompt_tokens:
-                return rest.prompt, rest.first_frame, cached
+        suffix = self._cache.suffix_of(request.prompt, digests, _context_key(request))
+        if suffix is not None:
+            cached = self._cache.tokens
+            new_frames = len(digests) - suffix.first_frame
+            if cached + self._model.count_tokens(suffix.text, new_frames) == prompt_tokens:
+                return suffix.text, suffix.first_frame, cached
         self._model.clear_context()
         return request.prompt, 0, 0
 
