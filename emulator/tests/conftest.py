@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -84,6 +85,11 @@ class Chip:
         assert self.platform
         return importlib.import_module(f"hailo_platform.{name}")
 
+    @property
+    def wrapper(self) -> Any:
+        """The module in which programs find every exception."""
+        return self.module("pyhailort.pyhailort")
+
     def open_device(self, group: str = "SHARED") -> Any:
         """An open VDevice, closed at the end of the test."""
         params = self.platform.VDevice.create_params()
@@ -120,11 +126,21 @@ class Chip:
         return {**os.environ, "PYTHONPATH": str(EMULATOR)}
 
     def start(self, code: str) -> subprocess.Popen[str]:
-        """Run code in another process on the same chip; `device(group)` and `load()` are defined there."""
+        """Run code in another process on the same chip.
+
+        `device(group)`, `load()` and `told(call)`, which names what a call raises, are defined there.
+        """
         prelude = f"""
-            import sys, time
+            import os, signal, sys, time
+            import numpy as np
             from hailo_platform import VDevice, HailoRTException
             from hailo_platform.genai import VLM
+            CHAT = "<|im_start|>user\\nTell me about trains<|im_end|>\\n<|im_start|>assistant\\n"
+            def told(call):
+                try: call()
+                except Exception as e:
+                    return ''.join(ch for ch in str(e) if ch.isdigit()) or type(e).__name__
+                return 'fine'
             def device(group="SHARED"):
                 params = VDevice.create_params()
                 params.group_id = group
@@ -142,10 +158,19 @@ class Chip:
             text=True,
         )
 
+    def until_waiting_in(self, process: "subprocess.Popen[str]", call: str) -> None:
+        """Return when the process waits in the kernel, in a call such as "poll" or "futex"."""
+        deadline = time.monotonic() + 60
+        while call not in Path(f"/proc/{process.pid}/wchan").read_text():
+            assert process.poll() is None
+            assert time.monotonic() < deadline, f"not in {call}"
+
     def run(self, code: str) -> str:
-        """Run code in another process and return what it prints; it must succeed."""
-        out, error = self.start(code).communicate(timeout=60)
-        assert not error, error
+        """Run code in another process and return what it prints; it must succeed, only HailoRT may log."""
+        process = self.start(code)
+        out, error = process.communicate(timeout=60)
+        assert process.returncode == 0, error
+        assert all(line.startswith("[HailoRT]") for line in error.splitlines()), error
         return out.strip()
 
 

@@ -98,6 +98,7 @@ def test_a_lone_surrogate_is_refused(vlm: Any) -> None:
         vlm.tokenize("\ud800")
 
 
-def test_only_text_can_be_tokenized(vlm: Any) -> None:
+def test_only_text_and_its_bytes_can_be_tokenized(vlm: Any) -> None:
+    assert vlm.tokenize(b"bytes") == vlm.tokenize("bytes")
     with pytest.raises(TypeError):
-        vlm.tokenize(b"bytes")
+        vlm.tokenize(7)

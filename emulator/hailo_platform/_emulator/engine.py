@@ -71,9 +71,9 @@ class EmulatedEngine:
     video_pad = vocabulary.VIDEO_PAD
     frame_shape = (336, 336, 3)
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, identity: str, *, damaged: bool = False) -> None:
         self.identity = identity
-        self._model = LanguageModel()
+        self._model = LanguageModel(damaged=damaged)
 
     def tokenize(self, text: str) -> list[int]:
         """See Engine."""

@@ -30,10 +30,11 @@ _BABBLE = (
 class LanguageModel:
     """Answers what the cache holds. One instance serves one session; `begin` starts an answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, damaged: bool = False) -> None:
+        self._damaged = damaged
         self._composer: Composer | None = None
         self._digest = ""
-        self._overwritten = False
+        self._garbles = False
         self._slots = 0
         self._chosen: str | None = None
         self._queue: list[int] = []
@@ -42,7 +43,7 @@ class LanguageModel:
         """Read the cache after a prefill. `tail` is appended to the answer before its end (a fault)."""
         reading = read(cache)
         self._composer = _with_tail(compose(reading), tail)
-        self._digest, self._overwritten = reading.digest, reading.overwritten
+        self._digest, self._garbles = reading.digest, reading.overwritten or self._damaged
         self._slots, self._chosen, self._queue = 0, None, []
 
     def next_token(self, history: set[int], params: Params, rng: random.Random) -> int:
@@ -72,8 +73,8 @@ class LanguageModel:
         return candidates[choose(scores, repeated, params, rng)]
 
     def _garbled(self, text: str) -> str:
-        """What becomes of a phrase when the cache was overwritten: quality collapses without a word."""
-        if not self._overwritten:
+        """What becomes of a phrase when cache or weights are wrong: quality collapses without a word."""
+        if not self._garbles:
             return text
         roll = int(hashlib.sha256(f"{self._digest}{self._slots}".encode()).hexdigest(), 16)
         return text if roll % 3 == 0 else " " + _BABBLE[roll % len(_BABBLE)]

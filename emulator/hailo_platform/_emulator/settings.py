@@ -43,7 +43,10 @@ class Timing:
     tokenize: float = 0.002
     context_io: float = 2.0
     identify: float = 0.05
-    abort_waits_for: str = "chunk"
+    server_restart: float = 1.0
+    wakeup_timeout: float = 10.0
+    transfer_limit: float = 120.0
+    abort_waits_for: str = "prefill"
 
 
 # Published in hailo_model_zoo's docs: 5.1.0 loads in 21.55 s, 5.2.0 in 6.226 s and gives 6.73 tokens/s,
@@ -66,7 +69,10 @@ class Faults:
     device_busy: bool = False
     permission_denied: bool = False
     vdevice_status: int = 0
+    open_loses_wakeup: bool = False
+    release_loses_wakeup: bool = False
     load_status: int = 0
+    storage_mb_s: float = 0.0
     load_hang: bool = False
     load_extra_s: float = 0.0
     encoder_status: int = 0
@@ -76,11 +82,12 @@ class Faults:
     decode_fails_after_tokens: int = -1
     stall_after_tokens: int = -1
     link_lost_after_tokens: int = -1
-    link_lost_status: int = 62
     link_recovers: bool = False
     crash_after_tokens: int = -1
     crash_in_load: bool = False
     abort_in_release: bool = False
+    orphan_hangs: bool = False
+    model_release_hang: bool = False
     stray_tail: bool = False
     firmware_version: str = ""
     times: Mapping[str, int] = field(default_factory=dict)
