@@ -127,7 +127,7 @@ def test_message_lists_lose_the_end_mark_between_turns(vlm: Any, user: Any) -> N
 def test_overflow_is_silent_but_for_one_warning(
     vlm: Any, chip: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = " ".join(["word"] * 2000)
+    words = " ".join(["word"] * 2040)
     prompt = HEAD + said("user", f"Tell me about trains. {words}") + ASK
     with vlm.generate(prompt, [], max_generated_tokens=200) as completion:
         text = "".join(completion)
@@ -206,7 +206,7 @@ def test_a_full_context_cannot_be_restored(vlm: Any, chip: Any) -> None:
 
 
 def in_parts(vlm: Any, parts: list[tuple[str, list[Any]]]) -> tuple[list[str], int]:
-    """The answer to a prompt that comes in several calls, and the usage; one token a call but for the last."""
+    """Answer and usage for a prompt in several calls, each but the last with one token."""
     vlm.clear_context()
     for prompt, frames in parts[:-1]:
         pieces = answer(vlm, prompt, frames, max_generated_tokens=1)

@@ -26,8 +26,8 @@ def test_one_piece_a_token_and_the_end_token_last(vlm: Any) -> None:
 
 
 def test_a_split_character_gives_empty_pieces(vlm: Any) -> None:
-    pieces, _ = pieces_of(vlm, "What does 🙂 mean?")
-    place = pieces.index("🙂")
+    pieces, _ = pieces_of(vlm, "What does 🪿 mean?")
+    place = next(place for place, piece in enumerate(pieces) if "🪿" in piece)
     assert pieces[place - 2 : place] == ["", ""]
 
 
@@ -50,9 +50,9 @@ def test_the_end_token_as_last_allowed_token_comes_twice(vlm: Any) -> None:
 
 
 def test_a_cut_inside_a_character_drops_its_bytes(vlm: Any) -> None:
-    natural, _ = pieces_of(vlm, "What does 🙂 mean?")
-    place = natural.index("🙂")
-    pieces, _ = pieces_of(vlm, "What does 🙂 mean?", max_generated_tokens=place)
+    natural, _ = pieces_of(vlm, "What does 🪿 mean?")
+    place = next(place for place, piece in enumerate(natural) if "🪿" in piece)
+    pieces, _ = pieces_of(vlm, "What does 🪿 mean?", max_generated_tokens=place)
     assert "".join(pieces) == "".join(natural[:place])
     assert pieces[-2:] == ["", ""], "the rest of the character takes the recovery token's text with it"
 

@@ -58,7 +58,7 @@ class Completion:
         self._final: Delivery | None = None
         self._closed = False
         session.note_request(self._begun + self._prefill_seconds(session.cells_of(prompt)))
-        _alive.add(self)
+        alive.add(self)
 
     # Reading
 
@@ -295,13 +295,13 @@ def _chunks(cells: int) -> int:
     return -(-cells // _PREFILL_CHUNK)
 
 
-_alive: weakref.WeakSet[Completion] = weakref.WeakSet()
+alive: weakref.WeakSet[Completion] = weakref.WeakSet()
 
 
 @atexit.register
 def _leave_interpreter() -> None:
     """What is destroyed with the interpreter goes in no good order."""
-    for completion in list(_alive):
+    for completion in list(alive):
         if completion.severed:
             os.abort()
         if completion.running:

@@ -39,7 +39,8 @@ class LoadedModel:
             self.release()
             record("load_failed", status=str(error))
             raise
-        record("loaded", path=model_path, engine=self.session.engine.identity)
+        engine = self.session.engine
+        record("loaded", path=model_path, engine=engine.identity, tokens=engine.tokens)
 
     def _load(self, claim: Claim, model_path: str, optimize_memory_on_device: bool) -> None:
         current = settings()

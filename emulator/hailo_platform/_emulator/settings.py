@@ -105,6 +105,7 @@ class Settings:
     state_dir: str = "/dev/shm"
     loads_until_cma_is_gone: int = 0
     context_capacity: int = 2048
+    tokens: str = "auto"
     cpu_dtype: str = "float32"
     timing: Timing = field(default_factory=Timing)
     faults: Faults = field(default_factory=Faults)
@@ -160,6 +161,8 @@ def _build(table: Mapping[str, Any], environment: Mapping[str, str], stamp: str)
     version = top.get("version", Settings.version)
     if version not in VERSIONS:
         raise SettingsError(f"version: {version!r} is not emulated; known: {', '.join(VERSIONS)}")
+    if top.get("tokens", "auto") not in ("auto", "stand-in"):
+        raise SettingsError("tokens: expected 'auto' or 'stand-in'")
     if version == "5.3.0":
         top.setdefault("device", _DEVICE_FROM_5_3_0)
     timing_base = TIMING_BY_VERSION[version]
