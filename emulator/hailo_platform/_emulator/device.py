@@ -5,6 +5,7 @@ libhailort/src/vdevice/vdevice_hrpc_client.cpp (73 becomes 74 where no device wa
 """
 
 import atexit
+import contextlib
 import errno
 import fcntl
 import os
@@ -43,9 +44,13 @@ def check_node() -> None:
     server.refuse_while_away()
 
 
+def _open_node(device: str) -> int:
+    return os.open(device, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
 def _may_open(device: str) -> bool:
     try:
-        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
+        os.close(_open_node(device))
     except OSError as error:
         # A character device without a driver behind it is there and was permitted.
         return error.errno in (errno.ENXIO, errno.ENODEV, errno.EBUSY)
@@ -57,6 +62,9 @@ class Claim:
 
     def __init__(self, holders: int, group_id: str, incarnation: int) -> None:
         self._holders: int | None = holders
+        self._node: int | None = None
+        with contextlib.suppress(OSError):
+            self._node = _open_node(settings().device)  # open as long as the chip is used, so fuser sees it
         self._users = 1
         self.group_id = group_id
         self.incarnation = incarnation
@@ -71,7 +79,9 @@ class Claim:
         self._users -= 1
         if self._users <= 0 and self._holders is not None:
             os.close(self._holders)
-            self._holders = None
+            if self._node is not None:
+                os.close(self._node)
+            self._holders = self._node = None
             _held.discard(self)
 
 
