@@ -136,13 +136,13 @@ def check_frame_count(count: int, model: ModelInfo, param: str) -> None:
     """Refuse at once what can never be generated.
 
     Raises:
-        InvalidRequest: more pictures than the runtime or the context takes.
+        InvalidRequest: more pictures than the model or the context takes.
     """
     if count * model.frame_tokens >= model.context_length:
         raise context_overflow(model.context_length, count * model.frame_tokens, param)
     if count > model.max_frames:
         raise InvalidRequest(
-            f"The conversation has {count} images; HailoRT {model.runtime_version} takes {model.max_frames}.",
+            f"The conversation has {count} images; the model takes {model.max_frames}.",
             code="too_many_images",
             param=param,
         )

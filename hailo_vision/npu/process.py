@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from hailo_vision.npu import protocol
-from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.problems import NpuError, aborted_problem
 from hailo_vision.npu.protocol import (
     PROTOCOL,
     Abort,
@@ -326,6 +326,8 @@ class NpuProcess(asyncio.Protocol):
     def _post_mortem(self) -> Problem:
         """Why the process is gone that has closed its end without a word."""
         code = self._process.returncode or 0
+        if code == -signal.SIGABRT and self._loaded.done():
+            return aborted_problem(self.pid)
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
         if code == -signal.SIGKILL:
             how += ", as the kernel does when memory is short (see journalctl -k)"

@@ -113,7 +113,7 @@ async def test_a_refusal_ends_a_generation(loaded: Start) -> None:
         ("channel.send(Failed(Problem('told', 'By the worker.', 'Cure.')))\n", "told", "By the worker."),
         ("os._exit(3)\n", "npu_crashed", "ended with status 3"),
         ("os.kill(os.getpid(), signal.SIGKILL)\n", "npu_crashed", "memory is short"),
-        ("os.abort()\n", "npu_crashed", "SIGABRT"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)\n", "npu_crashed", "SIGSEGV"),
         ("wire.close()\n" + HANG, "npu_crashed", "SIGKILL"),
         ("wire.sendall(bytes(4) + b'nonsense')\n" + HANG, "npu_protocol", "undecodable"),
         ("wire.sendall(b'\\xff' * 4)\n" + HANG, "npu_protocol", "announced"),
@@ -132,6 +132,12 @@ async def test_every_end_has_its_cause(when: str, script: str, code: str, words:
     assert cause == process.ended.result()
     assert is_gone(process)
     assert (cause.code, words in cause.message) == (code, True), cause
+
+
+async def test_an_abort_is_a_lost_link_only_once_there_was_one(start: Start, loaded: Start) -> None:
+    """HailoRT aborts where its log can't be made, and where a generation is released whose link is lost."""
+    assert (await (await loaded("os.abort()\n")).ended).code == "device_lost"
+    assert (await cause_of((await start("os.abort()\n")).load(ORDER, 60))).code == "npu_crashed"
 
 
 @pytest.mark.parametrize("script", ["channel.send(Loaded(None))\n", LOADED])

@@ -8,7 +8,7 @@ import pytest
 from support.server import Server
 
 from hailo_vision.npu.process import NpuProcess, Prompt
-from hailo_vision.npu.protocol import GenerationEvent, Load, Sampling, Started
+from hailo_vision.npu.protocol import GenerationEvent, Load, Pieces, Sampling
 
 RELEASED = ["release", "unloaded", "vdevice_release"]
 
@@ -32,11 +32,11 @@ async def process(stage: Server) -> AsyncIterator[NpuProcess]:
 
 
 async def begin(process: NpuProcess) -> "asyncio.Task[None]":
-    """Begin a generation; returns once the prompt is being prefilled."""
+    """Begin a generation; returns at its first token."""
     begun = asyncio.Event()
 
     def put(event: GenerationEvent) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, Pieces):
             begun.set()
 
     prompt = Prompt("<|im_start|>user\nTell me all.<|im_end|>\n", [], Sampling(), 500)
