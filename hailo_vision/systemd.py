@@ -44,10 +44,11 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+            connection.setblocking(False)
             try:
                 connection.sendto(message.encode(), self._address)
             except OSError:
-                # The manager went away; there is nobody to tell.
+                # The manager went away, or does not read: nobody is kept waiting for it.
                 return
 
 

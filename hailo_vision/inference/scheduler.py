@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 from hailo_vision.config import ServerConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.npu.protocol import Ended, Problem, Refused
-from hailo_vision.npu.supervisor import GenerationEvent, NpuUnavailable, Prompt, Supervisor
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.protocol import GenerationEvent, Problem, is_end
+from hailo_vision.npu.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +19,6 @@ _LOAD_GUESS_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 600.0
 _GENERATION_GUESS_SECONDS = 5.0
 _WEIGHT_OF_LAST = 0.3
-_ENDS = (Refused, Ended)
 
 
 class Job:
@@ -47,6 +48,12 @@ class Job:
         self._on_give_up = on_give_up
         self._events: asyncio.Queue[GenerationEvent | RequestError] = asyncio.Queue()
 
+    @property
+    def prepared(self) -> bool:
+        """Whether its prompt is at hand."""
+        task = self.preparation
+        return task.done() and not task.cancelled() and task.exception() is None
+
     async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
         """The supervisor's events.
 
@@ -58,14 +65,14 @@ class Job:
             if isinstance(event, RequestError):
                 raise event
             yield event
-            if isinstance(event, _ENDS):
+            if is_end(event):
                 return
 
     def put(self, event: GenerationEvent) -> None:
         if self.over:
             return
         self._events.put_nowait(event)
-        if isinstance(event, _ENDS):
+        if is_end(event):
             self._finish()
 
     def fail(self, error: RequestError) -> None:
@@ -93,7 +100,7 @@ class Scheduler:
     def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
         self._supervisor = supervisor
         self._config = config
-        self._keep_alive = keep_alive
+        self._keep_alive = self._wanted_keep_alive = keep_alive
         self._waiting: list[Job] = []
         self._running: Job | None = None
         self._wake = asyncio.Event()
@@ -129,7 +136,8 @@ class Scheduler:
             await asyncio.gather(self._runner, return_exceptions=True)
 
     def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
-        """Check that a request may queue; unbounded, only whether the model can answer counts.
+        """Check that a request may queue; unbounded, as what was admitted before is, only whether the model
+        can answer counts.
 
         Args:
             patience: seconds after which the client will give up by itself.
@@ -142,10 +150,12 @@ class Scheduler:
             raise _closing()
         if not self._supervisor.available:
             raise unavailable(self._supervisor)
+        if not bounded:
+            return
         # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
-        if bounded and ahead > self._config.queue_size:
+        if ahead > self._config.queue_size:
             raise RequestError(
                 Kind.QUEUE_FULL,
                 f"{len(self._waiting)} requests are waiting already, as many as may.",
@@ -162,9 +172,15 @@ class Scheduler:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
         job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
         self._waiting.append(job)
+        self._supervisor.keep_alive = math.inf  # until it has been served
         job.preparation.add_done_callback(lambda _: self._prepared(job))
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
+
+    def keep(self, seconds: float) -> None:
+        """Say how long the model stays loaded when nothing is asked of it."""
+        self._wanted_keep_alive = seconds
+        self._may_unload()
 
     def _prepared(self, job: Job) -> None:
         self._wake.set()
@@ -190,10 +206,29 @@ class Scheduler:
             self._supervisor.abort()
         elif job in self._waiting:
             self._waiting.remove(job)
+            self._may_unload()
+
+    def _may_unload(self) -> None:
+        """Let the model be unloaded as the last request wished, once nobody waits for it."""
+        if not self._waiting and self._running is None:
+            self._supervisor.keep_alive = self._wanted_keep_alive
 
     async def _run(self) -> None:
         while True:
-            job = await self._next()
+            await self._prepared_job()
+            chosen = time.monotonic()
+            try:
+                # Until the model is loaded, whoever waits for it can still leave.
+                await self._supervisor.ready()
+            except NpuError as error:
+                self._refuse_prepared(error.problem)
+                continue
+            job = self._running = self._first_prepared()
+            if job is None:
+                continue
+            self._waiting.remove(job)
+            self._idle.clear()
+            job.load_seconds = time.monotonic() - max(chosen, job.submitted)
             try:
                 await self._serve(job)
             except Exception:
@@ -202,33 +237,29 @@ class Scheduler:
             finally:
                 self._running = None
                 self._idle.set()
+                self._may_unload()
 
-    async def _next(self) -> Job:
-        while True:
-            for job in self._waiting:
-                if job.preparation.done() and not job.over:
-                    self._waiting.remove(job)
-                    self._running = job
-                    self._idle.clear()
-                    return job
+    def _first_prepared(self) -> Job | None:
+        return next((job for job in self._waiting if job.prepared), None)
+
+    async def _prepared_job(self) -> None:
+        while self._first_prepared() is None:
             self._wake.clear()
             await self._wake.wait()
 
+    def _refuse_prepared(self, problem: Problem) -> None:
+        for job in [job for job in self._waiting if job.prepared]:
+            job.fail(unavailable(self._supervisor, problem))
+
     async def _serve(self, job: Job) -> None:
+        started = time.monotonic()
+        job.queue_seconds = started - job.submitted
+        self._wanted_keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         try:
-            chosen = time.monotonic()
-            await self._supervisor.ready()
-            started = time.monotonic()
-            job.load_seconds = started - chosen
-            job.queue_seconds = started - job.submitted
-            if job.over:
-                return
             await self._supervisor.generate(job.preparation.result(), job.put)
-        except NpuUnavailable as error:
+        except NpuError as error:
             job.fail(unavailable(self._supervisor, error.problem))
             return
-        finally:
-            self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 
 

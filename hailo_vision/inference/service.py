@@ -15,8 +15,10 @@ from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.request import GenerationRequest, Image
 from hailo_vision.inference.scheduler import Scheduler, unavailable
 from hailo_vision.inference.structured import StructuredAnswer
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.protocol import ModelInfo, Sampling
-from hailo_vision.npu.supervisor import NpuUnavailable, Prompt, Supervisor
+from hailo_vision.npu.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -81,16 +83,16 @@ class Service:
         Raises:
             RequestError: it can't be loaded now.
         """
-        self.supervisor.keep_alive = self._keep_alive(keep_alive)
+        self.scheduler.keep(self._keep_alive(keep_alive))
         try:
             await self.supervisor.ready()
-        except NpuUnavailable as error:
+        except NpuError as error:
             raise unavailable(self.supervisor, error.problem) from error
 
     def unload(self) -> None:
         """Unload the model as soon as it is idle, whatever its keep_alive says."""
         log.info("A client asks to unload the model")
-        self.supervisor.keep_alive = 0.0
+        self.scheduler.keep(0.0)
 
     def answer(self, request: GenerationRequest) -> Answer:
         """Queue an admitted request for the model.

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -27,6 +28,8 @@ SYNCED_STEP = 64 << 20
 CHUNK = 1 << 20
 
 _HEADER_BYTES = 200_000
+_HEADER = struct.Struct(">IIIQQIQ16x")
+_FORMAT_WITH_SIZES = 3
 _ALL_ANSWERED = 416
 
 # Bytes there, bytes in all, whether a later transfer can go on from here. What it raises ends the transfer.
@@ -93,6 +96,21 @@ def sdk_version(path: Path) -> str | None:
 def is_newer(version: str, other: str) -> bool:
     """Whether the first version is later than the second."""
     return _numbers(version) > _numbers(other)
+
+
+def announced_size(path: Path) -> int | None:
+    """The bytes that a file of format 3 has by its header; None if it is none, or can't be read.
+
+    The header names the lengths of what follows it: description, networks, and further information
+    (hef_internal.hpp of hailo-ai/hailort, hef__header_t).
+    """
+    head = _head(path)
+    if len(head) < _HEADER.size:
+        return None
+    magic, version, described, _, networks, _, further = _HEADER.unpack_from(head)
+    if magic != int.from_bytes(MAGIC) or version != _FORMAT_WITH_SIZES:
+        return None
+    return int(_HEADER.size + described + networks + further)
 
 
 def find(hef_path: str | None, model_name: str, resources_dir: str) -> Path | None:

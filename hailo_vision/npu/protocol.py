@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-PROTOCOL = 3
+PROTOCOL = 4
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
@@ -35,6 +35,7 @@ class Problem(msgspec.Struct, frozen=True):
         recovery: "retry" where a new process may help, "hef" where only another model file can,
             "never" where nothing short of the cure helps.
         status: HailoRT's numeric status (hailort.h, hailo_status), if one was reported.
+        detail: the last lines that the NPU process wrote to stderr.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Problem(msgspec.Struct, frozen=True):
     cure: str
     recovery: str = "retry"
     status: int | None = None
+    detail: str = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -166,13 +168,19 @@ class Pong(_Message, frozen=True):
 
 
 ToNpu = Load | Generate | Abort | Ping
-FromNpu = Hello | Loaded | Started | Refused | Pieces | Ended | Failed | Pong
+GenerationEvent = Started | Refused | Pieces | Ended
+FromNpu = Hello | Loaded | Failed | Pong | GenerationEvent
 
 _encoder = msgspec.msgpack.Encoder()
 to_npu = msgspec.msgpack.Decoder(ToNpu)
 from_npu = msgspec.msgpack.Decoder(FromNpu)
 
 M = TypeVar("M")
+
+
+def is_end(event: GenerationEvent) -> bool:
+    """Whether an event is the last one of its generation."""
+    return isinstance(event, Refused | Ended)
 
 
 def encode(message: ToNpu | FromNpu) -> bytes:

@@ -96,6 +96,18 @@ async def test_a_full_queue_is_told_with_an_honest_time(slow: Server) -> None:
     await until(idle(slow))
 
 
+async def test_a_long_queue_does_not_make_the_service_unready(make_server: Callable[..., Server]) -> None:
+    # By the first guess a second request would wait 5 s.
+    server = make_server(config={"server": {"request_timeout": 4.0}}, emulator=SLOW).start()
+    async with client_of(server) as client:
+        running = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        await until(lambda: begun(server) == 1)
+        assert (await client.post("/chat/completions", json=SHORT)).status_code == 429
+        assert (await client.get(f"{server.url}/health/ready")).status_code == 200
+        running.cancel()
+    await until(idle(server))
+
+
 async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server) -> None:
     async with client_of(slow) as client:
         running = [asyncio.create_task(client.post("/chat/completions", json=BODY)) for _ in range(2)]

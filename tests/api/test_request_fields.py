@@ -212,9 +212,6 @@ def test_a_prompt_that_does_not_fit_is_told_in_the_words_that_libraries_look_for
 
 def test_too_many_pictures_are_refused_before_they_are_decoded(server: Server) -> None:
     broken = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    six = server.chat({"role": "user", "content": [broken] * 6}).json()["error"]
-    assert six["code"] == "too_many_images"
-    assert "5" in six["message"]
     fifteen = server.chat({"role": "user", "content": [broken] * 15}).json()["error"]
     assert fifteen["code"] == "context_length_exceeded"
 

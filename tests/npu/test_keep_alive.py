@@ -1,8 +1,11 @@
 """An idle model is unloaded, and comes back with the next request."""
 
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+from support.pictures import plain
 from support.server import Server
 
 HELLO = {"role": "user", "content": "Hello!"}
@@ -66,3 +69,37 @@ def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_serv
     assert short.answer(HELLO, keep_alive="10m")
     time.sleep(0.6)
     assert short.health()["state"] == "ready"
+
+
+def test_the_model_stays_while_a_request_waits_for_its_picture(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}, "media": {"allow_hosts": ["127.0.0.1"]}})
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    with socket.create_server(("127.0.0.1", 0)) as origin, ThreadPoolExecutor(1) as clients:
+        url = f"http://127.0.0.1:{origin.getsockname()[1]}/picture.png"
+        part = {"type": "image_url", "image_url": {"url": url}}
+        slow = clients.submit(server.answer, {"role": "user", "content": [part]})
+        connection, _ = origin.accept()
+        with connection:
+            assert server.answer(HELLO)
+            time.sleep(0.6)  # more than the supervisor's tick
+            assert server.health()["state"] == "ready"
+            picture = plain("red")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(picture), picture))
+            assert slow.result()
+    assert server.health()["loads"] == 2
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+
+
+def test_a_stop_does_not_wait_for_who_has_left_while_loads_fail(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    server.inject(load_status=71)
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        body = b'{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: pi\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body)
+        server.wait_for(lambda: server.health()["state"] == "restarting")
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 15  # shutdown_timeout is 30 s

@@ -1,6 +1,8 @@
 """The supervisor by itself, in the test's own process."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,10 @@ import pytest
 from support.server import Server
 
 from hailo_vision import config
-from hailo_vision.npu.supervisor import NpuUnavailable, State, Supervisor
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.protocol import Sampling
+from hailo_vision.npu.supervisor import State, Supervisor
 
 # Seconds that the emulated chip takes for all but loading.
 QUICK = {"vdevice_open": 0.0, "frame_encode": 0.01, "prefill_chunk": 0.01, "token": 0.01}
@@ -48,7 +53,7 @@ async def test_a_process_that_always_crashes_is_given_up(
     assert supervisor.problem
     assert supervisor.problem.code == "npu_gave_up"
     assert "4 times in a row" in supervisor.problem.message
-    with pytest.raises(NpuUnavailable):
+    with pytest.raises(NpuError):
         await supervisor.ready()
     await supervisor.stop()
     assert supervisor.state is State.STOPPED
@@ -100,4 +105,63 @@ async def test_idle_time_begins_when_the_model_is_loaded(
     loaded = time.monotonic()
     await until(lambda: supervisor.state is State.UNLOADED)
     assert time.monotonic() - loaded >= 1.5
+    await supervisor.stop()
+
+
+@pytest.mark.parametrize("what", ["fetchable", "find", "fingerprint"])
+async def test_whatever_is_raised_ends_in_a_state_with_a_cause(
+    what: str, stage: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = Supervisor(config.load(stage.config_file))
+    broken = [True]
+    ours = getattr(supervisor.model_file, what)
+
+    def breaks() -> object:
+        if broken:
+            broken.clear()
+            raise ValueError("Invalid IPv6 URL")
+        return ours()
+
+    monkeypatch.setattr(supervisor.model_file, what, breaks)
+    if what == "fingerprint":  # it is asked for only where another file may help
+        stage.hef.rename(stage.hef.with_suffix(".away"))
+    supervisor.start()
+    await until(lambda: not broken and supervisor.state is State.RESTARTING)
+    assert supervisor.problem
+    assert (supervisor.problem.code, supervisor.supervised) == ("npu_error", True)
+    assert "Invalid IPv6 URL" in supervisor.problem.message
+    assert "Supervising the NPU process failed" in caplog.messages
+    if what == "fingerprint":
+        stage.hef.with_suffix(".away").rename(stage.hef)
+    await until(lambda: supervisor.state is State.READY)
+    await supervisor.stop()
+
+
+async def test_a_listener_that_raises_stops_nothing(stage: Server, caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = Supervisor(config.load(stage.config_file))
+    states: list[State] = []
+
+    def breaks() -> None:
+        raise RuntimeError
+
+    supervisor.listeners += [breaks, lambda: states.append(supervisor.state)]
+    supervisor.start()
+    await until(lambda: supervisor.state is State.READY)
+    await supervisor.stop()
+    assert states == [State.LOADING, State.READY, State.STOPPED]
+    assert "Telling a change of the NPU's state failed" in caplog.messages
+
+
+async def test_who_asks_in_the_moment_after_a_crash_is_told_the_cause(stage: Server) -> None:
+    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor.start()
+    await until(lambda: supervisor.state is State.READY)
+    assert supervisor.pid
+    os.kill(supervisor.pid, signal.SIGKILL)
+    await supervisor.ready()  # it still is, as far as anybody knows
+    with pytest.raises(NpuError) as caught:
+        await supervisor.generate(Prompt("Hello", [], Sampling(), 5), lambda event: None)
+    assert caught.value.problem.code == "npu_crashed"
+    await until(lambda: supervisor.state is State.RESTARTING)
+    await until(lambda: supervisor.state is State.READY)
     await supervisor.stop()

@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from hailo_platform._emulator import clock, device
+from hailo_platform._emulator.device import PCIE_ADDRESS
 from hailo_platform._emulator.errors import HailoRTStatusException, status_name
 from hailo_platform._emulator.settings import settings
-from hailo_platform.pyhailort.vdevice import PCIE_ADDRESS
 
 
 def _identify() -> int:

@@ -14,9 +14,11 @@ from hailo_platform._emulator.settings import settings, source
 _CLOCK_MONOTONIC = 1
 _FOREVER_S = 10.0 * 365 * 86400
 _NANOSECONDS = 1_000_000_000
+_LONGEST_POLL_MS = 2**31 - 1
 
 # PyDLL keeps the GIL during a call, unlike CDLL.
 _libc = ctypes.PyDLL(None)
+_releasing_libc = ctypes.CDLL(None)
 _cond_clockwait = getattr(_libc, "pthread_cond_clockwait", None)
 
 
@@ -57,6 +59,19 @@ def wait_until(deadline: float) -> None:
         _hold_until(deadline)
     else:
         time.sleep(max(0.0, deadline - time.monotonic()))
+
+
+def wait_for_event(deadline: float) -> bool:
+    """Block as wait_until does, but on poll(2): False if a handled signal broke the wait.
+
+    Source: libhailort/src/os/posix/linux/event.cpp of hailo-ai/hailort takes poll's EINTR for a failure.
+    """
+    source.let_go()
+    while (left := deadline - time.monotonic()) > 0:
+        libc = _libc if settings().hold_gil else _releasing_libc
+        if libc.poll(None, 0, math.ceil(min(left * 1000, _LONGEST_POLL_MS))) < 0:
+            return False
+    return True
 
 
 def spend(seconds: float) -> None:

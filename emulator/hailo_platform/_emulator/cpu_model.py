@@ -55,6 +55,7 @@ class CpuEngine:
             raise failure(Status.INVALID_HEF) from error
         self._new_cache = transformers.DynamicCache
         self.identity = f"{Path(folder).name} on the CPU"
+        self.tokens = "the model's own"
         self.template: str = self._tokenizer.chat_template or QWEN2_VL_TEMPLATE
         self.image_pad: int = self._model.config.image_token_id
         self.video_pad: int = self._model.config.video_token_id

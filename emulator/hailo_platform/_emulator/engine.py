@@ -9,7 +9,7 @@ from hailo_platform._emulator.cache import Cell, KvCache
 from hailo_platform._emulator.language import LanguageModel
 from hailo_platform._emulator.sampler import Params
 from hailo_platform._emulator.template import QWEN2_VL_TEMPLATE
-from hailo_platform._emulator.tokenizer import PieceDecoder, detokenize, tokenize
+from hailo_platform._emulator.tokenizer import PieceDecoder, detokenize, tokenize, tokens
 
 
 class Decoder(Protocol):
@@ -26,6 +26,7 @@ class Engine(Protocol):
     """A model: tokenizer, vision encoder and next-token function.
 
     `paced` tells that the published durations apply; an engine that really computes takes its own time.
+    `tokens` names whose tokens it counts.
     """
 
     paced: bool
@@ -35,6 +36,7 @@ class Engine(Protocol):
     video_pad: int
     frame_shape: tuple[int, int, int]
     identity: str
+    tokens: str
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens recognised."""
@@ -71,9 +73,10 @@ class EmulatedEngine:
     video_pad = vocabulary.VIDEO_PAD
     frame_shape = (336, 336, 3)
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, identity: str, *, damaged: bool = False) -> None:
         self.identity = identity
-        self._model = LanguageModel()
+        self.tokens = tokens().name
+        self._model = LanguageModel(damaged=damaged)
 
     def tokenize(self, text: str) -> list[int]:
         """See Engine."""

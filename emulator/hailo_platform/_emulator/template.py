@@ -93,4 +93,6 @@ class ChatTemplate:
             raise failure(Status.INTERNAL_FAILURE) from error
 
     def _apply(self, messages: list[dict[str, Any]], *, generation_prompt: bool) -> str:
-        return _compiled(self.source).render(messages=messages, add_generation_prompt=generation_prompt)
+        # minja loops over null as over nothing.
+        shown = [{**m, "content": []} if m.get("content", "") is None else m for m in messages]
+        return _compiled(self.source).render(messages=shown, add_generation_prompt=generation_prompt)

@@ -1,18 +1,36 @@
 """The NPU process's loop: one message in, pieces of text out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NoReturn
 
 from hailo_vision.npu import protocol
 from hailo_vision.npu.problems import NpuError
-from hailo_vision.npu.protocol import Abort, Ended, Generate, Load, Pieces, Ping, Pong, Refused, Started
+from hailo_vision.npu.protocol import (
+    Abort,
+    Ended,
+    Generate,
+    Load,
+    Pieces,
+    Ping,
+    Pong,
+    Refused,
+    Sampling,
+    Started,
+)
 from hailo_vision.npu.worker.channel import Channel
-from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Model, is_greedy
-from hailo_vision.npu.worker.prefix_cache import Ledger, digest
+from hailo_vision.npu.worker.device import STOP_TOKENS, Frame, Model, is_greedy
+from hailo_vision.npu.worker.prefill import Part, Prefill
+from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
 
 _READ_MS = 100
 # Pieces that come sooner after others are sent together; the chip takes twenty times as long for one.
 _PACE_MS = 5
+
+
+class Aborted(Exception):
+    """The front process does not want the generation any more."""
 
 
 class Worker:
@@ -21,9 +39,11 @@ class Worker:
     def __init__(self, channel: Channel, model: Model) -> None:
         self._channel = channel
         self._model = model
-        self._ledger = Ledger()
+        self._cache = PrefixCache()
+        self._prefill = Prefill(model.tokenize, model.info.frame_tokens, model.frames_per_call)
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
+        """Work until the front process hangs up (EOFError)."""
         while True:
             match self._channel.receive():
                 case Generate() as request:
@@ -36,75 +56,91 @@ class Worker:
                     raise protocol.ProtocolError("a second Load")
 
     def _generate(self, request: Generate) -> None:
-        shape = self._model.info.frame_shape
-        frames = [self._channel.receive_frame(shape) for _ in range(request.frames)]
-        prompt_tokens = self._model.count_tokens(request.prompt, len(frames))
-        room = self._model.info.context_length - prompt_tokens
+        info = self._model.info
+        frames = [self._channel.receive_frame(info.frame_shape) for _ in range(request.frames)]
+        tokens = self._model.tokenize(request.prompt)
+        prompt_tokens = len(tokens) + len(frames) * (info.frame_tokens - 1)
+        room = info.context_length - prompt_tokens
         if room < 1:
-            self._channel.send(Refused(request.id, prompt_tokens, self._model.info.context_length))
+            self._channel.send(Refused(request.id, prompt_tokens, info.context_length))
             return
         digests = [digest(frame.data.cast("B")) for frame in frames]
-        prompt, first_frame, cached = self._reuse(request, digests, prompt_tokens)
+        text, first_frame, cached = self._reuse(request, digests, prompt_tokens)
         max_tokens = min(request.max_tokens, room)
-        image_tokens = len(frames) * self._model.info.frame_tokens
+        image_tokens = len(frames) * info.frame_tokens
         self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
         outbox = Outbox(self._channel, request.id)
-        self._ledger.forget()
-        if self._abort_requested(request.id):
+        self._cache.clear()
+        rest = self._model.tokenize(text) if cached else tokens
+        # The token that each part but the last generates stays in the penalty's history.
+        parts = self._prefill.parts(text, rest, few=request.sampling.repetition_penalty != 1.0)
+        unsent = iter(frames[first_frame:])
+        pieces: list[str] = []
+        try:
+            for part in parts[:-1]:
+                for _ in self._call(request.id, part, unsent, Sampling(), 1, outbox):
+                    pass  # nobody wants what a part generates
+            for piece in self._call(request.id, parts[-1], unsent, request.sampling, max_tokens, outbox):
+                # After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the
+                # answer (llm_server.cpp, apply_recovery_sequence).
+                if len(pieces) < max_tokens:
+                    pieces.append(piece)
+                    if piece not in STOP_TOKENS:
+                        outbox.add(piece)
+        except Aborted:
             outbox.end("aborted")
             return
-        completion = self._model.generate(prompt, frames[first_frame:], request.sampling, max_tokens)
-        try:
-            pieces = self._stream(request.id, completion, max_tokens, outbox)
-        except EOFError:
-            completion.release()
-            raise
         except NpuError:
             outbox.flush()
             raise
-        completion.release()
-        if pieces is None:
-            outbox.end("aborted")
-            return
-        self._ledger.record(_context_key(request), request.prompt, digests, prompt_tokens, pieces)
+        self._cache.record(_context_key(request), request.prompt, digests, prompt_tokens, pieces)
         outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
 
     def _reuse(self, request: Generate, digests: Sequence[bytes], prompt_tokens: int) -> tuple[str, int, int]:
-        """Prompt and first frame still to send, and the tokens that the context already holds.
+        """Text and first frame still to send, and the tokens that the context already holds.
 
         A text can be cut into tokens in more than one way: only if the counts agree does the context
         hold the tokens that the whole prompt has.
         """
-        rest = self._ledger.rest_of(request.prompt, digests, _context_key(request))
-        if rest is not None:
-            cached = self._ledger.tokens
-            new_frames = len(digests) - rest.first_frame
-            if cached + self._model.count_tokens(rest.prompt, new_frames) == prompt_tokens:
-                return rest.prompt, rest.first_frame, cached
+        suffix = self._cache.suffix_of(request.prompt, digests, _context_key(request))
+        if suffix is not None:
+            cached = self._cache.tokens
+            new_frames = len(digests) - suffix.first_frame
+            new_tokens = len(self._model.tokenize(suffix.text))
+            if cached + new_tokens + new_frames * (self._model.info.frame_tokens - 1) == prompt_tokens:
+                return suffix.text, suffix.first_frame, cached
         self._model.clear_context()
         return request.prompt, 0, 0
 
-    def _stream(
-        self, generation: int, completion: Completion, max_tokens: int, outbox: "Outbox"
-    ) -> list[str] | None:
-        """Send on the pieces as they come; None if the generation was aborted.
+    def _call(
+        self,
+        generation: int,
+        part: Part,
+        unsent: Iterator[Frame],
+        sampling: Sampling,
+        max_tokens: int,
+        outbox: "Outbox",
+    ) -> Iterator[str]:
+        """The pieces of one call of HailoRT's, which takes its frames from those unsent.
 
-        After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the answer
-        (llm_server.cpp, apply_recovery_sequence).
+        Raises:
+            Aborted: before the end; the chip is free.
         """
-        pieces: list[str] = []
+        if self._abort_requested(generation):
+            raise Aborted
+        frames = list(islice(unsent, part.frames))
+        completion = self._model.generate(part.text, frames, sampling, max_tokens)
         while not self._abort_requested(generation):
             piece = completion.read(_PACE_MS if outbox.waiting else _READ_MS)
             if piece is None:
                 outbox.flush()
                 continue
-            if len(pieces) < max_tokens:
-                pieces.append(piece)
-                if piece not in STOP_TOKENS:
-                    outbox.add(piece)
+            yield piece
             if not completion.running:
-                return pieces
-        return None
+                completion.release()
+                return
+        completion.release()
+        raise Aborted
 
     def _abort_requested(self, generation: int) -> bool:
         while self._channel.has_message():

@@ -3,7 +3,7 @@
 When a generation ends, the context holds the prompt and every generated token but the last: that one
 has not been fed back yet, and HailoRT's VLM drops it before the next prompt (llm_server.cpp,
 append_tokens_to_next_generation_prefix; vlm_server.cpp, prepare_for_new_generation). A prompt that
-extends this text, with the same frames in it, only needs its rest to be sent.
+extends this text, with the same frames in it, only needs its suffix to be sent.
 """
 
 import hashlib
@@ -27,15 +27,15 @@ class Contents:
     tokens: int
 
 
-class Rest(NamedTuple):
-    """The part of a prompt that the context does not hold yet."""
+class Suffix(NamedTuple):
+    """The part of a prompt that the context does not hold: its text, and the index of its first frame."""
 
-    prompt: str
+    text: str
     first_frame: int
 
 
-class Ledger:
-    """Follows one model's context. Anything unforeseen makes it forget, and then nothing is reused."""
+class PrefixCache:
+    """Follows one model's context. After anything unforeseen it is empty, and nothing is reused."""
 
     def __init__(self) -> None:
         self._contents: Contents | None = None
@@ -45,11 +45,16 @@ class Ledger:
         """Tokens that the context holds, as far as they are known."""
         return self._contents.tokens if self._contents else 0
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._contents = None
 
-    def rest_of(self, prompt: str, frames: Sequence[bytes], key: str | None) -> Rest | None:
-        """What has to be sent so that the context holds the whole prompt, or None if it can't be extended."""
+    def suffix_of(self, prompt: str, frames: Sequence[bytes], key: str | None) -> Suffix | None:
+        """What has to be sent so that the context holds the whole prompt; None if it can't be extended to it.
+
+        Args:
+            frames: the digests of the prompt's frames.
+            key: whose conversation it is; another client's context is never extended.
+        """
         held = self._contents
         if held is None or key != held.key:
             return None
@@ -57,7 +62,7 @@ class Ledger:
             return None
         if tuple(frames[: len(held.frames)]) != held.frames:
             return None
-        return Rest(prompt[len(held.text) :], len(held.frames))
+        return Suffix(prompt[len(held.text) :], len(held.frames))
 
     def record(
         self, key: str | None, prompt: str, frames: Sequence[bytes], prompt_tokens: int, pieces: Sequence[str]
@@ -69,6 +74,6 @@ class Ledger:
         """
         fed = pieces[:-1]
         if key is None or not pieces or (fed and fed[-1] == ""):
-            self.forget()
+            self.clear()
             return
         self._contents = Contents(key, prompt + "".join(fed), tuple(frames), prompt_tokens + len(fed))
