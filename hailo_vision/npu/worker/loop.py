@@ -15,6 +15,7 @@ from hailo_vision.npu.protocol import (
     Pieces,
     Ping,
     Pong,
+    Progress,
     Refused,
     Sampling,
     Started,
@@ -80,6 +81,7 @@ class Worker:
             for part in parts[:-1]:
                 for _ in self._call(request.id, part, unsent, Sampling(), 1, outbox):
                     pass  # nobody wants what a part generates
+                self._channel.send(Progress())
             for piece in self._call(request.id, parts[-1], unsent, request.sampling, max_tokens, outbox):
                 # After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the
                 # answer (llm_server.cpp, apply_recovery_sequence).
