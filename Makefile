@@ -75,9 +75,10 @@ fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pic
 bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis)
 	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet)
 
-lint: venv  ## ruff, yamllint, ansible-lint
+lint: venv  ## ruff, import-linter, yamllint, ansible-lint
 	ruff check .
 	yamllint --strict .
+	lint-imports
 	ansible-lint --offline
 
 types: venv  ## mypy, strict

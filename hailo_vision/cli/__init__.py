@@ -1,24 +1,52 @@
 """The command `hailo-vision`."""
 
 import argparse
-import logging
+import io
+import os
+import signal
 import sys
 from pathlib import Path
 
 from hailo_vision import __version__, config
+from hailo_vision.cli.client import Failed
 
 _BAD_USAGE = 2
+_BY_SIGNAL = 128  # what a shell adds to the number of the signal that ended a program
+_SERVICE = "http://127.0.0.1:11435"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; returns the exit status: 0, 1 for a failure, 2 for bad input."""
+    """Run one subcommand.
+
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for bad input, 130 after Ctrl-C, 141 when the reader of the
+        output has left.
+    """
     options = _parser().parse_args(arguments)
+    # A terminal that lacks a character shows a question mark for it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
-        status: int = options.run(options)
+        status: int = options.run(options) or 0
+        print(end="", flush=True)
         return status
     except config.ConfigError as error:
-        print(error, file=sys.stderr)
-        return _BAD_USAGE
+        return _fail(str(error), _BAD_USAGE)
+    except Failed as error:
+        return _fail(str(error), error.status)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", _BY_SIGNAL + signal.SIGINT)
+    except OSError as error:
+        # Python would try once more to write what is left, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return _BY_SIGNAL + signal.SIGPIPE
+        return _fail(f"The output can't be written: {error.strerror}", 1)
+
+
+def _fail(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     ask = commands.add_parser("ask", help="ask a running service about a picture")
     ask.add_argument("image", type=Path)
     ask.add_argument("prompt")
-    ask.add_argument("--url", default="http://127.0.0.1:11435", help="the service (default %(default)s)")
+    ask.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
     ask.set_defaults(run=_ask)
 
     bench = commands.add_parser("bench", help="measure what clients of a running service wait for")
@@ -45,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--clients", type=_count, default=1, help="so many at once (default %(default)s)")
     bench.add_argument("--requests", type=_count, default=5, help="of each client (default %(default)s)")
     bench.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
-    bench.add_argument("--url", default="http://127.0.0.1:11435", help="the service (default %(default)s)")
+    bench.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
     bench.add_argument("--json", action="store_true", help="print every answer's figures as JSON")
     bench.set_defaults(run=_bench)
 
@@ -59,45 +87,44 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(options: argparse.Namespace) -> int:
-    # Imported here: Sanic takes most of a second on a Pi, and the other commands need none of it.
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+# Each imports what it needs by itself: Sanic alone takes most of a second on a Pi.
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from hailo_vision import logs
     from hailo_vision.http.app import serve
     from hailo_vision.systemd import inherited_socket
 
     settings = config.load_or_default(options.config)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        serve(settings, inherited_socket())
+        with logs.to_stderr():
+            serve(settings, inherited_socket())
     except OSError as error:
         where = f"{settings.server.host}:{settings.server.port}"
-        print(f"hailo-vision: cannot listen on {where}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        raise Failed(f"hailo-vision: cannot listen on {where}: {error.strerror}") from error
 
 
-def _check_config(options: argparse.Namespace) -> int:
+def _check_config(options: argparse.Namespace) -> None:
     config.load(options.file)
-    return 0
 
 
-def _ask(options: argparse.Namespace) -> int:
-    from hailo_vision.cli.client import ask
+def _ask(options: argparse.Namespace) -> None:
+    from hailo_vision.cli.ask import ask
 
-    return ask(options.url, options.image, options.prompt)
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(text)
-    return count
+    ask(options.url, options.image, options.prompt)
 
 
-def _bench(options: argparse.Namespace) -> int:
+def _bench(options: argparse.Namespace) -> None:
     from hailo_vision.cli.bench import Options, bench
 
     what = Options(options.clients, options.requests, options.prompt, options.max_tokens, options.json)
-    return bench(options.url, options.image, what)
+    bench(options.url, options.image, what)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -110,6 +137,5 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-def _version(options: argparse.Namespace) -> int:
+def _version(options: argparse.Namespace) -> None:
     print(f"hailo-vision {__version__}")
-    return 0

@@ -1,17 +1,14 @@
-"""`hailo-vision bench`: what clients of a running service wait for, with nothing but the standard library."""
+"""`hailo-vision bench`: what clients of a running service wait for."""
 
-import base64
 import json
 import statistics
-import sys
 import threading
 import time
-import urllib.error
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hailo_vision.cli import client
+from hailo_vision.cli.client import Failed, Service, picture_part, text_of
 
 
 @dataclass(frozen=True)
@@ -48,36 +45,31 @@ class Target:
 
     def __init__(self, url: str, image: Path | None, prompt: str, max_tokens: int) -> None:
         """Raises:
-        OSError: the image can't be read, or the service can't be reached.
+        Failed: the image can't be read, or the service can't be reached.
         """
-        self._base = url.rstrip("/").removesuffix("/v1")
-        content: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
-        if image:
-            picture = base64.b64encode(image.read_bytes()).decode()
-            content.insert(0, {"type": "image_url", "image_url": {"url": f"data:image/*;base64,{picture}"}})
-        with client.send(f"{self._base}/v1/models") as models:
-            model = json.load(models)["data"][0]["id"]
-        messages = [{"role": "user", "content": content}]
-        self._body = json.dumps(
-            {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "stream": True}
-        ).encode()
+        content: list[dict[str, Any]] = [picture_part(image)] if image else []
+        content.append({"type": "text", "text": prompt})
+        self._service = Service(url)
+        self._request = {
+            "model": self._service.model(),
+            "messages": [{"role": "user", "content": content}],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+        }
 
     def ask(self) -> Answer:
         """One answer.
 
         Raises:
-            OSError: the service refused or broke off.
+            Failed: the service refused or broke off.
         """
         begun = time.perf_counter()
         first: float | None = None
         timings: dict[str, float] = {}
-        with client.send(f"{self._base}/v1/chat/completions", self._body) as response:
-            for event in client.events(response):
-                if "error" in event:
-                    raise OSError(event["error"]["message"])
-                if first is None and any(choice["delta"].get("content") for choice in event["choices"]):
-                    first = time.perf_counter() - begun
-                timings = event.get("timings") or timings
+        for chunk in self._service.chat(**self._request):
+            if first is None and text_of(chunk):
+                first = time.perf_counter() - begun
+            timings = chunk.get("timings") or timings
         total = time.perf_counter() - begun
         return Answer(
             timings.get("queue_ms", 0.0) / 1000,
@@ -92,21 +84,27 @@ def run(target: Target, clients: int, requests: int) -> tuple[list[Answer], floa
     """Answers to so many clients at once, each with so many requests in a row; and seconds for them all.
 
     Raises:
-        OSError: a request failed.
+        Failed: a request failed; none is begun after it.
     """
     answers: list[Answer] = []
-    failures: list[OSError] = []
+    failures: list[Failed] = []
 
     def work() -> None:
         try:
-            answers.extend(target.ask() for _ in range(requests))
-        except OSError as error:
+            for _ in range(requests):
+                if failures:
+                    return
+                answers.append(target.ask())
+        except Failed as error:
             failures.append(error)
 
     begun = time.perf_counter()
     threads = [threading.Thread(target=work, daemon=True) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError as error:
+        raise Failed(f"This machine can't run {clients} clients at once: {error}.") from error
     for thread in threads:
         thread.join()
     if failures:
@@ -114,27 +112,23 @@ def run(target: Target, clients: int, requests: int) -> tuple[list[Answer], floa
     return answers, time.perf_counter() - begun
 
 
-def bench(url: str, image: Path | None, options: Options) -> int:
-    """Measure and print; returns the exit status."""
-    try:
-        target = Target(url, image, options.prompt, options.max_tokens)
-        answers, seconds = run(target, options.clients, options.requests)
-    except urllib.error.HTTPError as error:
-        print(client.reason(error), file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(getattr(error, "reason", None) or error, file=sys.stderr)
-        return 1
+def bench(url: str, image: Path | None, options: Options) -> None:
+    """Measure and print.
+
+    Raises:
+        Failed: there is something that was not answered.
+    """
+    target = Target(url, image, options.prompt, options.max_tokens)
+    answers, seconds = run(target, options.clients, options.requests)
     tokens = sum(answer.tokens for answer in answers)
     if options.as_json:
         overall = {**asdict(options), "seconds": seconds, "tokens": tokens}
         print(json.dumps({**overall, "answers": [asdict(answer) for answer in answers]}))
-    else:
-        print(f"{options.clients} clients at once, {options.requests} requests each")
-        print(_table(answers))
-        rate = tokens / seconds
-        print(f"{len(answers)} answers with {tokens} tokens in {seconds:.1f} s: {rate:.2f} tokens/s")
-    return 0
+        return
+    print(f"{options.clients} clients at once, {options.requests} requests each")
+    print(_table(answers))
+    rate = tokens / seconds
+    print(f"{len(answers)} answers with {tokens} tokens in {seconds:.1f} s: {rate:.2f} tokens/s")
 
 
 def _table(answers: list[Answer]) -> str:

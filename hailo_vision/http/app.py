@@ -7,28 +7,18 @@ import ssl
 import time
 import uuid
 
-import msgspec
 from sanic import HTTPResponse, Request, Sanic
-from sanic import exceptions as sanic_exceptions
 from sanic.response import BaseHTTPResponse
 
 from hailo_vision.config import Config, ConfigError
-from hailo_vision.errors import (
-    ApiError,
-    InternalError,
-    InvalidRequest,
-    MethodNotAllowed,
-    NotFound,
-    RequestTimeout,
-    TooLarge,
-    Unauthorized,
-)
 from hailo_vision.http import cors, limits, routes
-from hailo_vision.http.auth import Keys, keys_file
+from hailo_vision.http.auth import Keys, client_key, keys_file
+from hailo_vision.http.errors import Unauthorized
 from hailo_vision.http.metrics import Metrics
-from hailo_vision.http.request_log import Account
+from hailo_vision.http.origin import Gatekeeper
+from hailo_vision.http.request_log import RequestRecord
 from hailo_vision.http.web import App
-from hailo_vision.inference.service import Service, client_key
+from hailo_vision.inference.service import Service
 from hailo_vision.systemd import Herald, Notifier
 
 log = logging.getLogger(__name__)
@@ -53,12 +43,14 @@ def create_app(config: Config) -> App:
     app.ctx.started = time.monotonic()
     app.ctx.created = int(time.time())
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
+    app.ctx.gatekeeper = Gatekeeper(config, app.ctx.keys.required)
     app.before_server_start(_start)
     app.before_server_stop(_stop)
     limits.register(app)
     if app.ctx.keys.required:
         app.signal("http.routing.after")(_authorise_early)
     app.register_middleware(_identify, "request")
+    app.register_middleware(_refuse_foreign_pages, "request")
     if config.server.cors_origins:
         cors.register(app, config.server.cors_origins)
     app.register_middleware(_authorise, "request")
@@ -132,22 +124,31 @@ async def _stop(app: App) -> None:
 async def _identify(request: Request) -> None:
     given = request.headers.get("x-request-id", "")
     request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    route = routes.label(request)
-    request.ctx.account = Account(request.ctx.id, route, request.ip)
+    request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
+
+
+async def _refuse_foreign_pages(request: Request) -> None:
+    """Raises:
+    Forbidden: a web page that the operator does not know may have made the request.
+    """
+    gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
+    gatekeeper.check_origin(request)
+    if not routes.is_open(request):
+        gatekeeper.check_host(request)
 
 
 async def _authorise(request: Request) -> None:
     """Raises:
     Unauthorized: the route is guarded and the request has no valid key.
     """
-    if request.ctx.account.route in routes.OPEN:
+    if routes.is_open(request):
         return
     headers = request.headers
     keys: Keys = request.app.ctx.keys
     try:
         credential = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
     except Unauthorized as error:
-        if request.ctx.account.route in routes.PAGES:
+        if routes.is_page(request):
             # Browsers ask for a password, and then send it with the page's own requests.
             error.headers["WWW-Authenticate"] = 'Basic realm="hailo-vision", charset="UTF-8"'
         raise
@@ -170,33 +171,9 @@ async def _label(request: Request, response: BaseHTTPResponse) -> None:
 
 
 async def _report(request: Request, error: Exception) -> HTTPResponse:
-    """Every failure as OpenAI's error object."""
-    known = _known(error)
-    if known is None:
-        log.error("Request %s failed unexpectedly", getattr(request.ctx, "id", "-"), exc_info=error)
-        known = InternalError("The service failed unexpectedly; its log has the details.")
-    if not hasattr(request.ctx, "account"):
+    """What failed outside of a handler, in the request's dialect."""
+    if getattr(request.ctx, "record", None) is None:
         await _identify(request)
-    routes.close(request, known.status, known.code)
-    return HTTPResponse(
-        msgspec.json.encode(known.body()), known.status, known.headers, content_type="application/json"
-    )
-
-
-def _known(error: Exception) -> ApiError | None:
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, sanic_exceptions.MethodNotAllowed):
-        allowed = error.headers.get("Allow", "")
-        return MethodNotAllowed(
-            f"This route does not take that method; it takes {allowed}.", headers={"Allow": allowed}
-        )
-    if isinstance(error, sanic_exceptions.NotFound):
-        return NotFound("There is no such route; the API's routes begin with /v1.")
-    if isinstance(error, sanic_exceptions.PayloadTooLarge):
-        return TooLarge("The request is larger than this service accepts.")
-    if isinstance(error, sanic_exceptions.RequestTimeout):
-        return RequestTimeout("The request came too slowly.")
-    if isinstance(error, sanic_exceptions.SanicException) and 400 <= error.status_code < 500:
-        return InvalidRequest("The request is not valid HTTP.", code="bad_request")
-    return None
+    response = routes.failure_response(request, error)
+    routes.finish(request, response.status)
+    return response

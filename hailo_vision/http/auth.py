@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from hailo_vision.errors import Unauthorized
+from hailo_vision.http.errors import Unauthorized
 
 log = logging.getLogger(__name__)
 
@@ -108,3 +108,8 @@ def _credential(authorization: str) -> str:
             return ""
         return password or name
     return ""
+
+
+def client_key(credential: str) -> str:
+    """A client's identity for the reuse of its context, from which its credential can't be read."""
+    return hashlib.sha256(credential.encode(errors="surrogateescape")).hexdigest()

@@ -6,6 +6,7 @@ from functools import partial
 from sanic import HTTPResponse, Request
 from sanic.response import BaseHTTPResponse
 
+from hailo_vision.http.origin import is_named
 from hailo_vision.http.web import App
 
 _EXPOSED = "x-request-id, retry-after"
@@ -42,4 +43,4 @@ async def _mark(origins: Collection[str], request: Request, response: BaseHTTPRe
 
 def _allowed(origins: Collection[str], request: Request) -> bool:
     origin = request.headers.get("origin")
-    return origin is not None and ("*" in origins or origin in origins)
+    return origin is not None and is_named(origin, origins)

@@ -16,7 +16,7 @@ from sanic import exceptions as sanic_exceptions
 from sanic.http import Http, Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
-from hailo_vision.errors import QueueFull, retry_after
+from hailo_vision.http.errors import TooMany, retry_after
 from hailo_vision.http.web import App
 
 MAX_CONNECTIONS = 512  # half of the descriptors that systemd gives a service
@@ -158,7 +158,7 @@ class GuardedProtocol(HttpProtocol):
         limit = BODIES_IN_MEMORY * self.request_max_size
         if self.app.ctx.received_bytes > limit and self._reading_body():
             self._refuse(
-                QueueFull("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
+                TooMany("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
             )
 
     def close_if_idle(self) -> bool:

@@ -1,20 +1,21 @@
 """Figures for Prometheus, named in the habit of vLLM's; one registry for each application."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
 from hailo_vision import __version__
-from hailo_vision.http.request_log import CLIENT_GONE, Account
-from hailo_vision.inference.generation import Generation
+from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
+from hailo_vision.inference.answer import Figures
 from hailo_vision.inference.service import Service
 from hailo_vision.npu.protocol import Problem
 from hailo_vision.npu.supervisor import State
 
 _PREFIX = "hailo_vision"
+OK = 200
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 _TOKENS = (1, 4, 16, 32, 64, 128, 256, 512, 1024, 1536, 2048)
 _RATES = (1, 2, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 50, 100)
@@ -41,7 +42,7 @@ class Metrics:
         self.cached_tokens = self._counter("prompt_tokens_cached", "Tokens of prompts found in the context")
         self.generation_tokens = self._counter("generation_tokens", "Tokens generated")
         self.images = self._counter("images", "Pictures put before the model")
-        self.finished = self._counter("request_success", "Complete answers", "finished_reason")
+        self.finished = self._counter("request_success", "Requests that were answered", "finished_reason")
         self.device_errors = self._counter("device_errors", "Faults of the NPU or its process", "code")
 
     def _measure(self) -> None:
@@ -58,41 +59,43 @@ class Metrics:
         self.fetch = self._histogram("image_fetch_seconds", "Fetching a request's linked pictures", _SECONDS)
         self.media = self._histogram("image_decode_seconds", "Decoding a request's pictures", _SECONDS)
 
-    def observe(self, account: Account) -> None:
+    def observe(self, record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
         """Count a request that is over."""
-        self.requests.labels(account.route, str(account.status)).inc()
-        if account.status == CLIENT_GONE:
-            self.cancelled.labels(account.route).inc()
-        if account.code:
-            self.rejected.labels(account.code).inc()
-        if account.generations:
-            self.e2e.observe(account.seconds)
-        for generation in account.generations:
-            self._observe(generation)
+        self.requests.labels(record.route, str(status)).inc()
+        if status == CLIENT_GONE:
+            self.cancelled.labels(record.route).inc()
+        if record.code:
+            self.rejected.labels(record.code).inc()
+        if record.answers:
+            self.e2e.observe(seconds)
+        for one in figures:
+            self._observe(one)
+        if figures and status == OK and not record.code:
+            self.finished.labels(figures[-1].finish_reason).inc()
 
-    def _observe(self, generation: Generation) -> None:
-        self.position.observe(generation.position)
-        media = generation.media
-        self.images.inc(media.images)
-        if media.fetch_seconds:
-            self.fetch.observe(media.fetch_seconds)
-        if media.decode_seconds:
-            self.media.observe(media.decode_seconds)
-        if generation.queue_seconds is not None:
-            self.queue.observe(generation.queue_seconds)
-        if generation.prompt:
-            self.prompt_tokens.inc(generation.prompt.prompt_tokens)
-            self.cached_tokens.inc(generation.prompt.cached_tokens)
-        if generation.first_token_seconds is not None:
-            timings = generation.timings()
-            self.first_token.observe(generation.first_token_seconds)
-            self.prefill.observe(timings.prompt_ms / 1000)
-            self.decode.observe(timings.predicted_ms / 1000)
-            self.rate.observe(timings.predicted_per_second)
-            self.generation_tokens.inc(generation.tokens)
-        if generation.complete:
-            self.finished.labels(generation.finish_reason).inc()
-            self.answer_tokens.observe(generation.tokens)
+    def _observe(self, figures: Figures) -> None:
+        """Count one generation."""
+        self.position.observe(figures.position)
+        self.images.inc(figures.images)
+        if figures.fetch_seconds:
+            self.fetch.observe(figures.fetch_seconds)
+        if figures.decode_seconds:
+            self.media.observe(figures.decode_seconds)
+        if figures.queue_seconds is not None:
+            self.queue.observe(figures.queue_seconds)
+        if figures.usage is None:
+            return
+        self.prompt_tokens.inc(figures.usage.prompt_tokens)
+        self.cached_tokens.inc(figures.usage.cached_tokens)
+        tokens, timings = figures.usage.completion_tokens, figures.timings
+        if figures.first_token_seconds is not None:
+            self.first_token.observe(figures.first_token_seconds)
+            self.prefill.observe(timings.prefill)
+            self.decode.observe(timings.decode)
+            self.rate.observe((tokens - 1) / timings.decode if timings.decode else 0.0)
+            self.generation_tokens.inc(tokens)
+        if figures.complete:
+            self.answer_tokens.observe(tokens)
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text of all figures and its content type, in the format that the scraper prefers."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from sanic import HTTPResponse, Request
 
 from hailo_vision import __version__
 from hailo_vision.http.openai.answer_types import (
@@ -12,12 +13,11 @@ from hailo_vision.http.openai.answer_types import (
     ChatChunk,
     ChatCompletion,
     ErrorResponse,
-    Health,
     Model,
     ModelList,
-    Readiness,
 )
 from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
+from hailo_vision.http.status import Health, Readiness
 
 _TYPES = (
     ChatRequest,
@@ -51,6 +51,11 @@ _CHAT_EXAMPLE = {
 }
 _ANALYZE_EXAMPLE = {"images": ["data:image/jpeg;base64,..."], "prompt": "Is the door open?"}
 _BUSY = ("429", "503", "504")
+
+
+async def openapi(request: Request) -> HTTPResponse:
+    """GET /openapi.json"""
+    return HTTPResponse(document(request.app.ctx.keys.required), content_type="application/json")
 
 
 def document(keys_required: bool) -> bytes:

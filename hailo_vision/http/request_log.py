@@ -1,9 +1,10 @@
-"""What one request cost: a line in the log, and what the metrics count. Never its content."""
+"""The request log: a line for each request with what it cost. Never its content."""
 
 import logging
 import time
+from collections.abc import Sequence
 
-from hailo_vision.inference.generation import Generation
+from hailo_vision.inference.answer import Answer, Figures, Usage
 
 log = logging.getLogger("hailo_vision.requests")
 
@@ -12,13 +13,12 @@ _QUIET = frozenset({"/health", "/health/ready", "/metrics"})
 CLIENT_GONE = 499  # nginx's number for a client that did not wait
 
 
-class Account:
+class RequestRecord:
     """Follows one request.
 
     Attributes:
         route: the route's own path, not the one that was asked for.
-        generations: what was asked of the model.
-        status: the response's; CLIENT_GONE if nobody waited for it.
+        answers: what was asked of the model; more than one for a batch.
         code: of the error, if there was one; also of one that came after the response had begun.
     """
 
@@ -27,58 +27,52 @@ class Account:
         self.route = route
         self.client = client
         self.started = time.monotonic()
-        self.seconds = 0.0
-        self.generations: list[Generation] = []
-        self.status = 200
+        self.answers: list[Answer] = []
         self.code: str | None = None
-        self._closed = False
 
-    def close(self) -> bool:
-        """Write the line; False if that was done before."""
-        if self._closed:
-            return False
-        self._closed = True
-        self.seconds = time.monotonic() - self.started
-        level = logging.DEBUG if self.route in _QUIET else logging.INFO
-        log.log(level, "%s", " ".join(f"{key}={value}" for key, value in self._fields().items()))
-        return True
-
-    def _fields(self) -> dict[str, object]:
-        fields: dict[str, object] = {
-            "id": self.request_id,
-            "client": self.client,
-            "route": self.route,
-            "status": self.status,
-            "total_ms": _ms(self.seconds),
-        }
-        if self.code:
-            fields["error"] = self.code
-        if self.generations:
-            fields.update(_figures(self.generations))
-        return fields
+    @property
+    def figures(self) -> list[Figures]:
+        """Of every generation that the request took."""
+        return [figures for answer in self.answers for figures in answer.figures]
 
 
-def _figures(generations: list[Generation]) -> dict[str, object]:
-    """The sums over a request's generations; prefill and rate only of those that got so far."""
-    media = [generation.media for generation in generations]
-    prompts = [generation.prompt for generation in generations if generation.prompt]
+def write(record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
+    """Write the line of a request that is over; status CLIENT_GONE if nobody waited for the response."""
     fields: dict[str, object] = {
-        "generations": len(generations),
-        "images": sum(work.images for work in media),
-        "fetch_ms": _ms(sum(work.fetch_seconds for work in media)),
-        "media_ms": _ms(sum(work.decode_seconds for work in media)),
-        "queue_ms": _ms(sum(generation.queue_seconds or 0.0 for generation in generations)),
-        "prompt_tokens": sum(prompt.prompt_tokens for prompt in prompts),
-        "cached_tokens": sum(prompt.cached_tokens for prompt in prompts),
-        "tokens": sum(generation.tokens for generation in generations),
+        "id": record.request_id,
+        "client": record.client,
+        "route": record.route,
+        "status": status,
+        "total_ms": _ms(seconds),
     }
-    timings = [generation.timings() for generation in generations if generation.tokens]
-    if timings:
-        decode_ms = sum(timing.predicted_ms for timing in timings)
-        following = sum(timing.predicted_n - 1 for timing in timings)
-        fields["prefill_ms"] = round(sum(timing.prompt_ms for timing in timings))
-        fields["tokens_per_second"] = f"{following * 1000 / decode_ms:.1f}" if decode_ms else 0
-    fields["finish"] = generations[-1].finish_reason if generations[-1].complete else "none"
+    if record.code:
+        fields["error"] = record.code
+    if figures:
+        fields.update(_sums(figures))
+    level = logging.DEBUG if record.route in _QUIET else logging.INFO
+    log.log(level, "%s", " ".join(f"{key}={value}" for key, value in fields.items()))
+
+
+def _sums(figures: Sequence[Figures]) -> dict[str, object]:
+    """The sums over a request's generations; prefill and rate only of those that got so far."""
+    usage = sum((one.usage for one in figures if one.usage), Usage())
+    fields: dict[str, object] = {
+        "generations": len(figures),
+        "images": sum(one.images for one in figures),
+        "fetch_ms": _ms(sum(one.fetch_seconds for one in figures)),
+        "media_ms": _ms(sum(one.decode_seconds for one in figures)),
+        "queue_ms": _ms(sum(one.queue_seconds or 0.0 for one in figures)),
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "tokens": usage.completion_tokens,
+    }
+    answered = [one for one in figures if one.first_token_seconds is not None]
+    if answered:
+        seconds = sum(one.timings.decode for one in answered)
+        following = usage.completion_tokens - len(answered)
+        fields["prefill_ms"] = _ms(sum(one.timings.prefill for one in answered))
+        fields["tokens_per_second"] = f"{following / seconds:.1f}" if seconds else 0
+    fields["finish"] = figures[-1].finish_reason if figures[-1].complete else "none"
     return fields
 
 

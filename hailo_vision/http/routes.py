@@ -1,51 +1,62 @@
-"""The routes, and the account that is kept of every request."""
+"""The routes of all dialects, and the record that is kept of every request."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import logging
+import time
 from functools import wraps
-from typing import Any
 
 from sanic import HTTPResponse, Request
 
-from hailo_vision.errors import ApiError
-from hailo_vision.http import pages
-from hailo_vision.http.openai.analyze import analyze
-from hailo_vision.http.openai.chat import chat
-from hailo_vision.http.request_log import CLIENT_GONE, Account
-from hailo_vision.http.status import health, metrics, model, models, openapi, readiness
+from hailo_vision.http import openai, pages, request_log
+from hailo_vision.http.dialect import Dialect, Handler, Route
+from hailo_vision.http.errors import UNEXPECTED, failure_of
+from hailo_vision.http.openapi import openapi
+from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
+from hailo_vision.http.status import health, metrics, readiness
 from hailo_vision.http.web import App
 
-Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+log = logging.getLogger(__name__)
 
-# Routes that ask for no key: whether a service lives is no secret, and what watches it has none.
-OPEN = frozenset({"/health", "/health/ready"})
+# The first whose prefix fits answers requests to unknown paths.
+DIALECTS = (openai.DIALECT,)
+# What belongs to no dialect. It is no secret whether a service lives, and what watches it has no key.
+_COMMON = (
+    Route("GET", "/health", health, "/health", open=True),
+    Route("GET", "/v1/health", health, "/health", open=True),
+    Route("GET", "/health/ready", readiness, "/health/ready", open=True),
+    Route("GET", "/readyz", readiness, "/health/ready", open=True),
+    Route("GET", "/metrics", metrics, "/metrics"),
+    Route("GET", "/openapi.json", openapi, "/openapi.json"),
+    Route("GET", "/", pages.index, "/"),
+    Route("GET", "/docs", pages.docs, "/docs"),
+    Route("GET", "/assets/<name>", pages.asset, "/assets/{name}"),
+)
 # Routes that browsers show by themselves, and can be asked for a password.
-PAGES = frozenset({"/", "/docs", "/assets/{name}", "/openapi.json"})
+_PAGES = frozenset({"/", "/docs", "/assets/{name}", "/openapi.json"})
 _UNKNOWN = "unknown"
 
 
 def register(app: App) -> None:
-    """Every route stands with and without /v1: clients' base URLs come both ways."""
-    for prefix in ("/v1", ""):
-        _add(app, "GET", f"{prefix}/health", health, "/health")
-        _add(app, "GET", f"{prefix}/models", models, "/v1/models")
-        _add(app, "GET", f"{prefix}/models/<name:path>", model, "/v1/models/{id}")
-        _add(app, "POST", f"{prefix}/chat/completions", chat, "/v1/chat/completions")
-        _add(app, "POST", f"{prefix}/vision/analyze", analyze, "/v1/vision/analyze")
-    _add(app, "GET", "/health/ready", readiness, "/health/ready")
-    _add(app, "GET", "/readyz", readiness, "/health/ready")
-    _add(app, "GET", "/metrics", metrics, "/metrics")
-    _add(app, "GET", "/openapi.json", openapi, "/openapi.json")
-    _add(app, "GET", "/", pages.index, "/")
-    _add(app, "GET", "/docs", pages.docs, "/docs")
-    _add(app, "GET", "/assets/<name>", pages.asset, "/assets/{name}")
+    """Serve every route."""
+    for dialect in DIALECTS:
+        for route in dialect.routes:
+            _add(app, route, dialect)
+    for route in _COMMON:
+        _add(app, route, openai.DIALECT)
 
 
-def _add(app: App, method: str, path: str, handler: Handler, name: str) -> None:
-    """Serve a path; name is the one that logs and metrics know it by."""
-    methods = [method, "HEAD"] if method == "GET" else [method]
-    route_name = path.strip("/").translate(str.maketrans("/.<>:", "_____")) or "root"
-    app.add_route(_accounted(handler), path, methods=methods, name=route_name, ctx_label=name)
+def _add(app: App, route: Route, dialect: Dialect) -> None:
+    methods = [route.method, "HEAD"] if route.method == "GET" else [route.method]
+    name = route.path.strip("/").translate(str.maketrans("/.<>:", "_____")) or "root"
+    app.add_route(
+        _recorded(route.handler, dialect),
+        route.path,
+        methods=methods,
+        name=f"{route.method}_{name}",
+        ctx_label=route.label,
+        ctx_open=route.open,
+        ctx_dialect=dialect,
+    )
 
 
 def label(request: Request) -> str:
@@ -53,34 +64,61 @@ def label(request: Request) -> str:
     return str(request.route.ctx.label) if request.route else _UNKNOWN
 
 
-def _accounted(handler: Handler) -> Handler:
-    """The handler with its requests' ends told; failures are told where they become responses."""
+def is_open(request: Request) -> bool:
+    """Whether the request's route asks for no key."""
+    return bool(request.route and request.route.ctx.open)
+
+
+def is_page(request: Request) -> bool:
+    """Whether browsers show the request's route by themselves."""
+    return label(request) in _PAGES
+
+
+def dialect_of(request: Request) -> Dialect:
+    """The dialect in which a request is answered, also where it has no route."""
+    if request.route:
+        dialect: Dialect = request.route.ctx.dialect
+        return dialect
+    return next((one for one in DIALECTS if request.path.startswith(one.prefix)), openai.DIALECT)
+
+
+def failure_response(request: Request, error: Exception) -> HTTPResponse:
+    """Tell a failure in the request's dialect; what was not meant for a client goes to the log."""
+    failure = failure_of(error)
+    if failure is UNEXPECTED:
+        log.error("Request %s failed unexpectedly", getattr(request.ctx, "id", "-"), exc_info=error)
+    request.ctx.record.code = failure.code
+    return dialect_of(request).error_response(failure)
+
+
+def _recorded(handler: Handler, dialect: Dialect) -> Handler:
+    """The handler with its requests' ends told to the log and the metrics, failures included."""
 
     @wraps(handler)
-    async def accounted(request: Request, **parameters: str) -> HTTPResponse | None:
+    async def recorded(request: Request, **parameters: str) -> HTTPResponse | None:
         # Sanic leaves off reading after a body of 64 KB or more, and would not see the client leave.
         request.transport.resume_reading()  # type: ignore[attr-defined]
         try:
             response = await handler(request, **parameters)
         except asyncio.CancelledError:
-            close(request, CLIENT_GONE, None)
+            finish(request, CLIENT_GONE)
             raise
-        except ApiError as error:
-            close(request, error.status, error.code)
-            raise
+        except Exception as error:
+            response = failure_response(request, error)
         # Sanic sends the response first: no client waits for the log and the metrics.
-        status = response.status if response else 200
-        asyncio.get_running_loop().call_soon(close, request, status, request.ctx.account.code)
+        asyncio.get_running_loop().call_soon(finish, request, response.status if response else 200)
         return response
 
-    return accounted
+    return recorded
 
 
-def close(request: Request, status: int, code: str | None) -> None:
-    """Tell the log and the metrics that a request is over; only the first time counts."""
-    account: Account = request.ctx.account
-    account.status, account.code = status, code
-    if account.close():
-        request.app.ctx.metrics.observe(account)
-        # Through their tasks' contexts they hold the request and its body, until the garbage collector comes.
-        account.generations.clear()
+def finish(request: Request, status: int) -> None:
+    """Tell the log and the metrics that a request is over."""
+    record: RequestRecord | None = request.ctx.record
+    if record is None:
+        return  # it was told already: Sanic reports a cancelled handler once more
+    # Through their tasks' contexts they hold the request and its body, until the garbage collector comes.
+    request.ctx.record = None
+    seconds, figures = time.monotonic() - record.started, record.figures
+    request_log.write(record, status, seconds, figures)
+    request.app.ctx.metrics.observe(record, status, seconds, figures)

@@ -1,56 +1,73 @@
-"""The handlers that only tell something: models, health, figures, the API's description."""
+"""The routes that only tell how the service is: health, readiness, figures."""
 
 import os
 import time
-import urllib.parse
+from typing import Literal
 
+import msgspec
 from sanic import HTTPResponse, Request
 
 from hailo_vision import __version__
-from hailo_vision.http.openai.answer_types import (
-    ContextSize,
-    Device,
-    Health,
-    Model,
-    ModelList,
-    ProblemReport,
-    Queue,
-    Readiness,
-    Transfer,
-    Versions,
-)
-from hailo_vision.http.openapi import document
-from hailo_vision.http.web import App, json_response
+from hailo_vision.http.web import json_response
 from hailo_vision.inference.service import Service
 from hailo_vision.npu.supervisor import State
 
 
-async def models(request: Request) -> HTTPResponse:
-    """GET /v1/models"""
-    return json_response(ModelList(data=[_model(request.app)]))
+class ProblemReport(msgspec.Struct, frozen=True):
+    """Why the NPU can't work, and what an operator does about it."""
+
+    code: str
+    message: str
+    cure: str
 
 
-async def model(request: Request, name: str) -> HTTPResponse:
-    """GET /v1/models/{id}, by name or alias"""
-    name = urllib.parse.unquote(name.strip("/"))
-    if not name:
-        return await models(request)
-    service: Service = request.app.ctx.service
-    service.check_model(name)
-    return json_response(_model(request.app))
+class Device(msgspec.Struct, frozen=True):
+    """emulated is null until the model has been loaded once."""
+
+    path: str | None
+    group: str
+    emulated: bool | None
 
 
-def _model(app: App) -> Model:
-    service: Service = app.ctx.service
-    info = service.supervisor.model
-    context = info.context_length if info else None
-    return Model(
-        id=service.config.model.name,
-        created=app.ctx.created,
-        max_model_len=context,
-        meta=ContextSize(context),
-        aliases=service.config.model.aliases,
-    )
+class Versions(msgspec.Struct, frozen=True):
+    hailo_vision: str
+    hailort: str | None
+
+
+class Queue(msgspec.Struct, frozen=True):
+    running: int
+    waiting: int
+    size: int
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """How far the model file is that is being fetched."""
+
+    bytes_done: int
+    bytes_total: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """200 as long as the service lives; state and problem tell the rest."""
+
+    status: Literal["ok"] = "ok"
+    live: Literal[True] = True
+    state: str
+    model: str
+    model_loaded: bool
+    uptime_seconds: float
+    problem: ProblemReport | None
+    fetch: Transfer | None
+    device: Device
+    versions: Versions
+    queue: Queue
+    loads: int
+    npu_pid: int | None
+
+
+class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+    ready: bool
+    reason: str | None = None
 
 
 async def health(request: Request) -> HTTPResponse:
@@ -90,8 +107,3 @@ async def metrics(request: Request) -> HTTPResponse:
     """GET /metrics"""
     body, content_type = request.app.ctx.metrics.render(request.headers.get("accept", ""))
     return HTTPResponse(body, content_type=content_type)
-
-
-async def openapi(request: Request) -> HTTPResponse:
-    """GET /openapi.json"""
-    return HTTPResponse(document(request.app.ctx.keys.required), content_type="application/json")

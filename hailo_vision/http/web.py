@@ -1,4 +1,4 @@
-"""What the handlers share: the application's type, who asks, and JSON out."""
+"""What the handlers share: the application's type, JSON out, and a client's patience."""
 
 import math
 from typing import Any
@@ -20,9 +20,3 @@ def patience_of(request: Request) -> float:
     except ValueError:
         return math.inf
     return seconds if seconds > 0 else math.inf
-
-
-def client_of(request: Request) -> str:
-    """The identity under which a request's context may be reused."""
-    client: str = request.ctx.client
-    return client

@@ -7,15 +7,11 @@ every address that its host has must be public or allowed by the operator.
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from hailo_vision.allow_list import HOST_NAME, Address
 
 _MAX_LENGTH = 8192
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
 # The path may hold what RFC 3986 allows in paths, queries and fragments, and the few printable
 # characters that browsers let through; never a backslash, a space or a control character.
 _URL = re.compile(
@@ -91,7 +87,7 @@ def _host(name: str | None, ipv6: str | None) -> str:
             return str(ipaddress.IPv4Address(name))
     except ValueError as error:
         raise Forbidden from error
-    if not _NAME.fullmatch(name) or len(name) > 253:
+    if not HOST_NAME.fullmatch(name) or len(name) > 253:
         raise Forbidden
     return name.lower()
 
@@ -105,31 +101,3 @@ def is_public(address: Address) -> bool:
         and not any(address.version == net.version and address in net for net in _NEVER_PUBLIC)
         and getattr(address, "scope_id", None) is None
     )
-
-
-class AllowList:
-    """Hosts and networks that the operator allows besides the public internet.
-
-    Raises:
-        ValueError: an entry is neither a host name nor an address nor a network.
-    """
-
-    def __init__(self, entries: Iterable[str]) -> None:
-        self._names: set[str] = set()
-        self._networks: list[Network] = []
-        for entry in entries:
-            try:
-                self._networks.append(ipaddress.ip_network(entry))
-            except ValueError:
-                if not _NAME.fullmatch(entry) or re.fullmatch(r"[0-9.]+", entry):
-                    raise ValueError(
-                        "expected a host name, an address or a network such as 192.168.1.0/24, "
-                        f"got {entry[:80]!r}"
-                    ) from None
-                self._names.add(entry.lower())
-
-    def has_name(self, host: str) -> bool:
-        return host in self._names
-
-    def has_address(self, address: Address) -> bool:
-        return any(address.version == net.version and address in net for net in self._networks)

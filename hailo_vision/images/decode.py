@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import InvalidRequest
+from hailo_vision.errors import Kind, RequestError
 
 Frame = NDArray[np.uint8]
 Fit = Literal["letterbox", "crop", "stretch"]
@@ -54,11 +54,11 @@ def is_link(source: str) -> bool:
     return _LINK.match(source) is not None
 
 
-def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:
+def decode_inline(source: str, where: str, limits: MediaConfig) -> bytes:
     """The bytes of a data URI or of bare base64.
 
     Raises:
-        InvalidRequest: they are neither, of another type than a picture, or too many.
+        RequestError: they are neither, of another type than a picture, or too many.
     """
     source, start = source.strip(), 0
     match = _DATA_URI.match(source)
@@ -66,19 +66,19 @@ def decode_inline(source: str, param: str, limits: MediaConfig) -> bytes:
         start = match.end()
         media_type = match["type"].strip().lower()
         if media_type and not media_type.startswith("image/") and media_type != "application/octet-stream":
-            raise InvalidRequest(
-                "Expected a data URI of an image type.", code="unsupported_image_format", param=param
+            raise RequestError(
+                Kind.UNSUPPORTED_IMAGE_FORMAT, "Expected a data URI of an image type.", where=where
             )
         if ";base64" not in match["parameters"].lower():
-            return _within(urllib.parse.unquote_to_bytes(source[start:]), param, limits)
+            return _within(urllib.parse.unquote_to_bytes(source[start:]), where, limits)
         if "%" in source:
             source, start = urllib.parse.unquote(source[start:]), 0
-    return _within(_decode_base64(source, start, param, limits), param, limits)
+    return _within(_decode_base64(source, start, where, limits), where, limits)
 
 
-def _decode_base64(text: str, start: int, param: str, limits: MediaConfig) -> bytes:
+def _decode_base64(text: str, start: int, where: str, limits: MediaConfig) -> bytes:
     if len(text) - start > limits.max_image_bytes * 3 // 2:
-        raise _too_large(param, limits)
+        raise _too_large(where, limits)
     try:
         # Several times as fast as binascii. It holds the GIL: between pieces the event loop gets its turn,
         # and nothing goes over the whole at once.
@@ -93,45 +93,45 @@ def _decode_base64(text: str, start: int, param: str, limits: MediaConfig) -> by
     try:
         return binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True)
     except ValueError as error:
-        raise InvalidRequest(
+        raise RequestError(
+            Kind.INVALID_IMAGE,
             "Expected an image as a data URI or base64 text; this is no valid base64.",
-            code="invalid_image",
-            param=param,
+            where=where,
         ) from error
 
 
-def _within(data: bytes, param: str, limits: MediaConfig) -> bytes:
+def _within(data: bytes, where: str, limits: MediaConfig) -> bytes:
     if len(data) > limits.max_image_bytes:
-        raise _too_large(param, limits)
+        raise _too_large(where, limits)
     return data
 
 
-def _too_large(param: str, limits: MediaConfig) -> InvalidRequest:
-    return InvalidRequest(
-        f"The image is larger than {limits.max_image_bytes} bytes.", code="image_too_large", param=param
+def _too_large(where: str, limits: MediaConfig) -> RequestError:
+    return RequestError(
+        Kind.IMAGE_TOO_LARGE, f"The image is larger than {limits.max_image_bytes} bytes.", where=where
     )
 
 
-def to_frame(data: bytes, shape: tuple[int, int, int], param: str, limits: MediaConfig) -> Frame:
+def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: MediaConfig) -> Frame:
     """Decode a picture into a frame: uint8 RGB of the given (height, width, 3), contiguous and writable.
 
     EXIF orientation is applied, transparency is laid on white, an animation gives its first frame.
 
     Raises:
-        InvalidRequest: the bytes are no picture of a supported format, broken, or too many pixels.
+        RequestError: the bytes are no picture of a supported format, broken, or too many pixels.
     """
     height, width, _ = shape
-    with _reporting(data, param):
+    with _reporting(data, where):
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > limits.max_image_pixels:
-            raise InvalidRequest(
+            raise RequestError(
+                Kind.IMAGE_TOO_LARGE,
                 f"The image has {image.width} x {image.height} pixels; "
                 f"{limits.max_image_pixels} are allowed.",
-                code="image_too_large",
-                param=param,
+                where=where,
             )
         if image.format == "JPEG" and _scans(data) > _MAX_SCANS:
-            raise InvalidRequest("The JPEG has too many scans.", code="invalid_image", param=param)
+            raise RequestError(Kind.INVALID_IMAGE, "The JPEG has too many scans.", where=where)
         with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
             image.draft(None, _enough(image.size, max(width, height), limits.fit))
             image.load()
@@ -158,32 +158,30 @@ def _scans(data: bytes) -> int:
 
 
 @contextmanager
-def _reporting(data: bytes, param: str) -> Iterator[None]:
+def _reporting(data: bytes, where: str) -> Iterator[None]:
     """Any failure of the decoder is the picture's: told without the decoder's own words, which may
     hold addresses (CVE-2026-22778 in vLLM)."""
     try:
         yield
-    except InvalidRequest:
+    except RequestError:
         raise
     except UnidentifiedImageError as error:
-        raise _unidentified(data, param) from error
+        raise _unidentified(data, where) from error
     except Exception as error:
-        raise InvalidRequest(
-            "The image is truncated or broken.", code="invalid_image", param=param
-        ) from error
+        raise RequestError(Kind.INVALID_IMAGE, "The image is truncated or broken.", where=where) from error
 
 
-def _unidentified(data: bytes, param: str) -> InvalidRequest:
+def _unidentified(data: bytes, where: str) -> RequestError:
     supported = f"supported are {', '.join(FORMATS)}"
     start = data[:_SNIFFED]
     for name, signature in _OTHER_FORMATS:
         if signature.match(start):
-            return InvalidRequest(
+            return RequestError(
+                Kind.UNSUPPORTED_IMAGE_FORMAT,
                 f"The image is of a format that is not read here ({name}); {supported}.",
-                code="unsupported_image_format",
-                param=param,
+                where=where,
             )
-    return InvalidRequest(f"The bytes are no image; {supported}.", code="invalid_image", param=param)
+    return RequestError(Kind.INVALID_IMAGE, f"The bytes are no image; {supported}.", where=where)
 
 
 def _to_rgb(image: Image.Image, enough: int) -> Image.Image:

@@ -19,9 +19,10 @@ from typing import Any
 import httpcore
 
 from hailo_vision import __version__
+from hailo_vision.allow_list import Address, AllowList
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import InvalidRequest
-from hailo_vision.images.addresses import Address, AllowList, Forbidden, is_public, parse_url
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.images.addresses import Forbidden, is_public, parse_url
 
 Resolver = Callable[[str, int], Sequence[str]]
 
@@ -56,36 +57,36 @@ class Fetcher:
         """Trusts the operating system's certificates, to which an operator can add those of a camera."""
         return ssl.create_default_context()
 
-    async def get(self, link: str, param: str) -> bytes:
+    async def get(self, link: str, where: str) -> bytes:
         """The bytes behind a link.
 
         Raises:
-            InvalidRequest: the link is not permitted, leads to no picture, or took too long.
+            RequestError: the link is not permitted, leads to no picture, or took too long.
         """
         deadline = time.monotonic() + self._config.fetch_timeout
         loop = asyncio.get_running_loop()
         try:
             # The thread ends by its own deadline; only a name server can hold it longer.
             async with asyncio.timeout(self._config.fetch_timeout + _GRACE_SECONDS):
-                return await loop.run_in_executor(self._threads, self.fetch, link, param, deadline)
+                return await loop.run_in_executor(self._threads, self.fetch, link, where, deadline)
         except TimeoutError:
-            raise _failed(param) from None
+            raise _failed(where) from None
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def fetch(self, link: str, param: str, deadline: float) -> bytes:
+    def fetch(self, link: str, where: str, deadline: float) -> bytes:
         """As get(), for a thread; deadline is a time of time.monotonic()."""
         try:
-            return self._follow(link, param, deadline)
+            return self._follow(link, where, deadline)
         except Forbidden:
-            raise InvalidRequest(
-                "This image link is not allowed.", code="image_url_not_allowed", param=param
+            raise RequestError(
+                Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed.", where=where
             ) from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
-            raise _failed(param) from error
+            raise _failed(where) from error
 
-    def _follow(self, link: str, param: str, deadline: float) -> bytes:
+    def _follow(self, link: str, where: str, deadline: float) -> bytes:
         for _ in range(_MAX_REDIRECTS + 1):
             url = parse_url(link)
             with contextlib.ExitStack() as stack:
@@ -98,26 +99,26 @@ class Fetcher:
                 headers = [(b"Host", url.authority.encode()), *_HEADERS]
                 response = stack.enter_context(pool.stream("GET", target, headers=headers))
                 if response.status not in _REDIRECTS:
-                    return self._body(response, param)
+                    return self._body(response, where)
                 location = dict(_lower(response.headers)).get(b"location", b"").decode("latin-1")
             link = urllib.parse.urljoin(link, location)
-        raise _refused_by_host(param)
+        raise _refused_by_host(where)
 
-    def _body(self, response: httpcore.Response, param: str) -> bytes:
+    def _body(self, response: httpcore.Response, where: str) -> bytes:
         """The picture's bytes, as many as are allowed and as they are: nothing is decompressed."""
         if response.status >= 500:
-            raise _failed(param)
+            raise _failed(where)
         headers = dict(_lower(response.headers))
         encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
         if response.status != 200 or encoded:
-            raise _refused_by_host(param)
+            raise _refused_by_host(where)
         limit = self._config.max_image_bytes
         body = bytearray()
         for chunk in response.iter_stream():
             body += chunk
             if len(body) > limit:
-                raise InvalidRequest(
-                    f"The image is larger than {limit} bytes.", code="image_too_large", param=param
+                raise RequestError(
+                    Kind.IMAGE_TOO_LARGE, f"The image is larger than {limit} bytes.", where=where
                 )
         return bytes(body)
 
@@ -211,19 +212,14 @@ def _lower(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, byte
     return ((name.lower(), value) for name, value in headers)
 
 
-def _refused_by_host(param: str) -> InvalidRequest:
-    return InvalidRequest(
+def _refused_by_host(where: str) -> RequestError:
+    return RequestError(
+        Kind.INVALID_IMAGE_URL,
         "The image link's host answered with something else than an image.",
-        code="invalid_image_url",
-        param=param,
+        where=where,
     )
 
 
-def _failed(param: str) -> InvalidRequest:
+def _failed(where: str) -> RequestError:
     """No 502: clients would ask again by themselves, and most links that fail once fail always."""
-    return InvalidRequest(
-        "The image could not be fetched from its link.",
-        code="image_fetch_failed",
-        param=param,
-        headers={"x-should-retry": "false"},
-    )
+    return RequestError(Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link.", where=where)

@@ -7,32 +7,16 @@ a next turn can be compared with what the context already holds.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hailo_vision.errors import InternalError
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.inference.request import Image, Turn
 
 IMAGE_PLACEHOLDER = "<|image_pad|>"
 VIDEO_PLACEHOLDER = "<|video_pad|>"
 _CONTROL_TOKEN = re.compile(r"<\|(?=[A-Za-z0-9_]+\|>)")
-
-Role = Literal["system", "user", "assistant"]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The place of a picture in a message."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One message: its role and its texts and pictures in order."""
-
-    role: Role
-    content: Sequence[str | Picture]
 
 
 class PromptTemplate:
@@ -43,25 +27,32 @@ class PromptTemplate:
         self._template = environment.from_string(source)
 
     def render(self, turns: Sequence[Turn]) -> str:
-        """The prompt text of a whole conversation, ending where the assistant's answer begins.
+        """The prompt text of a whole conversation, ending where the assistant's answer begins or, if its
+        last turn is the assistant's, where that text ends.
 
         Raises:
-            InternalError: the template fails, or its placeholders are not the conversation's pictures:
+            RequestError: the template fails, or its placeholders are not the conversation's images:
                 sending such a prompt would poison the model.
         """
+        begun = ""
+        if len(turns) > 1 and turns[-1].role == "assistant":
+            begun = "".join(neutralise(part) for part in turns[-1].content if isinstance(part, str))
+            turns = turns[:-1]
         messages = [{"role": turn.role, "content": [_item(part) for part in turn.content]} for turn in turns]
         try:
             text = self._template.render(messages=messages, add_generation_prompt=True)
         except jinja2.TemplateError as error:
-            raise InternalError(f"The model's chat template failed: {error}") from error
-        pictures = sum(isinstance(part, Picture) for turn in turns for part in turn.content)
-        if text.count(IMAGE_PLACEHOLDER) != pictures or VIDEO_PLACEHOLDER in text:
-            raise InternalError("The model's chat template did not place every picture once.")
-        return text
+            raise RequestError(Kind.INTERNAL_ERROR, f"The model's chat template failed: {error}") from error
+        images = sum(len(turn.images) for turn in turns)
+        if text.count(IMAGE_PLACEHOLDER) != images or VIDEO_PLACEHOLDER in text:
+            raise RequestError(
+                Kind.INTERNAL_ERROR, "The model's chat template did not place every image once."
+            )
+        return text + begun
 
 
-def _item(part: str | Picture) -> dict[str, str]:
-    if isinstance(part, Picture):
+def _item(part: str | Image) -> dict[str, str]:
+    if isinstance(part, Image):
         return {"type": "image"}
     return {"type": "text", "text": neutralise(part)}
 
@@ -70,6 +61,6 @@ def neutralise(text: str) -> str:
     """Text in which nothing is a control token any more: "<|im_start|>" becomes "< |im_start|>".
 
     HailoRT tokenises prompts with special tokens active, so typed ones could speak in another role or
-    claim pictures that are not there.
+    claim images that are not there.
     """
     return _CONTROL_TOKEN.sub("< |", text)

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 from hailo_vision.config import ServerConfig
-from hailo_vision.errors import ApiError, DeadlineExceeded, InternalError, QueueFull, Unavailable, retry_after
+from hailo_vision.errors import Kind, RequestError
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.protocol import GenerationEvent, Problem, is_end
@@ -28,6 +28,7 @@ class Job:
         preparation: the pictures being decoded and the prompt being rendered.
         keep_alive: what the request wants of an idle model afterwards; None for the configured time.
         queue_seconds: how long it waited for the NPU; None while it waits.
+        load_seconds: how much of that it waited for a model that had to be loaded.
         over: it has ended, or nobody wants it any more.
     """
 
@@ -41,10 +42,11 @@ class Job:
         self.keep_alive = keep_alive
         self.submitted = time.monotonic()
         self.queue_seconds: float | None = None
+        self.load_seconds = 0.0
         self.over = False
         self.deadline: asyncio.TimerHandle | None = None
         self._on_give_up = on_give_up
-        self._events: asyncio.Queue[GenerationEvent | ApiError] = asyncio.Queue()
+        self._events: asyncio.Queue[GenerationEvent | RequestError] = asyncio.Queue()
 
     @property
     def prepared(self) -> bool:
@@ -56,11 +58,11 @@ class Job:
         """The supervisor's events.
 
         Raises:
-            ApiError: the preparation failed, the NPU failed, or the time ran out.
+            RequestError: the preparation failed, the NPU failed, or the time ran out.
         """
         while True:
             event = await self._events.get()
-            if isinstance(event, ApiError):
+            if isinstance(event, RequestError):
                 raise event
             yield event
             if is_end(event):
@@ -73,7 +75,7 @@ class Job:
         if is_end(event):
             self._finish()
 
-    def fail(self, error: ApiError) -> None:
+    def fail(self, error: RequestError) -> None:
         """End it with an error."""
         if not self.over:
             self._events.put_nowait(error)
@@ -98,7 +100,7 @@ class Scheduler:
     def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
         self._supervisor = supervisor
         self._config = config
-        self._keep_alive = self._wanted_keep_alive = keep_alive
+        self._keep_alive = keep_alive
         self._waiting: list[Job] = []
         self._running: Job | None = None
         self._wake = asyncio.Event()
@@ -107,6 +109,7 @@ class Scheduler:
         self._closing = False
         self._mean_seconds = _GENERATION_GUESS_SECONDS
         self._runner: asyncio.Task[None] | None = None
+        supervisor.in_demand = lambda: bool(self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -141,8 +144,8 @@ class Scheduler:
             patience: seconds after which the client will give up by itself.
 
         Raises:
-            Unavailable: the model is loading, has failed, or the service is stopping.
-            QueueFull: as many requests wait as may, or more than the client has the patience for.
+            RequestError: the model is loading, has failed, or the service is stopping; as many requests
+                wait as may, or more than the client has the patience for.
         """
         if self._closing:
             raise _closing()
@@ -154,20 +157,22 @@ class Scheduler:
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
         if ahead > self._config.queue_size:
-            raise QueueFull(
+            raise RequestError(
+                Kind.QUEUE_FULL,
                 f"{len(self._waiting)} requests are waiting already, as many as may.",
-                headers=retry_after(wait),
+                retry_after=wait,
             )
         if wait > min(patience, self._config.request_timeout):
-            raise QueueFull(
-                f"The request would wait about {wait:.0f} s, longer than it may.", headers=retry_after(wait)
+            raise RequestError(
+                Kind.QUEUE_FULL,
+                f"The request would wait about {wait:.0f} s, longer than it may.",
+                retry_after=wait,
             )
 
     def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
         job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
         self._waiting.append(job)
-        self._supervisor.keep_alive = math.inf  # until it has been served
         job.preparation.add_done_callback(lambda _: self._prepared(job))
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
@@ -177,17 +182,17 @@ class Scheduler:
         if job.preparation.cancelled():
             return
         error = job.preparation.exception()
-        if isinstance(error, ApiError):
+        if isinstance(error, RequestError):
             job.fail(error)
         elif error is not None:
             log.error("Preparing a request failed", exc_info=error)
-            job.fail(InternalError("The request could not be prepared."))
+            job.fail(RequestError(Kind.INTERNAL_ERROR, "The request could not be prepared."))
 
     def _expire(self, job: Job) -> None:
         job.fail(
-            DeadlineExceeded(
+            RequestError(
+                Kind.DEADLINE_EXCEEDED,
                 f"The request was not done within {self._config.request_timeout:g} s.",
-                headers={"x-should-retry": "false"},
             )
         )
 
@@ -196,16 +201,11 @@ class Scheduler:
             self._supervisor.abort()
         elif job in self._waiting:
             self._waiting.remove(job)
-            self._may_unload()
-
-    def _may_unload(self) -> None:
-        """Let the model be unloaded as the last request wished, once nobody waits for it."""
-        if not self._waiting and self._running is None:
-            self._supervisor.keep_alive = self._wanted_keep_alive
 
     async def _run(self) -> None:
         while True:
             await self._prepared_job()
+            chosen = time.monotonic()
             try:
                 # Until the model is loaded, whoever waits for it can still leave.
                 await self._supervisor.ready()
@@ -218,14 +218,13 @@ class Scheduler:
             self._waiting.remove(job)
             self._idle.clear()
             try:
-                await self._serve(job)
+                await self._serve(job, chosen)
             except Exception:
                 log.exception("A generation failed unexpectedly")
-                job.fail(InternalError("The generation failed unexpectedly."))
+                job.fail(RequestError(Kind.INTERNAL_ERROR, "The generation failed unexpectedly."))
             finally:
                 self._running = None
                 self._idle.set()
-                self._may_unload()
 
     def _first_prepared(self) -> Job | None:
         return next((job for job in self._waiting if job.prepared), None)
@@ -239,36 +238,36 @@ class Scheduler:
         for job in [job for job in self._waiting if job.prepared]:
             job.fail(unavailable(self._supervisor, problem))
 
-    async def _serve(self, job: Job) -> None:
+    async def _serve(self, job: Job, chosen: float) -> None:
+        """Generate; chosen is when the NPU was free for it, but may have had to load the model."""
         started = time.monotonic()
         job.queue_seconds = started - job.submitted
-        self._wanted_keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
+        job.load_seconds = min(started - chosen, job.queue_seconds)
         try:
             await self._supervisor.generate(job.preparation.result(), job.put)
         except NpuError as error:
             job.fail(unavailable(self._supervisor, error.problem))
             return
+        finally:
+            self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 
 
-def unavailable(supervisor: Supervisor, problem: Problem | None = None) -> Unavailable:
-    """The 503 that says why the model can't answer now and when to ask again."""
+def unavailable(supervisor: Supervisor, problem: Problem | None = None) -> RequestError:
+    """Why the model can't answer now, and when to ask again."""
     problem = problem or supervisor.problem
     progress = supervisor.model_file.progress
     if problem is None and progress:
         seconds = min(max(progress.seconds_left, _LOAD_GUESS_SECONDS), _LONGEST_WAIT_SECONDS)
-        return Unavailable(f"The model file is being fetched: {progress}.", headers=retry_after(seconds))
+        message = f"The model file is being fetched: {progress}."
+        return RequestError(Kind.MODEL_LOADING, message, retry_after=seconds)
     if problem is None:
-        load_seconds = supervisor.model.load_seconds if supervisor.model else _LOAD_GUESS_SECONDS
-        return Unavailable("The model is still loading.", headers=retry_after(load_seconds))
-    code = "shutting_down" if problem.code == "shutting_down" else "device_unavailable"
+        seconds = supervisor.model.load_seconds if supervisor.model else _LOAD_GUESS_SECONDS
+        return RequestError(Kind.MODEL_LOADING, "The model is still loading.", retry_after=seconds)
+    kind = Kind.SHUTTING_DOWN if problem.code == "shutting_down" else Kind.DEVICE_UNAVAILABLE
     seconds = _LOAD_GUESS_SECONDS if problem.recovery == "retry" else 6 * _LOAD_GUESS_SECONDS
-    return Unavailable(
-        f"The model is not available: {problem.message}", code=code, headers=retry_after(seconds)
-    )
+    return RequestError(kind, f"The model is not available: {problem.message}", retry_after=seconds)
 
 
-def _closing() -> Unavailable:
-    return Unavailable(
-        "The service is stopping.", code="shutting_down", headers=retry_after(_LOAD_GUESS_SECONDS)
-    )
+def _closing() -> RequestError:
+    return RequestError(Kind.SHUTTING_DOWN, "The service is stopping.", retry_after=_LOAD_GUESS_SECONDS)

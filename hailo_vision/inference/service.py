@@ -1,49 +1,28 @@
-"""The service without HTTP: a request's pictures and prompt are prepared, queued, and generated."""
+"""The service without HTTP: what is asked is checked, prepared, queued, and generated."""
 
 import asyncio
-import contextlib
-import ctypes
-import gc
-import hashlib
-import os
-import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from hailo_vision import tuning
 from hailo_vision.config import Config
-from hailo_vision.durations import parse_keep_alive
-from hailo_vision.errors import InvalidRequest, NotFound, Unavailable
-from hailo_vision.http.openai.request_types import GenerationFields
-from hailo_vision.images.decode import Frame, decode_inline, is_link, to_frame
-from hailo_vision.inference.conversation import (
-    Conversation,
-    ImageSource,
-    check_frame_count,
-    check_length,
-    max_tokens_of,
-    sampling_of,
-)
-from hailo_vision.inference.generation import Generation, MediaWork
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.images.loader import ImageLoader, ImageWork
+from hailo_vision.inference import budget
+from hailo_vision.inference.answer import Answer
+from hailo_vision.inference.generation import Generation
 from hailo_vision.inference.prompt import PromptTemplate
+from hailo_vision.inference.request import GenerationRequest, Image
 from hailo_vision.inference.scheduler import Scheduler, unavailable
+from hailo_vision.inference.structured import StructuredAnswer
+from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
-from hailo_vision.npu.protocol import ModelInfo
+from hailo_vision.npu.protocol import ModelInfo, Sampling
 from hailo_vision.npu.supervisor import Supervisor
 
-if TYPE_CHECKING:
-    from hailo_vision.images.fetch import Fetcher
+log = logging.getLogger(__name__)
 
-# One core is left to the event loop, and more decoders would be no faster than the NPU needs.
-_DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
-_DECODER_NICENESS = 10
-# For so long a decoder's Python code may keep the event loop waiting; 5 ms by default.
-_SWITCH_SECONDS = 0.0002
-_M_MMAP_THRESHOLD = -3  # malloc.h
-# More than a socket gives at once (256 KB): to fetch such a buffer anew each time costs more than filling it.
-_LARGE_BYTES = 320 * 1024
+_ENDLESS = 1_000_000  # tokens; more than any context holds, and a number that travels
 
 
 class Service:
@@ -53,14 +32,10 @@ class Service:
         self.config = config
         self.supervisor = Supervisor(config)
         self.scheduler = Scheduler(self.supervisor, config.server, config.model.keep_alive_seconds)
-        self._decoders = ThreadPoolExecutor(_DECODERS, "media", _yield_to_others)
-        self._fetcher: Fetcher | None = None
+        self._images = ImageLoader(config.media)
 
     def start(self) -> None:
-        _give_back_large_blocks()
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        # What stands now stays: collections need not go through it, which holds up everything.
-        gc.freeze()
+        tuning.tune_front_process()
         self.supervisor.start()
         self.scheduler.start()
 
@@ -68,148 +43,118 @@ class Service:
         """Let the running generation finish within the configured time, then release the NPU."""
         await self.scheduler.stop(self.config.server.shutdown_timeout)
         await self.supervisor.stop()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
-        if self._fetcher:
-            self._fetcher.close()
-
-    @property
-    def model(self) -> ModelInfo:
-        """What the model said of itself when it was last loaded.
-
-        Raises:
-            Unavailable: it never was.
-        """
-        if self.supervisor.model is None:
-            raise unavailable(self.supervisor)
-        return self.supervisor.model
+        self._images.close()
 
     def unready_reason(self) -> str | None:
         """Why a request would not be answered now; None if it would."""
         try:
             self.scheduler.admit(bounded=False)
-        except Unavailable as error:
+        except RequestError as error:
             return error.message
         return None
 
     def check_model(self, name: str | None) -> None:
         """Raises:
-        NotFound: the request names a model that is not served here.
+        RequestError: the request names a model that is not served here.
         """
-        model = self.config.model
-        if name is not None and name != model.name and name not in model.aliases:
-            raise NotFound(
-                f"The model {name[:80]!r} does not exist; this service has "
-                f"{', '.join(map(repr, (model.name, *model.aliases)))}.",
-                code="model_not_found",
-                param="model",
-            )
+        names = (self.config.model.name, *self.config.model.aliases)
+        if name is None or plain_name(name) in map(plain_name, names):
+            return
+        message = f"The model {name[:80]!r} does not exist; this service has {', '.join(map(repr, names))}."
+        prefix, _, rest = name.rpartition("/")
+        if prefix and plain_name(rest) in map(plain_name, names):
+            message += f" Leave {prefix + '/'!r} out: it is the prefix of a provider."
+        raise RequestError(Kind.MODEL_NOT_FOUND, message, where="model")
 
-    def generate(
-        self,
-        conversation: Conversation,
-        fields: GenerationFields,
-        param: str,
-        client: str,
-        *,
-        bounded: bool = True,
-    ) -> Generation:
-        """Queue a conversation for the model.
+    def admit(self, patience: float) -> None:
+        """Check that a request may queue.
 
         Args:
-            param: the request field that holds the pictures, for messages.
-            client: whose context may be reused and kept.
-            bounded: False lets an admitted request queue further generations past the queue's size.
+            patience: seconds after which the client will give up by itself.
 
         Raises:
-            InvalidRequest: too many pictures, or a keep_alive that is no duration.
-            QueueFull, Unavailable: the request can't be queued.
+            RequestError: the model can't answer now, or too many requests wait.
         """
-        self.scheduler.admit(bounded=bounded)
-        keep_alive = _keep_alive(fields.keep_alive)
-        model = self.model
-        check_frame_count(len(conversation.images), model, param)
-        check_length(conversation, model)
-        media = MediaWork(len(conversation.images))
-        position = self.scheduler.waiting + self.scheduler.running
-        job = self.scheduler.submit(self._prepare(conversation, fields, model, client, media), keep_alive)
-        stop = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
-        return Generation(job, stop, media, position)
+        self.scheduler.admit(patience=patience)
 
-    async def _prepare(
-        self,
-        conversation: Conversation,
-        fields: GenerationFields,
-        model: ModelInfo,
-        client: str,
-        media: MediaWork,
-    ) -> Prompt:
-        shape = model.frame_shape
-        frames = await asyncio.gather(*(self._frame(image, shape, media) for image in conversation.images))
-        sampling = sampling_of(fields, self.config.generation)
+    async def load(self, keep_alive: float | None = None) -> None:
+        """Have the model loaded, if it is not; keep_alive: seconds that it stays if nothing is asked of it.
+
+        Raises:
+            RequestError: it can't be loaded now.
+        """
+        self.supervisor.keep_alive = self._keep_alive(keep_alive)
+        try:
+            await self.supervisor.ready()
+        except NpuError as error:
+            raise unavailable(self.supervisor, error.problem) from error
+
+    def unload(self) -> None:
+        """Unload the model as soon as it is idle, whatever its keep_alive says."""
+        log.info("A client asks to unload the model")
+        self.supervisor.keep_alive = 0.0
+
+    def answer(self, request: GenerationRequest) -> Answer:
+        """Queue an admitted request for the model.
+
+        Raises:
+            RequestError: it can't be answered as it is; what fails later, reading the answer raises.
+        """
+        return StructuredAnswer(self._generate, request) if request.json else self._generate(request)
+
+    def _generate(self, request: GenerationRequest) -> Generation:
+        model = self.supervisor.model
+        if model is None:
+            raise unavailable(self.supervisor)
+        budget.check(request, model)
+        work = ImageWork(len(request.images))
+        position = self.scheduler.waiting + self.scheduler.running
+        job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
+        return Generation(job, request.stop, request.where, work, position)
+
+    def _keep_alive(self, wanted: float | None) -> float:
+        """Seconds that the idle model stays loaded: a client's wish, as far as the operator lets it go."""
+        model = self.config.model
+        if wanted is None:
+            return model.keep_alive_seconds
+        if model.client_keep_alive == "any":
+            return wanted
+        return max(wanted, model.keep_alive_seconds)
+
+    async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
+        """Decode the images and render the prompt, while the job waits in the queue."""
+
+        async def frame(image: Image) -> memoryview:
+            loaded = await self._images.load(image.source, model.frame_shape, image.where, work)
+            return loaded.data.cast("B")
+
+        frames = await asyncio.gather(*map(frame, request.images))
         return Prompt(
-            text=_template(model.prompt_template).render(conversation.turns),
-            frames=[frame.data.cast("B") for frame in frames],
-            sampling=sampling,
-            max_tokens=max_tokens_of(fields, self.config.generation),
-            context_key=client if self.config.model.context_reuse else None,
+            text=_template(model.prompt_template).render(request.turns),
+            frames=frames,
+            sampling=self._sampling(request),
+            max_tokens=min(request.max_tokens or self.config.generation.max_tokens, _ENDLESS),
+            context_key=request.client if self.config.model.context_reuse else None,
         )
 
-    async def _frame(self, image: ImageSource, shape: tuple[int, int, int], media: MediaWork) -> Frame:
-        limits = self.config.media
-        data: bytes | None = None
-        if is_link(image.text):
-            started = time.monotonic()
-            data = await self._links().get(image.text.strip(), image.param)
-            media.fetch_seconds += time.monotonic() - started
-
-        def decode() -> Frame:
-            started = time.monotonic()
-            try:
-                source = decode_inline(image.text, image.param, limits) if data is None else data
-                return to_frame(source, shape, image.param, limits)
-            finally:
-                media.decode_seconds += time.monotonic() - started
-
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
-
-    def _links(self) -> "Fetcher":
-        """Made when the first link comes: many services never see one, and its libraries take memory."""
-        if self._fetcher is None:
-            from hailo_vision.images.fetch import Fetcher
-
-            self._fetcher = Fetcher(self.config.media)
-        return self._fetcher
+    def _sampling(self, request: GenerationRequest) -> Sampling:
+        """How tokens are picked: what the request says, else the operator's defaults."""
+        defaults = self.config.generation
+        penalty = request.repetition_penalty
+        return Sampling(
+            temperature=defaults.temperature if request.temperature is None else request.temperature,
+            top_p=defaults.top_p if request.top_p is None else request.top_p,
+            top_k=defaults.top_k if request.top_k is None else request.top_k,
+            repetition_penalty=1.0 if penalty is None else penalty,
+            seed=defaults.seed if request.seed is None else request.seed,
+        )
 
 
-def _yield_to_others() -> None:
-    """Let the calling thread's pictures wait for the event loop and the NPU process, not these for them."""
-    # Where a sandbox forbids it, pictures are decoded all the same.
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _DECODER_NICENESS)
-
-
-def _give_back_large_blocks() -> None:
-    """Fix glibc's limit above which freed memory returns to the system: left alone it grows to 32 MB with
-    the pictures, which then stay in the heap (mallopt(3))."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+def plain_name(name: str) -> str:
+    """A model's name as names are compared: without case, and without Ollama's tag of the newest."""
+    return name.lower().removesuffix(":latest")
 
 
 @lru_cache(maxsize=4)
 def _template(source: str) -> PromptTemplate:
     return PromptTemplate(source)
-
-
-def client_key(credential: str) -> str:
-    """A client's identity for context reuse, from which its credential can't be read."""
-    return hashlib.sha256(credential.encode(errors="surrogateescape")).hexdigest()
-
-
-def _keep_alive(value: float | str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        return parse_keep_alive(value)
-    except ValueError as error:
-        raise InvalidRequest(f"Invalid 'keep_alive': {error}.", param="keep_alive") from error

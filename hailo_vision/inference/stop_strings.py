@@ -7,18 +7,21 @@ _CONTROL_TOKEN = re.compile(r"<\|[A-Za-z0-9_]+\|>")
 
 # Qwen2-VL on HailoRT sometimes goes on with the Python form of a message after its answer is complete;
 # hailo-apps cut it as well (gen_ai_apps/simple_vlm_chat).
-_SPURIOUS_TAIL = "[{'type'"
+_STRAY_TAILS = (". [{'type'", "[{'type'")
 
 
 class AnswerText:
     """Collects pieces; gives out text as soon as no stop string can begin in it any more.
+
+    The stop string that is complete first ends the text, the longest of those that are complete at once:
+    so it does not matter how the text falls into pieces.
 
     Attributes:
         stopped: a stop string was found; the text before it is all there will be.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
-        self._stops = (*stop, _SPURIOUS_TAIL)
+        self._stops = (*stop, *_STRAY_TAILS)
         self._first_letters = frozenset(text[0] for text in self._stops)
         self._held = ""
         self.stopped = False
@@ -30,10 +33,10 @@ class AnswerText:
         if not self._held and self._first_letters.isdisjoint(piece):
             return piece
         self._held += piece
-        found = min((at for at in map(self._held.find, self._stops) if at >= 0), default=None)
-        if found is not None:
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        if found:
             self.stopped = True
-            ready, self._held = self._held[:found], ""
+            ready, self._held = self._held[: min(found)[1]], ""
             return ready
         keep = self._possible_start()
         ready = self._held[: len(self._held) - keep]

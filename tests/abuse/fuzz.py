@@ -14,10 +14,11 @@ import atheris
 with atheris.instrument_imports(include=["hailo_vision"]):
     from hailo_vision import config
     from hailo_vision.config import MediaConfig
-    from hailo_vision.errors import InvalidRequest
-    from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest, decode
+    from hailo_vision.errors import RequestError
+    from hailo_vision.http.body import decode
+    from hailo_vision.http.openai.reading import image_of, turns_of
+    from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
     from hailo_vision.images.decode import decode_inline, is_link, to_frame
-    from hailo_vision.inference import conversation
     from hailo_vision.npu import protocol
     from hailo_vision.npu.protocol import ProtocolError
 
@@ -41,14 +42,14 @@ _analyze = msgspec.json.Decoder(AnalyzeRequest)
 def request(data: bytes) -> None:
     """A body, as far as its turns and pictures."""
     try:
-        conversation.read(decode(data, _chat).messages)
-    except InvalidRequest as error:
+        turns_of({str(n): message for n, message in enumerate(decode(data, _chat).messages)})
+    except RequestError as error:
         require(len(error.message) < 1000, error.message)
     try:
         for image in decode(data, _analyze).images:
             if not isinstance(image, str):
-                conversation.image_source(image, "images[0]")
-    except InvalidRequest:
+                image_of(image, "images[0]")
+    except RequestError:
         return
 
 
@@ -63,7 +64,7 @@ def image(data: bytes) -> None:
                 decode_inline(text, "x", _LIMITS) if inline else data, (336, 336, 3), "x", _LIMITS
             )
             require(frame.shape == (336, 336, 3), str(frame.shape))
-        except InvalidRequest as error:
+        except RequestError as error:
             require(len(error.message) < 300 and "0x" not in error.message, error.message)
 
 

@@ -16,7 +16,7 @@ from support.pictures import plain
 from support.server import Server
 
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import InvalidRequest
+from hailo_vision.errors import RequestError
 from hailo_vision.images.fetch import Fetcher
 
 # One address of every range that is not public, by the registries of the IANA.
@@ -80,9 +80,9 @@ def test_no_notation_of_a_private_address_is_dialled() -> None:
     for address in INSIDE:
         for host in notations(address):
             for link in (f"http://{host}/", f"https://{host}:443/x", f"http://{host}:8080/"):
-                with pytest.raises(InvalidRequest) as caught:
+                with pytest.raises(RequestError) as caught:
                     fetcher.fetch(link, "x", time.monotonic() + 1)
-                assert caught.value.code == "image_url_not_allowed", link
+                assert caught.value.kind == "image_url_not_allowed", link
     fetcher.close()
 
 

@@ -12,7 +12,7 @@ from support.pictures import plain, user
 from support.server import Server
 
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import InvalidRequest
+from hailo_vision.errors import RequestError
 from hailo_vision.images.decode import to_frame
 
 LIMITS = MediaConfig()
@@ -24,8 +24,8 @@ def frame_or_error(data: bytes) -> str:
     """ "" for a frame, else the error's code; anything else that is raised fails the test."""
     try:
         frame = to_frame(data, (336, 336, 3), "image", LIMITS)
-    except InvalidRequest as error:
-        return error.code if "0x" not in error.message else f"an address: {error.message}"
+    except RequestError as error:
+        return error.kind if "0x" not in error.message else f"an address: {error.message}"
     assert frame.shape == (336, 336, 3)
     return ""
 

@@ -40,7 +40,6 @@ def post(server: Server, content: bytes | str, **headers: str) -> httpx.Response
         json.dumps(BODY).encode() + b" trailing",
         b"\xff\xfe",
         b'{"model": "\xff"}',
-        b'"\\ud800"x',
         b'{"a":' * 100_000,
         b"\x00",
         b"model=x&messages=y",
@@ -196,3 +195,32 @@ def test_what_is_no_http_is_a_4xx_or_a_closed_connection(raw: bytes, server: Ser
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505")), answer[:200]
     assert "Traceback" not in server.log()
     assert server.answer(HELLO)
+
+
+@pytest.mark.parametrize("name", [MODEL.upper(), f"{MODEL}:latest", f"{MODEL.title()}:LATEST"])
+def test_a_models_name_in_other_forms(name: str, server: Server) -> None:
+    assert post(server, json.dumps({**BODY, "model": name})).status_code == 200
+    assert server.http.get(f"/v1/models/{name}").status_code == 200
+
+
+def test_a_providers_prefix_is_named(server: Server) -> None:
+    error = error_of(post(server, json.dumps({**BODY, "model": f"openai/{MODEL}"})), 404)
+    assert "Leave 'openai/' out" in error["message"]
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\uDE00", "\\\\\\ud83d", "\\ud83dx\\ude00"])
+def test_half_a_surrogate_pair_is_a_character_that_is_lost(half: str, server: Server) -> None:
+    """JavaScript makes them by cutting strings; JSON's grammar allows them."""
+    text = json.dumps(BODY)[:-1] + f', "user": "{half}", "stop": "{half}"}}'
+    assert post(server, text.encode()).status_code == 200
+
+
+def test_whole_surrogate_pairs_stay_beside_half_ones(server: Server) -> None:
+    message = '{"role": "user", "content": "\\ud83d\\ude00 \\\\ud83d \\ud83d"}'
+    assert post(server, f'{{"model": "{MODEL}", "messages": [{message}]}}'.encode()).status_code == 200
+    prompt = [entry for entry in server.journal() if entry["event"] == "generate"][-1]["prompt"]
+    assert "\U0001f600 \\ud83d \ufffd" in prompt
+
+
+def test_a_byte_order_mark_is_skipped(server: Server) -> None:
+    assert post(server, b"\xef\xbb\xbf" + json.dumps(BODY).encode()).status_code == 200

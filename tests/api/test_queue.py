@@ -11,7 +11,7 @@ import httpx
 import pytest
 from openai import APITimeoutError, AsyncOpenAI
 from support.events import parse
-from support.openai_schema import ERROR, check
+from support.openai_schema import CHUNK, ERROR, check
 from support.pictures import image_part, photo, user
 from support.server import MODEL, Server
 from support.slow import ABORTED, COMPLETE, LONG, SLOW, generations
@@ -22,7 +22,7 @@ SHORT = {**BODY, "max_tokens": 2}
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = {"server": {"queue_size": 2, "keep_alive_comment_interval": 0.1}}
+    config = {"server": {"queue_size": 2, "heartbeat_interval": 0.1}}
     server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
     try:
         yield server.start()
@@ -126,17 +126,24 @@ async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server)
             task.cancel()
 
 
-async def test_comments_come_while_queued_and_nothing_is_sent_before_them(slow: Server) -> None:
+async def test_signs_of_life_come_while_queued_and_are_chunks(slow: Server) -> None:
+    """Comments re-arm no client's timer, and some SDKs choke on them (openai/openai-go, PR 621)."""
     async with client_of(slow) as client:
         first = asyncio.create_task(client.post("/chat/completions", json=BODY))
         await until(lambda: begun(slow) == 1)
         async with client.stream("POST", "/chat/completions", json={**SHORT, "stream": True}) as response:
             lines = [line async for line in response.aiter_lines()]
         first.cancel()
-    comments = [line for line in lines if line.startswith(":")]
-    assert len(comments) >= 2
-    assert set(comments) == {": keep-alive"}
-    assert list(parse(lines))[-1] == "[DONE]"
+    assert all(line.startswith("data: ") for line in lines if line)
+    *texts, done = parse(lines)
+    assert done == "[DONE]"
+    chunks = [json.loads(text) for text in texts]
+    for chunk in chunks:
+        check(chunk, CHUNK)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert deltas[1] == {}
+    assert all("role" not in delta for delta in deltas[1:])
 
 
 async def leave(

@@ -35,6 +35,7 @@ class Server:
         http: a client of it.
         extra_environment: what the service finds in its environment besides.
         listener: a listening socket that the service inherits, as from a socket unit.
+        stderr: where it writes its log instead of a file.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.extra_environment: dict[str, str] = {}
         self.listener: socket.socket | None = None
+        self.stderr: int | None = None
 
     @property
     def hef(self) -> Path:
@@ -128,7 +130,7 @@ class Server:
                 pass_fds=[self.listener.fileno()] if self.listener else [],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
-                stderr=log,
+                stderr=log if self.stderr is None else self.stderr,
                 stdout=log,
             )
         if wait:

@@ -4,7 +4,8 @@ import ipaddress
 
 import pytest
 
-from hailo_vision.images.addresses import AllowList, Forbidden, Url, is_public, parse_url
+from hailo_vision.allow_list import AllowList
+from hailo_vision.images.addresses import Forbidden, Url, is_public, parse_url
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hailo_vision.errors import Unauthorized
 from hailo_vision.http import auth
 from hailo_vision.http.auth import Keys, keys_file
+from hailo_vision.http.errors import Unauthorized
 
 
 @pytest.fixture(autouse=True)

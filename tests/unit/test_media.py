@@ -13,7 +13,7 @@ from PIL import Image
 from support.pictures import photo, plain
 
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import InvalidRequest
+from hailo_vision.errors import RequestError
 from hailo_vision.images.decode import decode_inline, is_link, to_frame
 
 SHAPE = (336, 336, 3)
@@ -28,8 +28,8 @@ def outcome(picture: bytes) -> str:
     """ "a frame", or the code of the error."""
     try:
         return "a frame" if frame(picture).shape == SHAPE else "another shape"
-    except InvalidRequest as error:
-        return error.code
+    except RequestError as error:
+        return error.kind
 
 
 def encoded(image: Image.Image, image_format: str, **options: Any) -> bytes:
@@ -132,7 +132,7 @@ def test_bytes_survive_every_spelling(data: bytes) -> None:
 
 @given(st.text(max_size=80))
 def test_any_text_is_data_or_an_error(text: str) -> None:
-    with contextlib.suppress(InvalidRequest):
+    with contextlib.suppress(RequestError):
         assert isinstance(decode_inline(text, "image", LIMITS), bytes)
 
 

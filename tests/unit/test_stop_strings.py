@@ -1,5 +1,7 @@
 """Pieces become text: stop strings found across pieces, nothing held back that need not be."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,19 @@ def test_it_is_the_text_before_the_first_stop_string(pieces: list[str], stop: li
         assert any(whole.startswith(one, len(answer)) for one in stop)
 
 
+@given(
+    st.text(alphabet="ab.", max_size=12),
+    st.lists(TEXT.filter(bool), max_size=4),
+    st.lists(st.integers(0, 12), max_size=4),
+)
+def test_it_does_not_matter_how_the_text_falls_into_pieces(
+    whole: str, stop: list[str], cuts: list[int]
+) -> None:
+    ends = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+    pieces = [whole[start:end] for start, end in itertools.pairwise(ends)]
+    assert run(pieces, tuple(stop)) == run([whole], tuple(stop)) == run(list(whole), tuple(stop))
+
+
 @given(st.text(alphabet="xyz", max_size=40))
 def test_what_can_be_no_stop_string_comes_at_once(text: str) -> None:
     answer = AnswerText(("ab",))
@@ -54,4 +69,6 @@ def test_control_tokens_are_no_text(token: str) -> None:
 
 
 def test_the_spurious_tail_of_the_runtime_is_cut() -> None:
-    assert run(["Done.", " [{", "'type'", ": 'text'"], ()) == ("Done. ", True)
+    assert run(["Done.", " [{", "'type'", ": 'text'"], ()) == ("Done", True)
+    assert run(["Done.", ".", " [{", "'type'", ": 'text'"], ()) == ("Done.", True)
+    assert run(["See", " [{'type'", ": 'text'"], ()) == ("See ", True)

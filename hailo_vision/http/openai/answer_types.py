@@ -1,11 +1,13 @@
-"""What the service sends, as types; field names and order are OpenAI's, extras come last."""
+"""What OpenAI's clients get, as types; field names and order are OpenAI's, extras come last."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-FinishReason = Literal["stop", "length"]
+from hailo_vision.inference import answer
+from hailo_vision.inference.answer import FinishReason, JsonReport
+
+ChatFinish = Literal["stop", "length", "tool_calls"]
 
 
 class PromptTokensDetails(msgspec.Struct, frozen=True):
@@ -30,17 +32,16 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
 
 
-def total(usages: Sequence[Usage]) -> Usage:
-    """What several generations used together."""
-    details = [usage.prompt_tokens_details for usage in usages]
+def usage_of(used: answer.Usage) -> Usage:
+    """Tokens, in OpenAI's words."""
     return Usage(
-        sum(usage.prompt_tokens for usage in usages),
-        sum(usage.completion_tokens for usage in usages),
-        sum(usage.total_tokens for usage in usages),
+        used.prompt_tokens,
+        used.completion_tokens,
+        used.prompt_tokens + used.completion_tokens,
         PromptTokensDetails(
-            cached_tokens=sum(detail.cached_tokens for detail in details),
-            image_tokens=sum(detail.image_tokens for detail in details),
-            text_tokens=sum(detail.text_tokens for detail in details),
+            cached_tokens=used.cached_tokens,
+            image_tokens=used.image_tokens,
+            text_tokens=used.prompt_tokens - used.image_tokens,
         ),
     )
 
@@ -60,39 +61,55 @@ class Timings(msgspec.Struct, frozen=True):
     queue_ms: float
 
 
-class Performance(msgspec.Struct, frozen=True):
-    inference_time_ms: int
-    load_time_ms: int
+def timings_of(used: answer.Usage, spent: answer.Timings) -> Timings:
+    """Where the time went, in llama.cpp's words: the first token is no part of the predicted rate."""
+    fresh = used.prompt_tokens - used.cached_tokens
+    following = max(0, used.completion_tokens - 1)
+    return Timings(
+        cache_n=used.cached_tokens,
+        prompt_n=fresh,
+        prompt_ms=spent.prefill * 1000,
+        prompt_per_token_ms=spent.prefill * 1000 / max(1, fresh),
+        prompt_per_second=_rate(fresh, spent.prefill),
+        predicted_n=used.completion_tokens,
+        predicted_ms=spent.decode * 1000,
+        predicted_per_token_ms=spent.decode * 1000 / following if following else 0.0,
+        predicted_per_second=_rate(following, spent.decode),
+        queue_ms=(spent.queue + spent.load) * 1000,
+    )
 
 
-class JsonReport(msgspec.Struct, frozen=True):
-    """How a request for JSON came out: it is asked for and checked, not enforced.
+def _rate(count: int, seconds: float) -> float:
+    return count / seconds if seconds > 0 else 0.0
 
-    Attributes:
-        valid: the content is JSON and fits the schema.
-        repaired: it is not, word for word, what the model wrote.
-        attempts: how often the model was asked.
-        problem: what is wrong with the content if it is not valid.
-    """
 
-    valid: bool
-    repaired: bool
-    attempts: int
-    problem: str | None
+class FunctionCall(msgspec.Struct, frozen=True):
+    """arguments is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
 
 
 class AssistantReply(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
     refusal: None = None
     annotations: tuple[()] = ()
+    tool_calls: tuple[ToolCall, ...] | msgspec.UnsetType = msgspec.UNSET
+    function_call: FunctionCall | msgspec.UnsetType = msgspec.UNSET
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     index: Literal[0] = 0
     message: AssistantReply
     logprobs: None = None
-    finish_reason: FinishReason
+    finish_reason: ChatFinish
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,20 +121,28 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     system_fingerprint: str
     timings: Timings
-    performance: Performance
     json_report: JsonReport | msgspec.UnsetType = msgspec.UNSET
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, kw_only=True):
+    index: Literal[0] = 0
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
 
 
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Literal["assistant"] | None = None
     content: str | None = None
+    tool_calls: tuple[ToolCallDelta, ...] | None = None
+    function_call: FunctionCall | None = None
 
 
 class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: Literal[0] = 0
     delta: Delta
     logprobs: None = None
-    finish_reason: FinishReason | None = None
+    finish_reason: ChatFinish | None = None
 
 
 class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,60 +230,3 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[Model]
-
-
-class ProblemReport(msgspec.Struct, frozen=True):
-    """Why the NPU can't work, and what an operator does about it."""
-
-    code: str
-    message: str
-    cure: str
-
-
-class Device(msgspec.Struct, frozen=True):
-    """emulated is null until the model has been loaded once."""
-
-    path: str | None
-    group: str
-    emulated: bool | None
-
-
-class Versions(msgspec.Struct, frozen=True):
-    hailo_vision: str
-    hailort: str | None
-
-
-class Queue(msgspec.Struct, frozen=True):
-    running: int
-    waiting: int
-    size: int
-
-
-class Transfer(msgspec.Struct, frozen=True):
-    """How far the model file is that is being fetched."""
-
-    bytes_done: int
-    bytes_total: int
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """200 as long as the service lives; state and problem tell the rest."""
-
-    status: Literal["ok"] = "ok"
-    live: Literal[True] = True
-    state: str
-    model: str
-    model_loaded: bool
-    uptime_seconds: float
-    problem: ProblemReport | None
-    fetch: Transfer | None
-    device: Device
-    versions: Versions
-    queue: Queue
-    loads: int
-    npu_pid: int | None
-
-
-class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
-    ready: bool
-    reason: str | None = None

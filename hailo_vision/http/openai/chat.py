@@ -1,104 +1,93 @@
 """POST /v1/chat/completions"""
 
-import time
-import uuid
+from contextlib import aclosing
 
 import msgspec
 from sanic import HTTPResponse, Request
 
-from hailo_vision import __version__
 from hailo_vision.config import ApiConfig
-from hailo_vision.errors import InvalidRequest
-from hailo_vision.http.openai.answer_types import AssistantReply, ChatCompletion, Choice
-from hailo_vision.http.openai.request_types import ChatRequest, TextFormat, decode
-from hailo_vision.http.openai.streaming import ChunkWriter, stream_chat
-from hailo_vision.http.request_log import Account
-from hailo_vision.http.web import client_of, json_response, patience_of
-from hailo_vision.inference import conversation, structured
-from hailo_vision.inference.conversation import Conversation
-from hailo_vision.inference.generation import Generation
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import decode
+from hailo_vision.http.events import Stream, Wire
+from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
+from hailo_vision.http.openai.request_types import KNOWN_VALUES, ChatRequest
+from hailo_vision.http.openai.tools import ForcedTools, forced, refuse_tools
+from hailo_vision.http.openai.writing import ChunkWriter, Reply
+from hailo_vision.http.web import json_response, patience_of
+from hailo_vision.inference.answer import Answer, whole_text
+from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
-from hailo_vision.inference.structured import JsonAnswer
 
 _decoder = msgspec.json.Decoder(ChatRequest)
-_FINGERPRINT = f"hailo-vision-{__version__}"
 
 
 async def chat(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
-    body = decode(request.body, _decoder)
-    _refuse_unsupported(body, service.config.api)
+    body = decode(request.body, _decoder, KNOWN_VALUES)
+    tools = _forced_tools(body, service.config.api)
+    wanted = _read(body, tools, service.config.api, request.ctx.client)
     service.check_model(body.model)
-    service.scheduler.admit(patience=patience_of(request))
-    answer = _answer(service, body, client_of(request), request.ctx.account)
-    model = service.config.model.name
-    completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+    service.admit(patience_of(request))
+    answer = service.answer(wanted)
+    request.ctx.record.answers.append(answer)
+    reply = Reply(service.config.model.name, tools, legacy=not body.tools)
     if body.stream:
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        chunks = ChunkWriter(completion_id, created, model, _FINGERPRINT, with_usage)
-        await stream_chat(request, answer, chunks)
+        await _stream(request, answer, ChunkWriter(reply, with_usage))
         return None
-    text = await answer.text()
-    return json_response(
-        ChatCompletion(
-            id=completion_id,
-            created=created,
-            model=model,
-            choices=(Choice(message=AssistantReply(content=text), finish_reason=answer.finish_reason),),
-            usage=answer.usage(),
-            system_fingerprint=_FINGERPRINT,
-            timings=answer.timings(),
-            performance=answer.performance(service.model.load_seconds),
-            json_report=answer.report or msgspec.UNSET,
-        )
+    return json_response(reply.whole(await whole_text(answer), answer))
+
+
+def _read(body: ChatRequest, tools: ForcedTools | None, config: ApiConfig, client: str) -> GenerationRequest:
+    """Raises:
+    RequestError: the body asks for what can't be done here.
+    """
+    _refuse_unsupported(body, config)
+    format_ = json_format_of(body.response_format, supported=config.json_mode != "refuse")
+    return GenerationRequest(
+        turns=turns_of({f"messages[{n}]": message for n, message in enumerate(body.messages)}, body),
+        where="messages",
+        json=tools.json if tools else format_,
+        client=client,
+        **options_of(body),
     )
 
 
-def _answer(service: Service, body: ChatRequest, client: str, account: Account) -> Generation | JsonAnswer:
-    """Queue what the request asks for."""
-
-    def ask(asked: Conversation) -> Generation:
-        # Only the first generation of a request has to find room in the queue.
-        bounded = not account.generations
-        generation = service.generate(asked, body, "messages", client, bounded=bounded)
-        account.generations.append(generation)
-        return generation
-
-    wanted = conversation.read(body.messages)
-    if body.response_format is None or isinstance(body.response_format, TextFormat):
-        return ask(wanted)
-    if service.config.api.json_mode == "refuse":
-        structured.refuse(body.response_format)
-    return JsonAnswer(ask, wanted, body.response_format)
+def _forced_tools(body: ChatRequest, config: ApiConfig) -> ForcedTools | None:
+    """The tools of which one has to be called, also in the form that OpenAI gave up (functions)."""
+    found = forced(body.tool_choice, body.tools, "tools", "tool_choice") or forced(
+        body.function_call, body.functions, "functions", "function_call"
+    )
+    if found and config.json_mode == "refuse":
+        refuse_tools(found.choice_where)
+    return found
 
 
 def _refuse_unsupported(body: ChatRequest, config: ApiConfig) -> None:
-    """What other servers do and can't be done here; raised before anything is queued."""
     if body.model is None and config.model_required:
-        raise InvalidRequest(
-            "Missing required parameter: 'model'.", code="missing_required_parameter", param="model"
-        )
+        raise RequestError(Kind.MISSING_PARAMETER, "Missing required parameter: 'model'.", where="model")
     if body.n is not None and body.n > 1:
-        raise InvalidRequest("Only one choice can be generated: n must be 1.", param="n")
+        raise RequestError(Kind.INVALID_VALUE, "Only one choice can be generated: n must be 1.", where="n")
     if body.top_logprobs and not body.logprobs:
-        raise InvalidRequest("top_logprobs needs logprobs.", param="top_logprobs")
+        raise RequestError(Kind.INVALID_VALUE, "top_logprobs needs logprobs.", where="top_logprobs")
     unsupported = {
         "logprobs": "The NPU gives no log probabilities." if body.logprobs else "",
         "logit_bias": "The NPU takes no logit_bias." if body.logit_bias else "",
         "modalities": "Only text can be generated." if "audio" in (body.modalities or ()) else "",
-        "tool_choice": _no_tools(body.tool_choice),
-        "function_call": _no_tools(body.function_call),
     }
-    for param, reason in unsupported.items():
+    for field, reason in unsupported.items():
         if reason:
-            raise InvalidRequest(reason, code="unsupported_parameter", param=param)
+            raise RequestError(Kind.UNSUPPORTED_PARAMETER, reason, where=field)
 
 
-def _no_tools(choice: object) -> str:
-    """Why a choice of tools can't be met; "" where the model may do without one."""
-    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        allowed = choice.get("allowed_tools")
-        choice = allowed.get("mode") if isinstance(allowed, dict) else None
-    if choice in (None, "none", "auto"):
-        return ""
-    return "This model calls no tools: tool_choice can be 'none' or 'auto'."
+async def _stream(request: Request, answer: Answer, chunks: ChunkWriter) -> None:
+    """Send an answer as it comes.
+
+    Raises:
+        RequestError: it failed before anything was sent.
+    """
+    wire = Wire("text/event-stream; charset=utf-8", chunks.heartbeat, chunks.failure)
+    async with Stream(request, wire) as stream, aclosing(answer.texts()) as parts:
+        async for texts in parts:
+            await stream.send(chunks.texts(texts))
+        await stream.send(chunks.end(answer))

@@ -1,23 +1,22 @@
-"""What clients send, as types; decoding a body into them is its validation.
+"""What OpenAI's clients send, as types; decoding a body into them is its validation.
 
 Optional fields take null as absent. Fields that OpenAI knows and this service has no use for (user,
 store, metadata, ...) are not declared, and unknown fields are ignored, as OpenAI's own servers do.
 """
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from hailo_vision.errors import InvalidRequest
+from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
-Temperature = Annotated[float, Meta(ge=0, le=2)]
-TopP = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenCount = Annotated[int, Meta(ge=1)]
-StopString = Annotated[str, Meta(min_length=1)]
-Stop = StopString | Annotated[list[StopString], Meta(max_length=4)]
+# Whole numbers, which some languages write as 50.0; -1 and 0 leave a limit out.
+Whole = int | float
+Limit = Annotated[int, Meta(ge=-1)] | Annotated[float, Meta(ge=-1)]
+Stop = str | Annotated[list[str], Meta(max_length=4)]
 
 
 class _Type(msgspec.Struct, frozen=True):
@@ -31,17 +30,24 @@ class ImageUrl(_Type, frozen=True):
 
 
 class Source(_Type, frozen=True):
-    """Anthropic's form of a picture: base64 data or a URL."""
+    """Anthropic's and llama.cpp's form of an image: base64 data or a URL."""
 
     data: str | None = None
     url: str | None = None
 
 
 class TextPart(_Type, frozen=True, tag="text"):
+    """Text, to which some clients add an image."""
+
     text: str
+    image_url: str | ImageUrl | None = None
 
 
 class InputTextPart(_Type, frozen=True, tag="input_text"):
+    text: str
+
+
+class OutputTextPart(_Type, frozen=True, tag="output_text"):
     text: str
 
 
@@ -58,42 +64,55 @@ class InputImagePart(_Type, frozen=True, tag="input_image"):
 
 
 class ImagePart(_Type, frozen=True, tag="image"):
-    """A picture bundled as base64 or a data URI, under any of the names in use."""
+    """An image as base64, data URI or link, under any of the names in use."""
 
     image: str | None = None
     data: str | None = None
     source: str | Source | None = None
     image_url: str | ImageUrl | None = None
+    url: str | None = None
+    base64: str | None = None
 
 
-TextLike = TextPart | InputTextPart
+TextLike = TextPart | InputTextPart | OutputTextPart
 ImageLike = ImageUrlPart | InputImagePart | ImagePart
-UserPart = TextPart | InputTextPart | ImageUrlPart | InputImagePart | ImagePart
-Texts = Annotated[list[TextPart | InputTextPart], Meta(min_length=1)]
+UserPart = str | TextLike | ImageLike
+Texts = Annotated[list[str | TextLike], Meta(min_length=1)]
+Parts = str | Annotated[list[UserPart], Meta(min_length=1)]
+Images = str | Source | list[str | Source]
 
 
-class SystemMessage(_Type, frozen=True, tag_field="role", tag="system"):
+class ImageFields(_Type, frozen=True, kw_only=True):
+    """Where clients of Ollama and llama.cpp put the images of a message, or of the whole request."""
+
+    images: Images | None = None
+    image_data: Images | None = None
+    image: Images | None = None
+    image_url: Images | None = None
+
+
+class SystemMessage(ImageFields, frozen=True, tag_field="role", tag="system"):
     content: str | Texts
 
 
-class DeveloperMessage(_Type, frozen=True, tag_field="role", tag="developer"):
+class DeveloperMessage(ImageFields, frozen=True, tag_field="role", tag="developer"):
     content: str | Texts
 
 
-class UserMessage(_Type, frozen=True, tag_field="role", tag="user"):
-    content: str | Annotated[list[UserPart], Meta(min_length=1)]
+class UserMessage(ImageFields, frozen=True, tag_field="role", tag="user"):
+    content: Parts
 
 
-class AssistantMessage(_Type, frozen=True, tag_field="role", tag="assistant"):
-    content: str | list[TextPart | InputTextPart | RefusalPart] | None = None
+class AssistantMessage(ImageFields, frozen=True, tag_field="role", tag="assistant"):
+    content: str | list[str | TextLike | RefusalPart] | None = None
 
 
-class ToolMessage(_Type, frozen=True, tag_field="role", tag="tool"):
-    content: str | Texts
+class ToolMessage(ImageFields, frozen=True, tag_field="role", tag="tool"):
+    content: Parts | None = None
 
 
-class FunctionMessage(_Type, frozen=True, tag_field="role", tag="function"):
-    content: str | Texts | None = None
+class FunctionMessage(ImageFields, frozen=True, tag_field="role", tag="function"):
+    content: Parts | None = None
 
 
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
@@ -107,20 +126,21 @@ class TextFormat(_Type, frozen=True, tag="text"):
     pass
 
 
-class JsonObjectFormat(_Type, frozen=True, tag="json_object"):
-    pass
-
-
 class JsonSchema(_Type, frozen=True, rename={"schema_": "schema"}):
-    """A named schema; strict is accepted, yet an answer is only checked, not forced to fit."""
+    """A schema with its name; `strict` is ignored: an answer is checked, not forced to fit."""
 
-    name: Annotated[str, Meta(min_length=1)]
+    name: str | None = None
     schema_: dict[str, Any] | None = None
-    strict: bool | None = None
 
 
-class JsonSchemaFormat(_Type, frozen=True, tag="json_schema"):
-    json_schema: JsonSchema
+class JsonObjectFormat(JsonSchema, frozen=True, tag="json_object"):
+    """Any JSON object, or, as llama.cpp's clients ask for it, one that fits a schema."""
+
+
+class JsonSchemaFormat(JsonSchema, frozen=True, tag="json_schema"):
+    """An object that fits a schema, which stands in json_schema or, as in Responses, beside the type."""
+
+    json_schema: JsonSchema | None = None
 
 
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
@@ -133,34 +153,48 @@ class GenerationFields(_Type, frozen=True, kw_only=True):
     has a multiplicative one only, which repetition_penalty sets (1.0 is off).
     """
 
-    max_completion_tokens: TokenCount | None = None
-    max_tokens: TokenCount | None = None
+    max_completion_tokens: Limit | None = None
+    max_tokens: Limit | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    top_k: Annotated[int, Meta(ge=-1, le=100_000)] | None = None
-    repetition_penalty: Annotated[float, Meta(ge=0.01, le=10)] | None = None
+    top_k: Limit | None = None
+    repetition_penalty: RepetitionPenalty | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    seed: Whole | None = None
     stop: Stop | None = None
     keep_alive: float | str | None = None
 
 
+class Function(_Type, frozen=True):
+    """A function that a model may call; parameters are a JSON schema."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
 class ChatRequest(GenerationFields, frozen=True, kw_only=True):
-    """Body of POST /v1/chat/completions."""
+    """Body of POST /v1/chat/completions; its images are ImageFields'."""
 
     model: str | None = None
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     logit_bias: dict[str, float] | None = None
     modalities: list[str] | None = None
     response_format: ResponseFormat | None = None
+    tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
+    functions: list[dict[str, Any]] | None = None
     function_call: str | dict[str, Any] | None = None
+    images: Images | None = None
+    image_data: Images | None = None
+    image: Images | None = None
+    image_url: Images | None = None
 
 
 class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):
@@ -170,55 +204,15 @@ class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):
     """
 
     model: str | None = None
-    images: Annotated[list[str | ImageUrlPart | InputImagePart | ImagePart], Meta(min_length=1)]
+    images: Annotated[list[str | ImageLike], Meta(min_length=1)]
     prompt: Annotated[str, Meta(min_length=1)]
     system: str | None = None
     stream: bool | None = None
+    response_format: ResponseFormat | None = None
 
 
-T = TypeVar("T")
-
-_UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_KNOWN = (
+KNOWN_VALUES = (
     (re.compile(r"response_format\.type$"), "text, json_object, json_schema"),
     (re.compile(r"\.type$"), "text, input_text and, from users, image_url, input_image, image"),
     (re.compile(r"\.role$"), "system, developer, user, assistant, tool, function"),
 )
-
-
-def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """The request that a body holds.
-
-    Raises:
-        InvalidRequest: it is no JSON, or not what the decoder's type asks for; `param` is the path of
-            the first offending field.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(
-            f"The body is not valid JSON: {str(error)[:200]}", code="invalid_json"
-        ) from error
-
-
-def _explain(error: str) -> InvalidRequest:
-    message, _, path = error.rpartition(" - at `$")
-    if not message:
-        message, path = error, ""
-    param = path.rstrip("`").removeprefix(".")
-    missing = _MISSING.match(message)
-    if missing:
-        param = f"{param}.{missing[1]}" if param else missing[1]
-        return InvalidRequest(
-            f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
-        )
-    unexpected = _UNEXPECTED.match(message)
-    known = next((values for name, values in _KNOWN if name.search(param)), None)
-    if unexpected and known:
-        message = f"Unsupported value {unexpected[1][:40]!r}; expected one of {known}"
-    return InvalidRequest(
-        f"Invalid '{param}': {message}." if param else f"Invalid body: {message}.", param=param or None
-    )

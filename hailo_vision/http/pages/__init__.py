@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sanic import HTTPResponse, Request
 
-from hailo_vision.errors import NotFound
+from hailo_vision.http.errors import NotFound
 
 _FOLDER = Path(__file__).parent
 _TYPES = {
