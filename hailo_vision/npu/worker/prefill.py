@@ -132,7 +132,7 @@ class Prefill:
             places = [match.start() for match in _BETWEEN_WORDS.finditer(text, done + 1, done + reach)]
             head = self._tokenize(text[done : places[-1]]) if places else []
             if not head or list(tokens[fed : fed + len(head)]) != head:
-                return cuts
+                break
             done, fed = places[-1], fed + len(head)
             cuts.append(Cut(begin.characters + done, begin.tokens + fed, begin.frames))
         return cuts if self._tokenize(text[done:]) == list(tokens[fed:]) else []
