@@ -57,7 +57,9 @@ def test_a_stalled_chip_only_times_out(vlm: Any, chip: Any) -> None:
     process.communicate(timeout=30)
 
 
-@pytest.mark.parametrize("fault", [{"read_hang_after_tokens": 2}, {"generate_hang": True}])
+@pytest.mark.parametrize(
+    "fault", [{"read_hang_after_tokens": 2}, {"generate_hang": True}, {"model_release_hang": True}]
+)
 def test_a_call_that_never_returns_stops_signal_handlers_too(chip: Any, fault: dict[str, Any]) -> None:
     chip.set(faults=fault)
     process = chip.start(f"""
@@ -65,10 +67,12 @@ def test_a_call_that_never_returns_stops_signal_handlers_too(chip: Any, fault: d
         signal.signal(signal.SIGTERM, lambda *args: print('handled', flush=True))
         model = load()
         print('loaded', flush=True)
-        for piece in model.generate({CHAT!r}, []): pass
+        with model.generate({CHAT!r}, []) as completion:
+            for piece in completion: pass
+        model.release()
     """)
     assert process.stdout.readline() == "loaded\n"
-    time.sleep(0.5)
+    chip.until_waiting_in(process, "futex")
     process.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=0.7)

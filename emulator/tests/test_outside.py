@@ -57,6 +57,14 @@ def test_scan(chip: Any) -> None:
     assert hailortcli(chip, "scan").stdout == "Hailo devices not found\n"
 
 
+def test_the_chips_own_log(vlm: Any, chip: Any) -> None:
+    chip.module("_emulator.server").restart()
+    log = hailortcli(chip, "logs", "runtime").stdout
+    assert "[runtime] hailort_server started, incarnation 1" in log
+    assert "loaded since boot: 1" in log
+    assert hailortcli(chip, "logs", "nothing").returncode == 2
+
+
 def test_the_commands_version(chip: Any) -> None:
     chip.set(version="5.2.0")
     assert hailortcli(chip, "--version").stdout == "HailoRT-CLI version 5.2.0\n"
@@ -112,6 +120,7 @@ def bad_settings(chip: Any, text: str) -> str:
         ("[faults.times]\nnothing = 1", "faults.times.nothing"),
         ("[timing]\nabort_waits_for = 'word'", "timing.abort_waits_for"),
         ("hold_gil = 1", "hold_gil: expected bool"),
+        ("tokens = 'mine'", "tokens: expected 'auto' or 'stand-in'"),
         ("version =", "Invalid"),
     ],
 )

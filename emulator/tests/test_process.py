@@ -132,6 +132,7 @@ def test_a_log_that_can_t_be_made_in_a_usable_folder_ends_the_process(chip: Any)
 
 
 def test_a_load_takes_two_buffers_of_64_mib(chip: Any) -> None:
+    chip.set(tokens="stand-in")
     code = """
         def peak(): return int([l for l in open('/proc/self/status') if l.startswith('VmHWM')][0].split()[1])
         def now(): return int([l for l in open('/proc/self/status') if l.startswith('VmRSS')][0].split()[1])

@@ -14,11 +14,13 @@ from hailo_vision.npu.supervisor import State
 
 
 class ProblemReport(msgspec.Struct, frozen=True):
-    """Why the NPU can't work, and what an operator does about it."""
+    """Why the NPU can't work, and what an operator does about it; detail is the end of the NPU process's
+    stderr."""
 
     code: str
     message: str
     cure: str
+    detail: str
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -81,7 +83,11 @@ async def health(request: Request) -> HTTPResponse:
             model=service.config.model.name,
             model_loaded=supervisor.state in (State.READY, State.GENERATING),
             uptime_seconds=round(time.monotonic() - request.app.ctx.started, 3),
-            problem=ProblemReport(problem.code, problem.message, problem.cure) if problem else None,
+            problem=(
+                ProblemReport(problem.code, problem.message, problem.cure, problem.detail)
+                if problem
+                else None
+            ),
             fetch=Transfer(fetch.done, fetch.total) if fetch else None,
             device=Device(
                 next((node for node in npu.device_nodes if os.path.exists(node)), None),

@@ -100,7 +100,7 @@ class Scheduler:
     def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
         self._supervisor = supervisor
         self._config = config
-        self._keep_alive = self._wanted_keep_alive = keep_alive
+        self._keep_alive = keep_alive
         self._waiting: list[Job] = []
         self._running: Job | None = None
         self._wake = asyncio.Event()
@@ -109,6 +109,7 @@ class Scheduler:
         self._closing = False
         self._mean_seconds = _GENERATION_GUESS_SECONDS
         self._runner: asyncio.Task[None] | None = None
+        supervisor.in_demand = lambda: bool(self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -172,7 +173,6 @@ class Scheduler:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
         job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
         self._waiting.append(job)
-        self._supervisor.keep_alive = math.inf  # until it has been served
         job.preparation.add_done_callback(lambda _: self._prepared(job))
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
@@ -206,12 +206,6 @@ class Scheduler:
             self._supervisor.abort()
         elif job in self._waiting:
             self._waiting.remove(job)
-            self._may_unload()
-
-    def _may_unload(self) -> None:
-        """Let the model be unloaded as the last request wished, once nobody waits for it."""
-        if not self._waiting and self._running is None:
-            self._supervisor.keep_alive = self._wanted_keep_alive
 
     async def _run(self) -> None:
         while True:
@@ -230,14 +224,13 @@ class Scheduler:
             self._idle.clear()
             job.load_seconds = time.monotonic() - max(chosen, job.submitted)
             try:
-                await self._serve(job)
+                await self._serve(job, chosen)
             except Exception:
                 log.exception("A generation failed unexpectedly")
                 job.fail(RequestError(Kind.INTERNAL_ERROR, "The generation failed unexpectedly."))
             finally:
                 self._running = None
                 self._idle.set()
-                self._may_unload()
 
     def _first_prepared(self) -> Job | None:
         return next((job for job in self._waiting if job.prepared), None)
@@ -251,15 +244,18 @@ class Scheduler:
         for job in [job for job in self._waiting if job.prepared]:
             job.fail(unavailable(self._supervisor, problem))
 
-    async def _serve(self, job: Job) -> None:
+    async def _serve(self, job: Job, chosen: float) -> None:
+        """Generate; chosen is when the NPU was free for it, but may have had to load the model."""
         started = time.monotonic()
         job.queue_seconds = started - job.submitted
-        self._wanted_keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
+        job.load_seconds = min(started - chosen, job.queue_seconds)
         try:
             await self._supervisor.generate(job.preparation.result(), job.put)
         except NpuError as error:
             job.fail(unavailable(self._supervisor, error.problem))
             return
+        finally:
+            self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 
 

@@ -31,6 +31,7 @@ from hailo_vision.npu.protocol import (
     Ping,
     Pong,
     Problem,
+    Progress,
     ProtocolError,
     Sampling,
     ToNpu,
@@ -47,6 +48,11 @@ _RELEASE_SECONDS = 5.0  # for releasing the device after the front has hung up
 _EXIT_SECONDS = 2.0  # for leaving after a fault was told, or the socket was closed
 _KILL_SECONDS = 5.0  # for the kernel to end a killed process
 _DETAIL_LINES = 40
+
+_HINTS: dict[int, str] = {
+    signal.SIGKILL: ", as the kernel does when memory is short (see journalctl -k)",
+    signal.SIGABRT: ", as HailoRT does where it can't write its log: is the disk full?",
+}
 
 T = TypeVar("T")
 
@@ -192,7 +198,7 @@ class NpuProcess(asyncio.Protocol):
             self._send(Ping(0))
 
     def silent_seconds(self) -> float:
-        """Since the last token of a running generation, or the last sign of life of an idle process."""
+        """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
         return time.monotonic() - self._heard
 
     def idle_seconds(self) -> float:
@@ -274,6 +280,8 @@ class NpuProcess(asyncio.Protocol):
                 # During a generation it proves no progress of the chip, so it does not count.
                 if self._finished is None:
                     self._heard = time.monotonic()
+            case Progress():
+                self._heard = time.monotonic()
             case Loaded():
                 raise ProtocolError("a second Loaded")
             case event:
@@ -329,8 +337,7 @@ class NpuProcess(asyncio.Protocol):
         if code == -signal.SIGABRT and self._loaded.done():
             return aborted_problem(self.pid)
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-        if code == -signal.SIGKILL:
-            how += ", as the kernel does when memory is short (see journalctl -k)"
+        how += _HINTS.get(-code, "")
         return Problem(
             "npu_crashed",
             f"The NPU process ended {how}.",

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-PROTOCOL = 4
+PROTOCOL = 5
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 _LENGTH = struct.Struct("!I")
@@ -53,7 +53,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
         frame_shape: (height, width, channels) of one uint8 frame.
         context_length: tokens that the context holds.
         frame_tokens: context tokens that one frame takes.
-        max_frames: frames that one generation may carry.
+        max_frames: frames that one prompt may have, as far as the model and its context go.
         load_seconds: how long the device and the model took to open.
     """
 
@@ -135,6 +135,10 @@ class Started(_Message, frozen=True):
     max_tokens: int
 
 
+class Progress(_Message, frozen=True):
+    """A part of a long prompt has been prefilled."""
+
+
 class Refused(_Message, frozen=True):
     """The prompt does not fit; nothing was sent to the model."""
 
@@ -169,7 +173,7 @@ class Pong(_Message, frozen=True):
 
 ToNpu = Load | Generate | Abort | Ping
 GenerationEvent = Started | Refused | Pieces | Ended
-FromNpu = Hello | Loaded | Failed | Pong | GenerationEvent
+FromNpu = Hello | Loaded | Failed | Pong | Progress | GenerationEvent
 
 _encoder = msgspec.msgpack.Encoder()
 to_npu = msgspec.msgpack.Decoder(ToNpu)

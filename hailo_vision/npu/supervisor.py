@@ -52,6 +52,7 @@ class Supervisor:
         problem: the last fault, until the model is ready again.
         model: what the loaded model said of itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
+        in_demand: whether requests wait for the model, which is not unloaded then.
         model_file: the file that is loaded, and the transfer of a missing one.
         loads: how often a model was loaded.
         listeners: called after every change of state, and now and then while a file is fetched.
@@ -63,6 +64,7 @@ class Supervisor:
         self.problem: Problem | None = None
         self.model: ModelInfo | None = None
         self.keep_alive = config.model.keep_alive_seconds
+        self.in_demand: Callable[[], bool] = lambda: False
         self.model_file = ModelFile(config.model)
         self.loads = 0
         self.listeners: list[Callable[[], None]] = []
@@ -208,7 +210,7 @@ class Supervisor:
                 await process.kill(_silent(process))
             if process.ended.done():
                 return process.ended.result()
-            if process.idle_seconds() >= self.keep_alive:
+            if process.idle_seconds() >= self.keep_alive and not self.in_demand():
                 log.info("Unloading the model: idle for %g s (keep_alive)", self.keep_alive)
                 return None
             process.ping(every=stall_timeout / 4)

@@ -257,6 +257,10 @@ def test_loads_that_use_up_contiguous_memory_end_in_a_failure_told(make_server: 
         server.wait_for(lambda: server.health()["state"] in ("ready", "failed"))
     assert server.health()["problem"]["code"] == "cma_exhausted"
     assert "Reboot" in server.health()["problem"]["cure"]
+    # What HailoRT wrote to the NPU process's stderr is the problem's detail, and in the journal.
+    said = "[HailoRT] [error] Failed to allocate memory, no host CMA memory left"
+    assert said in server.health()["problem"]["detail"]
+    assert f"WARNING hailo_vision.npu.worker: {said}" in server.log()
 
 
 def test_a_stream_that_breaks_ends_with_an_error_event(make_server: MakeServer) -> None:

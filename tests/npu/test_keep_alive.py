@@ -58,19 +58,6 @@ def test_a_keep_alive_that_is_no_duration_is_refused(make_server: MakeServer) ->
     assert refused.json()["error"]["param"] == "keep_alive"
 
 
-def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_server: MakeServer) -> None:
-    """Each load may cost contiguous memory that only a reboot gives back."""
-    server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
-    for _ in range(3):
-        assert server.answer(HELLO, keep_alive=0)
-    assert server.health()["loads"] == 1
-    short = make_server(config={"model": {"keep_alive": "200ms"}}).start(wait=False)
-    short.wait_for(lambda: short.health()["state"] == "unloaded")
-    assert short.answer(HELLO, keep_alive="10m")
-    time.sleep(0.6)
-    assert short.health()["state"] == "ready"
-
-
 def test_the_model_stays_while_a_request_waits_for_its_picture(make_server: MakeServer) -> None:
     server = make_server(config={"model": {"keep_alive": 0}, "media": {"allow_hosts": ["127.0.0.1"]}})
     server.start(wait=False)
@@ -103,3 +90,16 @@ def test_a_stop_does_not_wait_for_who_has_left_while_loads_fail(make_server: Mak
     started = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - started < 15  # shutdown_timeout is 30 s
+
+
+def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_server: MakeServer) -> None:
+    """Each load may cost contiguous memory that only a reboot gives back."""
+    server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
+    for _ in range(3):
+        assert server.answer(HELLO, keep_alive=0)
+    assert server.health()["loads"] == 1
+    short = make_server(config={"model": {"keep_alive": "200ms"}}).start(wait=False)
+    short.wait_for(lambda: short.health()["state"] == "unloaded")
+    assert short.answer(HELLO, keep_alive="10m")
+    time.sleep(0.6)
+    assert short.health()["state"] == "ready"

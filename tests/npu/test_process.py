@@ -137,7 +137,9 @@ async def test_every_end_has_its_cause(when: str, script: str, code: str, words:
 async def test_an_abort_is_a_lost_link_only_once_there_was_one(start: Start, loaded: Start) -> None:
     """HailoRT aborts where its log can't be made, and where a generation is released whose link is lost."""
     assert (await (await loaded("os.abort()\n")).ended).code == "device_lost"
-    assert (await cause_of((await start("os.abort()\n")).load(ORDER, 60))).code == "npu_crashed"
+    early = await cause_of((await start("os.abort()\n")).load(ORDER, 60))
+    assert early.code == "npu_crashed"
+    assert "is the disk full?" in early.message
 
 
 @pytest.mark.parametrize("script", ["channel.send(Loaded(None))\n", LOADED])
@@ -274,6 +276,18 @@ async def test_a_pong_is_a_sign_of_life_of_an_idle_process_only(loaded: Start) -
     running = asyncio.create_task(answer(process))
     await asyncio.sleep(0.3)
     assert process.silent_seconds() >= 0.3
+    running.cancel()
+
+
+async def test_a_part_of_a_prompt_is_a_sign_of_life(loaded: Start) -> None:
+    process = await loaded(
+        "request = channel.receive()\nchannel.receive()\nchannel.send(Progress())\n" + HANG
+    )
+    running = asyncio.create_task(answer(process))
+    await asyncio.sleep(0.3)
+    process.abort()  # here only what the script waits for
+    while process.silent_seconds() >= 0.3:
+        await asyncio.sleep(0.01)
     running.cancel()
 
 

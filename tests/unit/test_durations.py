@@ -10,8 +10,18 @@ from hailo_vision.durations import parse_keep_alive
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [
-        (0, 0), (300, 300), (1.5, 1.5), ("5m", 300), ("1h30m", 5400), ("500ms", 0.5), ("0", 0), (".5s", 0.5),
-        ("300", 300), ("+5", 5), ("1.5", 1.5), ("-0", 0),
+        (0, 0),
+        (300, 300),
+        (1.5, 1.5),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("500ms", 0.5),
+        ("0", 0),
+        (".5s", 0.5),
+        ("300", 300),
+        ("+5", 5),
+        ("1.5", 1.5),
+        ("-0", 0),
     ],
 )
 def test_seconds_and_go_durations(given: float | str, seconds: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from hailo_vision.config import ServerConfig
-from hailo_vision.errors import RequestError
+from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.scheduler import Scheduler
 from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.supervisor import Supervisor
@@ -30,8 +30,9 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config), 0)
     scheduler.admit()
     jobs = [scheduler.submit(endless()) for _ in range(3)]
-    with pytest.raises(RequestError):
+    with pytest.raises(RequestError) as refused:
         scheduler.admit()
+    assert refused.value.kind is Kind.QUEUE_FULL
     scheduler.admit(bounded=False)
     for job in jobs:
         job.cancel()

@@ -34,9 +34,7 @@ def test_json_is_found_and_mended(text: str, value: Any) -> None:
     assert json.loads(found.content) == value
 
 
-@pytest.mark.parametrize(
-    "text", ["", "No.", "{", '{"a": 1e999,}', '{"a": -1e999}', "[" * 5000, '"text"']
-)
+@pytest.mark.parametrize("text", ["", "No.", "{", '{"a": 1e999,}', '{"a": -1e999}', "[" * 5000, '"text"'])
 def test_where_there_is_none(text: str) -> None:
     assert find(text).problem == "the answer holds no JSON object"
     assert find(text).content == text

@@ -14,7 +14,6 @@ from hailo_platform._emulator.settings import settings, source
 _CLOCK_MONOTONIC = 1
 _FOREVER_S = 10.0 * 365 * 86400
 _NANOSECONDS = 1_000_000_000
-_LONGEST_POLL_MS = 2**31 - 1
 
 # PyDLL keeps the GIL during a call, unlike CDLL.
 _libc = ctypes.PyDLL(None)
@@ -26,10 +25,14 @@ class _Timespec(ctypes.Structure):
     _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
 
 
+def _timespec(seconds: float) -> _Timespec:
+    whole = int(seconds)
+    return _Timespec(whole, int((seconds - whole) * _NANOSECONDS))
+
+
 def _hold_until(deadline: float) -> None:
     """Sleep in C until the monotonic time `deadline` (seconds); signals do not end it."""
-    whole = int(deadline)
-    spec = _Timespec(whole, int((deadline - whole) * _NANOSECONDS))
+    spec = _timespec(deadline)
     if _cond_clockwait is None:
         while time.monotonic() < deadline:
             _libc.clock_nanosleep(_CLOCK_MONOTONIC, 1, ctypes.byref(spec), None)
@@ -66,10 +69,12 @@ def wait_for_event(deadline: float) -> bool:
 
     Source: libhailort/src/os/posix/linux/event.cpp of hailo-ai/hailort takes poll's EINTR for a failure.
     """
+    if deadline <= time.monotonic():
+        return True
     source.let_go()
-    while (left := deadline - time.monotonic()) > 0:
-        libc = _libc if settings().hold_gil else _releasing_libc
-        if libc.poll(None, 0, math.ceil(min(left * 1000, _LONGEST_POLL_MS))) < 0:
+    libc = _libc if settings().hold_gil else _releasing_libc
+    while (left := min(deadline - time.monotonic(), _FOREVER_S)) > 0:
+        if libc.ppoll(None, 0, ctypes.byref(_timespec(left)), None) < 0:
             return False
     return True
 

@@ -197,7 +197,8 @@ class Completion:
         return None
 
     def _cost(self, seconds: float) -> float:
-        return seconds * settings().time_scale if self._session.engine.paced else 0.0
+        engine = self._session.engine
+        return seconds * settings().time_scale * engine.pace if engine.paced else 0.0
 
     @property
     def undefined_to_disturb(self) -> bool:

@@ -36,6 +36,8 @@ class CpuEngine:
     """Qwen2-VL computed by transformers. Construction loads the weights and takes as long as that takes."""
 
     paced = False
+    pace = 0.0
+    max_frames: int | None = None
     frame_shape = (_SIDE, _SIDE, 3)
 
     def __init__(self, folder: str, dtype: str) -> None:

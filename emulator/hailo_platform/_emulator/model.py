@@ -16,7 +16,9 @@ from hailo_platform._emulator.completion import Completion
 from hailo_platform._emulator.device import Claim, KvCacheClaim
 from hailo_platform._emulator.engine import EmulatedEngine, Engine
 from hailo_platform._emulator.errors import EmulatorAssertion, Status, failure
+from hailo_platform._emulator.heffile import HefInfo
 from hailo_platform._emulator.journal import record
+from hailo_platform._emulator.kinds import kind_of
 from hailo_platform._emulator.sampler import Params
 from hailo_platform._emulator.session import MAX_FRAMES_511, Session
 from hailo_platform._emulator.settings import settings
@@ -54,14 +56,15 @@ class LoadedModel:
         if server.is_gone(claim.incarnation):
             raise failure(Status.COMMUNICATION_CLOSED)
         self._inject_load_faults()
-        engine = _cpu_engine(model_path) if real else _emulated_engine(model_path, self._version)
+        info = None if real else heffile.check(model_path, self._version)
         if self._version >= (5, 2):
             self._kv = KvCacheClaim()
         self._count_load()
         claim.retain()
         self._claim = claim
-        if engine.paced:
-            transfer.send(current)
+        engine = _cpu_engine(model_path) if info is None else _emulated_engine(model_path, info)
+        if info is not None:
+            transfer.send(current, kind_of(info.model).megabytes)
         self.session = Session(engine, current.context_capacity, self._kv, claim.incarnation)
         self.chat = ChatTemplate(engine.template, later_system_is_error=self._version >= (5, 2))
 
@@ -170,6 +173,9 @@ class LoadedModel:
         """Send and encode the frames, with the checks of the emulated version."""
         session = self.session
         size = self.frame_bytes()
+        most = session.engine.max_frames
+        if most is not None and len(frames) > most:
+            raise failure(Status.INVALID_ARGUMENT)
         if self._version < (5, 2):
             if len(frames) > MAX_FRAMES_511:
                 session.desynchronise()
@@ -191,7 +197,8 @@ class LoadedModel:
             session.leave_broken_frame()
             raise failure(Status.INVALID_OPERATION)
         if session.engine.paced:
-            seconds = settings().timing.frame_encode * (-(-len(group) // 2) if video else 1)
+            passes = -(-len(group) // 2) if video else 1
+            seconds = settings().timing.frame_encode * passes * session.engine.pace
             session.note_request(clock.now() + seconds * settings().time_scale)
             clock.spend(seconds)
         if faults.strikes("encoder_status"):
@@ -292,11 +299,11 @@ class LoadedModel:
             raise EmulatorAssertion(f"undefined behaviour on the chip: {what}")
 
 
-def _emulated_engine(model_path: str, version: tuple[int, ...]) -> Engine:
-    info = heffile.check(model_path, version)
+def _emulated_engine(model_path: str, info: HefInfo) -> Engine:
     if not info.whole:
         record("damaged", path=model_path)
-    return EmulatedEngine(f"{info.model} {info.sdk_version}", damaged=not info.whole)
+    identity = f"{info.model} {info.sdk_version}"
+    return EmulatedEngine(identity, kind_of(info.model), damaged=not info.whole)
 
 
 def _cpu_engine(folder: str) -> Engine:

@@ -10,17 +10,15 @@ from hailo_platform._emulator.settings import Settings
 
 _BUFFER_BYTES = 64 << 20
 _BUFFERS = 2
-# What the real file weighs: the stand-in is far smaller.
-_MODEL_MB = 2180.0
 
 
-def send(current: Settings) -> None:
-    """Take the time of a load; with the fault `storage_mb_s` that of reading a real model at this rate.
+def send(current: Settings, megabytes: float) -> None:
+    """Take the time of a load; with the fault `storage_mb_s` that of reading so many megabytes at this rate.
 
     Raises status 4 if the storage is too slow for the limit.
     """
     buffers = [b"\1" * _BUFFER_BYTES for _ in range(_BUFFERS)]
-    reading = _MODEL_MB / current.faults.storage_mb_s if faults.strikes("storage_mb_s") else 0.0
+    reading = megabytes / current.faults.storage_mb_s if faults.strikes("storage_mb_s") else 0.0
     limit = current.timing.transfer_limit
     clock.spend(min(limit, reading) if reading else current.timing.load)
     buffers.clear()

@@ -15,6 +15,7 @@ from hailo_vision.npu.protocol import (
     Pieces,
     Ping,
     Pong,
+    Progress,
     Refused,
     Sampling,
     Started,
@@ -65,21 +66,21 @@ class Worker:
             self._channel.send(Refused(request.id, prompt_tokens, info.context_length))
             return
         digests = [digest(frame.data.cast("B")) for frame in frames]
-        text, first_frame, cached = self._reuse(request, digests, prompt_tokens)
+        text, tokens, first_frame, cached = self._reuse(request, digests, tokens, prompt_tokens)
         max_tokens = min(request.max_tokens, room)
         image_tokens = len(frames) * info.frame_tokens
         self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
         outbox = Outbox(self._channel, request.id)
         self._cache.clear()
-        rest = self._model.tokenize(text) if cached else tokens
         # The token that each part but the last generates stays in the penalty's history.
-        parts = self._prefill.parts(text, rest, few=request.sampling.repetition_penalty != 1.0)
+        parts = self._prefill.parts(text, tokens, few=request.sampling.repetition_penalty != 1.0)
         unsent = iter(frames[first_frame:])
         pieces: list[str] = []
         try:
             for part in parts[:-1]:
                 for _ in self._call(request.id, part, unsent, Sampling(), 1, outbox):
                     pass  # nobody wants what a part generates
+                self._channel.send(Progress())
             for piece in self._call(request.id, parts[-1], unsent, request.sampling, max_tokens, outbox):
                 # After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the
                 # answer (llm_server.cpp, apply_recovery_sequence).
@@ -96,8 +97,10 @@ class Worker:
         self._cache.record(_context_key(request), request.prompt, digests, prompt_tokens, pieces)
         outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
 
-    def _reuse(self, request: Generate, digests: Sequence[bytes], prompt_tokens: int) -> tuple[str, int, int]:
-        """Text and first frame still to send, and the tokens that the context already holds.
+    def _reuse(
+        self, request: Generate, digests: Sequence[bytes], tokens: list[int], prompt_tokens: int
+    ) -> tuple[str, list[int], int, int]:
+        """Text, its tokens and first frame still to send, and how many tokens the context already holds.
 
         A text can be cut into tokens in more than one way: only if the counts agree does the context
         hold the tokens that the whole prompt has.
@@ -106,11 +109,12 @@ class Worker:
         if suffix is not None:
             cached = self._cache.tokens
             new_frames = len(digests) - suffix.first_frame
-            new_tokens = len(self._model.tokenize(suffix.text))
-            if cached + new_tokens + new_frames * (self._model.info.frame_tokens - 1) == prompt_tokens:
-                return suffix.text, suffix.first_frame, cached
+            new_tokens = self._model.tokenize(suffix.text)
+            frame_tokens = self._model.info.frame_tokens
+            if cached + len(new_tokens) + new_frames * (frame_tokens - 1) == prompt_tokens:
+                return suffix.text, new_tokens, suffix.first_frame, cached
         self._model.clear_context()
-        return request.prompt, 0, 0
+        return request.prompt, tokens, 0, 0
 
     def _call(
         self,

@@ -20,7 +20,7 @@ _FRAMES = 5
 _FRAME_CHUNKS = 8  # what five frames of 144 tokens and a few words take
 _SPECIAL = re.compile(r"<\|\w+\|>")
 _BETWEEN_WORDS = re.compile(r"(?<=\w)(?= \w)")
-IMAGE = "<|image_pad|>"
+IMAGE, TURN_END = "<|image_pad|>", "<|im_end|>"
 
 Tokenize = Callable[[str], list[int]]
 
@@ -67,7 +67,7 @@ class Prefill:
         Raises:
             ValueError: it has more frames than a call takes, and can't be cut.
         """
-        end = Cut(len(prompt), *self._counts(tokens, prompt.count(IMAGE)))
+        end = self._cut(len(prompt), len(tokens), prompt.count(IMAGE))
         frames = self._frames_per_call if few else min(_FRAMES, self._frames_per_call)
         if end.frames <= frames and (few or _excess(Cut(0, 0, 0), end) == 0):
             return [Part(prompt, end.frames)]
@@ -82,12 +82,12 @@ class Prefill:
             raise ValueError("the prompt's tokens don't tell where its frames are")
         return parts
 
-    def _counts(self, tokens: Sequence[int], frames: int) -> tuple[int, int]:
-        """Context tokens and frames of a text with so many placeholders."""
-        return len(tokens) + frames * (self._frame_tokens - 1), frames
+    def _cut(self, characters: int, tokens: int, frames: int) -> Cut:
+        """A cut after so many characters and the text's tokens, of which some stand for whole frames."""
+        return Cut(characters, tokens + frames * (self._frame_tokens - 1), frames)
 
     def _special_cuts(self, prompt: str, tokens: Sequence[int]) -> list[Cut]:
-        """A cut before each special token but one at the very beginning."""
+        """A cut before each special token but the first, and those that end a turn: another begins soon."""
         found = [
             (match.start(), number)
             for match in _SPECIAL.finditer(prompt)
@@ -97,11 +97,11 @@ class Prefill:
         places = [place for place, token in enumerate(tokens) if token in numbers]
         if [tokens[place] for place in places] != [number for _, number in found]:
             return []  # the text and its tokens don't tell the same story: leave it whole
-        image = self._special_id(IMAGE)
+        image, turn_end = self._special_id(IMAGE), self._special_id(TURN_END)
         cuts, frames = [], 0
         for (start, number), place in zip(found, places, strict=True):
-            if start > 0:
-                cuts.append(Cut(start, *self._counts(tokens[:place], frames)))
+            if start > 0 and number != turn_end:
+                cuts.append(self._cut(start, place, frames))
             frames += number == image
         return cuts
 
@@ -132,7 +132,7 @@ class Prefill:
             places = [match.start() for match in _BETWEEN_WORDS.finditer(text, done + 1, done + reach)]
             head = self._tokenize(text[done : places[-1]]) if places else []
             if not head or list(tokens[fed : fed + len(head)]) != head:
-                return cuts
+                break
             done, fed = places[-1], fed + len(head)
             cuts.append(Cut(begin.characters + done, begin.tokens + fed, begin.frames))
         return cuts if self._tokenize(text[done:]) == list(tokens[fed:]) else []
@@ -152,17 +152,17 @@ def _cheapest(cuts: Sequence[Cut], frames: int, *, few: bool) -> list[Cut]:
     (or as few parts), and among these the fewest parts (or chunks). A chunk too many in a part counts as one
     more to prefill."""
     best: list[tuple[tuple[int, int], int]] = [((0, 0), 0)]
-    for number, cut in enumerate(cuts[1:], 1):
+    for number in range(1, len(cuts)):
+        cut = cuts[number]
         ways: list[tuple[tuple[int, int], int]] = []
-        for before in reversed(range(number)):
+        for before in range(number - 1, -1, -1):
             one = cuts[before]
-            if ways and cut.frames - one.frames > frames:
-                break
-            if not few and ways and _excess(one, cut) > 0:
+            excess = 0 if few else _excess(one, cut)
+            if ways and (excess > 0 or cut.frames - one.frames > frames):
                 break  # from here on they only grow
             (first, second), _ = best[before]
             chunks = _chunks(one, cut)
-            cost = (first + 1, second + chunks) if few else (first + chunks + _excess(one, cut), second + 1)
+            cost = (first + 1, second + chunks) if few else (first + chunks + excess, second + 1)
             ways.append((cost, before))
         best.append(min(ways))
     chosen = [len(cuts) - 1]
