@@ -132,6 +132,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
     from hailo_vision.cli.doctor import examine, report
 
+    # HailoRT would leave its logs wherever somebody calls the doctor.
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
     findings = examine(options.config)
     print(msgspec.json.encode(findings).decode() if options.json else report(findings))
     return 0 if all(finding.ok for finding in findings) else 1
