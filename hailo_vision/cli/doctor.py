@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import http.client
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from hailo_vision.npu.worker.device import find_hef, runtime_version
 
 _MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")
 _MEMINFO = Path("/proc/meminfo")
+_ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
 _MIN_CMA_MB = 240  # what loading a language model took of CMA on a Pi 5, as users measured
 
@@ -156,18 +158,32 @@ def _memory(loaded: bool) -> Iterator[Finding]:
         yield Finding("contiguous memory", enough, f"{free} MB of CMA free", "" if enough else cure)
 
 
+def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> str:
+    """What the service on the configured port of this machine answers.
+
+    Raises:
+        OSError: it does not, or refuses.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    host = f"[{host}]" if ":" in host else host
+    # The certificate is made out to the machine's name, and the environment's proxy is for the world.
+    trust = ssl._create_unverified_context()
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+    )
+    url = f"{'https' if server.tls_cert else 'http'}://{host}:{server.port}{path}"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_SECONDS) as response:
+            return str(response.read().decode(errors="replace"))
+    except http.client.HTTPException as error:
+        raise OSError(f"{url} does not answer in HTTP") from error
+
+
 def _running_service(server: config.ServerConfig) -> dict[str, object] | None:
     """What the service on the configured port says of itself, None if there is none."""
-    host = "127.0.0.1" if server.host in ("0.0.0.0", "::") else server.host
-    scheme, trust = ("https", ssl._create_unverified_context()) if server.tls_cert else ("http", None)
     try:
-        url = f"{scheme}://{host}:{server.port}/health"
-        # The environment's proxy is for the world, not for this machine.
-        direct = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
-        )
-        with direct.open(url, timeout=3) as response:
-            said = json.load(response)
+        said = json.loads(ask_own_service(server, "/health"))
     except (OSError, ValueError):
         return None
     return said if isinstance(said, dict) and "state" in said else None
