@@ -16,7 +16,7 @@ from hailo_vision.inference.request import GenerationRequest, Image
 from hailo_vision.inference.scheduler import Scheduler, unavailable
 from hailo_vision.inference.structured import StructuredAnswer
 from hailo_vision.npu.protocol import ModelInfo, Sampling
-from hailo_vision.npu.supervisor import NpuUnavailable, Prompt, Supervisor
+from hailo_vision.npu.supervisor import NpuUnavailable, Prompt, State, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,10 @@ class Service:
         Raises:
             RequestError: it can't be loaded now.
         """
+        self.scheduler.admit(bounded=False)
         self.supervisor.keep_alive = self._keep_alive(keep_alive)
+        if self.supervisor.state is State.GENERATING:
+            return  # ready() would wait for its turn
         try:
             await self.supervisor.ready()
         except NpuUnavailable as error:
