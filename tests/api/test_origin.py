@@ -90,7 +90,7 @@ def test_a_name_that_may_be_anybodys_is_refused(host: str, server: Server) -> No
     assert code(ask(server, host=host)) == (403, "host_not_allowed")
     assert code(ask(server, host=host, origin=f"http://{host}")) == (403, "host_not_allowed")
     for path in ("/", "/docs", "/v1/models", "/metrics"):
-        assert server.http.get(path, headers={"host": host}).status_code == 403
+        assert server.http.get(path, headers={"host": host, "accept": "text/html"}).status_code == 403
     assert server.http.get("/health", headers={"host": host}).status_code == 200
 
 
