@@ -43,7 +43,7 @@ status: venv  ## tell which emulated Pis run
 ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(PIS) urls)
 
-test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
+test: $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
 	pytest tests/unit tests/api tests/npu tests/clients tests/abuse tests/bench emulator/tests tests/deploy
 
@@ -90,6 +90,10 @@ serve:  ## the service alone with an emulated NPU on PORT=11435, no root needed
 
 venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) tests/requirements.txt
+
+.PHONY: clients
+clients:
+	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(BUILD)/clients tests/clients/requirements.txt
 
 .PHONY: $(BUILD)/test-venv
 $(BUILD)/test-venv:

@@ -82,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
 
+    bundle = commands.add_parser(
+        "support-bundle", help="collect what tells how the service is, without secrets"
+    )
+    bundle.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    bundle.add_argument("--output", help="a new file, or - for standard output (default: one with the time)")
+    bundle.add_argument("--lines", type=_count, default=5000, help="of each log (default %(default)s)")
+    bundle.set_defaults(run=_support_bundle)
+
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
@@ -132,9 +140,18 @@ def _doctor(options: argparse.Namespace) -> int:
 
     from hailo_vision.cli.doctor import examine, report
 
+    # HailoRT would leave its logs wherever somebody calls the doctor.
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
     findings = examine(options.config)
     print(msgspec.json.encode(findings).decode() if options.json else report(findings))
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _support_bundle(options: argparse.Namespace) -> None:
+    from hailo_vision.cli.support_bundle import support_bundle
+
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    support_bundle(options.config, options.output, options.lines)
 
 
 def _version(options: argparse.Namespace) -> None:

@@ -2,19 +2,19 @@
 
 import contextlib
 import errno
+import http.client
 import json
 import os
 import re
 import socket
 import ssl
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from hailo_vision import config
+from hailo_vision.cli import driver_checks, firewall, tools
+from hailo_vision.cli.finding import Finding
 from hailo_vision.npu import hef
 from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.problems import NpuError, node_problem
@@ -22,18 +22,9 @@ from hailo_vision.npu.worker.device import find_hef, runtime_version
 
 _MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")
 _MEMINFO = Path("/proc/meminfo")
+_ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
 _MIN_CMA_MB = 240  # what loading a language model took of CMA on a Pi 5, as users measured
-_TOOL_SECONDS = 10
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One check's outcome; the cure is empty where nothing is wrong."""
-
-    check: str
-    ok: bool
-    message: str
-    cure: str = ""
 
 
 def examine(path: Path | None) -> list[Finding]:
@@ -49,11 +40,13 @@ def examine(path: Path | None) -> list[Finding]:
     return [
         read,
         runtime,
+        *driver_checks.check_driver(),
         _device(settings.npu),
         _versions(version, service),
         _model_file(settings.model, version),
         *_memory(loaded=service is not None and bool(service.get("model_loaded"))),
         _port(settings.server, service),
+        *_firewall(settings.server),
     ]
 
 
@@ -95,6 +88,10 @@ def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding
     told = ", ".join(f"{name} {version}" for name, version in known.items()) or "no version could be read"
     if len(set(known.values())) == 1:
         return Finding("versions", True, told)
+    firmware = known.pop("firmware", None)
+    if firmware and len(set(known.values())) == 1 and driver_checks.firmware_was_kept(_kernel_log()):
+        told += "; the chip kept its firmware over the reboot"
+        return Finding("versions", False, told, "Shut the Pi down and take its power away for ten seconds.")
     return Finding(
         "versions",
         False,
@@ -105,14 +102,15 @@ def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding
 
 def _tool(*arguments: str) -> str | None:
     """The version in what hailortcli prints."""
-    try:
-        done = subprocess.run(
-            ["hailortcli", *arguments], capture_output=True, text=True, timeout=_TOOL_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"(?:CLI|Firmware) [Vv]ersion:? (\d+\.\d+\.\d+)", done.stdout)
+    found = re.search(
+        r"(?:CLI|Firmware) [Vv]ersion:? (\d+\.\d+\.\d+)", tools.run("hailortcli", *arguments).stdout
+    )
     return found[1] if found else None
+
+
+def _kernel_log() -> str:
+    """The kernel's messages since its boot, as far as the user may read them."""
+    return tools.run("journalctl", "--dmesg", "--no-pager").stdout + tools.run("dmesg").stdout
 
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
@@ -160,14 +158,32 @@ def _memory(loaded: bool) -> Iterator[Finding]:
         yield Finding("contiguous memory", enough, f"{free} MB of CMA free", "" if enough else cure)
 
 
+def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> str:
+    """What the service on the configured port of this machine answers.
+
+    Raises:
+        OSError: it does not, or refuses.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    host = f"[{host}]" if ":" in host else host
+    # The certificate is made out to the machine's name, and the environment's proxy is for the world.
+    trust = ssl._create_unverified_context()
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+    )
+    url = f"{'https' if server.tls_cert else 'http'}://{host}:{server.port}{path}"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=_ANSWER_SECONDS) as response:
+            return str(response.read().decode(errors="replace"))
+    except http.client.HTTPException as error:
+        raise OSError(f"{url} does not answer in HTTP") from error
+
+
 def _running_service(server: config.ServerConfig) -> dict[str, object] | None:
     """What the service on the configured port says of itself, None if there is none."""
-    host = "127.0.0.1" if server.host in ("0.0.0.0", "::") else server.host
-    scheme, trust = ("https", ssl._create_unverified_context()) if server.tls_cert else ("http", None)
     try:
-        url = f"{scheme}://{host}:{server.port}/health"
-        with urllib.request.urlopen(url, timeout=3, context=trust) as response:
-            said = json.load(response)
+        said = json.loads(ask_own_service(server, "/health"))
     except (OSError, ValueError):
         return None
     return said if isinstance(said, dict) and "state" in said else None
@@ -192,3 +208,20 @@ def _port(server: config.ServerConfig, service: dict[str, object] | None) -> Fin
                 "Stop what listens there, or set another server.port." if taken else "Check server.host.",
             )
     return Finding("service", True, f"not running; port {server.port} is free")
+
+
+def _firewall(server: config.ServerConfig) -> Iterator[Finding]:
+    """Nothing where it can't be seen: only root may list the rules."""
+    try:
+        ruleset = json.loads(tools.run("nft", "--json", "list", "ruleset").stdout)
+    except ValueError:
+        return
+    if server.host in ("127.0.0.1", "::1", "localhost") or not firewall.is_closed(ruleset, server.port):
+        yield Finding("firewall", True, f"no rule closes port {server.port} to other machines")
+    else:
+        yield Finding(
+            "firewall",
+            False,
+            f"it refuses connections from other machines to port {server.port}",
+            f"Open the port, for example: ufw allow {server.port}/tcp",
+        )

@@ -14,6 +14,7 @@ from hailo_vision.config import Config, ConfigError
 from hailo_vision.http import cors, limits, routes
 from hailo_vision.http.auth import Keys, client_key, keys_file
 from hailo_vision.http.errors import Unauthorized
+from hailo_vision.http.http1 import StrictRequest
 from hailo_vision.http.metrics import Metrics
 from hailo_vision.http.origin import Gatekeeper
 from hailo_vision.http.request_log import RequestRecord
@@ -28,7 +29,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 def create_app(config: Config) -> App:
     """The application; the model starts to load once the port is open."""
-    app = Sanic("hailo-vision", configure_logging=False, request_class=limits.StrictRequest)
+    app = Sanic("hailo-vision", configure_logging=False, request_class=StrictRequest)
     app.config.update(
         REQUEST_MAX_SIZE=config.server.max_body_bytes,
         # Sanic counts from the last byte in either direction; the scheduler keeps the real deadline, for

@@ -1,22 +1,19 @@
-"""What one connection may cost the service, and what may pass for HTTP at all.
+"""What one connection may cost the service.
 
 Sanic bounds a request's size and how long nothing comes. It does not bound how slowly something comes,
-how many connections there are, nor what all their bodies hold together; and it reads some malformed
-requests in a way that a proxy in front of it may not (request smuggling, RFC 9112 section 11.2).
+how many connections there are, nor what all their bodies hold together.
 """
 
-import io
-import re
 import time
 from asyncio import BaseTransport
-from typing import Any, cast
+from typing import Any
 
-from sanic import Request
 from sanic import exceptions as sanic_exceptions
-from sanic.http import Http, Stage
+from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from hailo_vision.http.errors import TooMany, retry_after
+from hailo_vision.http.http1 import EMPTY_LINE, StrictHttp
 from hailo_vision.http.web import App
 
 MAX_CONNECTIONS = 512  # half of the descriptors that systemd gives a service
@@ -30,15 +27,6 @@ _FIRST_WORD_SECONDS = 1.0
 _LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
 _RETRY_SECONDS = 5.0
 
-# A request line and fields as RFC 9112 (2.2, 3, 5) writes them: no folded lines, no space before the
-# colon, no lone CR or LF, no control characters.
-_HEAD = re.compile(
-    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]"
-    rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*"
-)
-_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
-_DIGITS = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
-
 _FULL_BODY = (
     b'{"error":{"message":"Too many connections are open.","type":"rate_limit_error","param":null,'
     b'"code":"too_many_connections"}}'
@@ -49,70 +37,17 @@ _FULL = (
 )
 
 
-class _StrictHttp(Http):
-    """Sanic's HTTP/1.1 with what it reads too kindly."""
-
-    def init_for_request(self) -> None:
-        super().init_for_request()  # type: ignore[no-untyped-call]
-        self.protocol.begin_request()  # type: ignore[attr-defined]
-
-    async def read(self) -> bytes | None:
-        """A part of the body; what stands where a chunk must end is checked, which Sanic skips."""
-        if self.request_body == "chunked" and not self.request_bytes_left:  # type: ignore[comparison-overlap]
-            while len(self.recv_buffer) < 2:
-                await self._receive_more()
-            if self.recv_buffer[:2] != b"\r\n":
-                self.keep_alive = False
-                raise sanic_exceptions.BadRequest("Bad chunked encoding")
-        data: bytes | None = await super().read()
-        return data
-
-    def create_empty_request(self) -> None:
-        """What an error in the head is reported of: without the URL, at which Sanic may fail once more."""
-        self.url = None
-        super().create_empty_request()
-
-    @staticmethod
-    def _safe_int(value: str, base: int = 10) -> int:
-        """Digits only: int() takes spaces, "0x", and the digits of other scripts as well."""
-        value = value.rstrip(" \t")
-        if not _DIGITS[base].fullmatch(value):
-            raise ValueError(value)
-        return int(value, base)
-
-
-class StrictRequest(Request):
-    """A request whose head was looked at; Sanic makes it as soon as that is there."""
-
-    def __init__(self, *, head: bytes = b"", **arguments: Any) -> None:
-        """Without a head it stands for one that could not be read.
-
-        Raises:
-            BadRequest: the head is none of an HTTP/1 request.
-        """
-        if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
-            raise sanic_exceptions.BadRequest("Bad Request")
-        super().__init__(head=head, **arguments)
-
-    async def receive_body(self) -> None:
-        """Into one buffer: to join all pieces at the end would hold up the event loop."""
-        if not self.body:
-            body = io.BytesIO()
-            async for data in cast(_StrictHttp, self.stream):
-                body.write(data)
-            self.body = body.getvalue()
-
-
 class GuardedProtocol(HttpProtocol):
     """One connection."""
 
-    HTTP_CLASS = _StrictHttp
-    __slots__ = ("_began", "_received", "_refused", "_requests")
+    HTTP_CLASS = StrictHttp
+    __slots__ = ("_began", "_decompressed", "_received", "_refused", "_requests")
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._began = time.monotonic()
         self._received = 0
+        self._decompressed = 0
         self._refused = False
         self._requests = 0
 
@@ -137,14 +72,14 @@ class GuardedProtocol(HttpProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.conn_info is None:
             return  # refused when it was made
-        self._count(-self._received)
+        self._hold(0)
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
     def begin_request(self) -> None:
         """What was received so far belonged to the request before, but for what was sent ahead."""
         self._requests += 1
         self._began = time.monotonic()
-        self._count(len(self.recv_buffer) - self._received)
+        self._hold(len(self.recv_buffer))
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -153,13 +88,28 @@ class GuardedProtocol(HttpProtocol):
             return
         if self.http is not None and self.http.stage is Stage.IDLE and not self.recv_buffer:
             self._began = time.monotonic()
-        self._count(len(data))
+            # None of the request: see StrictHttp.init_for_request.
+            data = data.removeprefix(EMPTY_LINE)
+            if not data:
+                return
+        self._received += len(data)
+        self.app.ctx.received_bytes += len(data)
         super().data_received(data)
-        limit = BODIES_IN_MEMORY * self.request_max_size
-        if self.app.ctx.received_bytes > limit and self._reading_body():
-            self._refuse(
-                TooMany("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
-            )
+        if self._too_much() and self._reading_body():
+            self._refuse(_too_large_together())
+
+    def count_decompressed(self, size: int) -> None:
+        """Raises:
+        TooMany: the bodies of all requests are too large together.
+        """
+        self._decompressed += size
+        self.app.ctx.received_bytes += size
+        if self._too_much():
+            self._hold(0)
+            raise _too_large_together()
+
+    def _too_much(self) -> bool:
+        return bool(self.app.ctx.received_bytes > BODIES_IN_MEMORY * self.request_max_size)
 
     def close_if_idle(self) -> bool:
         """Called when the service ends, which gives what is left two more seconds.
@@ -170,9 +120,10 @@ class GuardedProtocol(HttpProtocol):
             return False
         return super().close_if_idle()
 
-    def _count(self, size: int) -> None:
-        self._received += size
-        self.app.ctx.received_bytes += size
+    def _hold(self, size: int) -> None:
+        """So many bytes are held of what was received; all else is given back."""
+        self.app.ctx.received_bytes += size - self._received - self._decompressed
+        self._received, self._decompressed = size, 0
 
     def check_timeouts(self) -> None:
         """Called once a connection is made, and then by itself every few seconds."""
@@ -196,12 +147,16 @@ class GuardedProtocol(HttpProtocol):
         if self._refused or not self._task:
             return
         self._refused = True
-        self._count(-self._received)
+        self._hold(0)
         self.http.exception = error
         self._task.cancel()
         if self._callback_check_timeouts:
             self._callback_check_timeouts.cancel()
         self._callback_check_timeouts = self.loop.call_later(_LAST_WORD_SECONDS, self.abort)
+
+
+def _too_large_together() -> TooMany:
+    return TooMany("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
 
 
 def register(app: App) -> None:

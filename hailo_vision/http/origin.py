@@ -6,6 +6,7 @@ rebinding): then the browser takes service and page for one site, and only the H
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -15,9 +16,12 @@ from sanic import Request
 from hailo_vision.config import Config
 from hailo_vision.http.errors import Forbidden
 
-# No public name server gives names below these: RFC 6761, 6762 and 8375, ICANN's resolution 2024.07.29.06 for
-# internal; lan and home are what routers use, and were never delegated.
+# No public name server gives names below these: RFC 6761, 6762 and 8375; ICANN reserved internal in 2024; lan
+# and home are what routers use, and were never delegated.
 _PRIVATE = (".localhost", ".local", ".home.arpa", ".internal", ".lan", ".home")
+# Desktop programs made of web pages, and browsers' extensions: what a user installs is no page of another
+# site, and no site can have such an origin. "null" is no program: pages in a sandbox have it.
+_OF_A_PROGRAM = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*://")
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 
@@ -36,7 +40,12 @@ class Gatekeeper:
         Forbidden: the request was made by a page of a site that cors_origins does not name.
         """
         origin = request.headers.get("origin")
-        if origin is None or is_named(origin, self._origins) or _same_site(origin, request):
+        if (
+            origin is None
+            or _OF_A_PROGRAM.match(origin)
+            or is_named(origin, self._origins)
+            or _same_site(origin, request)
+        ):
             return
         raise Forbidden(
             f"Web pages of {origin[:80]!r} may not use this service; its operator can name that origin in "

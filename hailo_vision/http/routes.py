@@ -7,7 +7,7 @@ from functools import wraps
 
 from sanic import HTTPResponse, Request
 
-from hailo_vision.http import openai, pages, request_log
+from hailo_vision.http import ollama, openai, pages, request_log
 from hailo_vision.http.dialect import Dialect, Handler, Route
 from hailo_vision.http.errors import UNEXPECTED, failure_of
 from hailo_vision.http.openapi import openapi
@@ -18,7 +18,7 @@ from hailo_vision.http.web import App
 log = logging.getLogger(__name__)
 
 # The first whose prefix fits answers requests to unknown paths.
-DIALECTS = (openai.DIALECT,)
+DIALECTS = (ollama.DIALECT, openai.DIALECT)
 # What belongs to no dialect. It is no secret whether a service lives, and what watches it has no key.
 _COMMON = (
     Route("GET", "/health", health, "/health", open=True),
@@ -65,7 +65,9 @@ def label(request: Request) -> str:
 
 
 def is_open(request: Request) -> bool:
-    """Whether the request's route asks for no key."""
+    """Whether the request asks for no key."""
+    if label(request) == "/":
+        return pages.is_ping(request)
     return bool(request.route and request.route.ctx.open)
 
 

@@ -177,6 +177,11 @@ class Scheduler:
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
 
+    def keep(self, seconds: float) -> None:
+        """Say how long the model stays loaded when nothing is asked of it."""
+        self._wanted_keep_alive = seconds
+        self._may_unload()
+
     def _prepared(self, job: Job) -> None:
         self._wake.set()
         if job.preparation.cancelled():
@@ -217,6 +222,7 @@ class Scheduler:
                 continue
             self._waiting.remove(job)
             self._idle.clear()
+            job.load_seconds = time.monotonic() - max(chosen, job.submitted)
             try:
                 await self._serve(job, chosen)
             except Exception:

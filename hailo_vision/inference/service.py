@@ -18,7 +18,7 @@ from hailo_vision.inference.structured import StructuredAnswer
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.protocol import ModelInfo, Sampling
-from hailo_vision.npu.supervisor import Supervisor
+from hailo_vision.npu.supervisor import State, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,10 @@ class Service:
         Raises:
             RequestError: it can't be loaded now.
         """
-        self.supervisor.keep_alive = self._keep_alive(keep_alive)
+        self.scheduler.admit(bounded=False)
+        self.scheduler.keep(self._keep_alive(keep_alive))
+        if self.supervisor.state is State.GENERATING:
+            return  # ready() would wait for its turn
         try:
             await self.supervisor.ready()
         except NpuError as error:
@@ -92,7 +95,7 @@ class Service:
     def unload(self) -> None:
         """Unload the model as soon as it is idle, whatever its keep_alive says."""
         log.info("A client asks to unload the model")
-        self.supervisor.keep_alive = 0.0
+        self.scheduler.keep(0.0)
 
     def answer(self, request: GenerationRequest) -> Answer:
         """Queue an admitted request for the model.

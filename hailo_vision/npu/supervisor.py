@@ -89,6 +89,11 @@ class Supervisor:
         return self._process.pid if self._process else None
 
     @property
+    def idle_seconds(self) -> float:
+        """Since the last generation; below zero while one runs, and without a loaded model."""
+        return self._life.idle_seconds() if self._life else -1.0
+
+    @property
     def supervised(self) -> bool:
         """Whether the NPU process is looked after; False only if this program itself is broken."""
         return self._task is not None and not self._task.done()

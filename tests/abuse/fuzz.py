@@ -18,7 +18,8 @@ with atheris.instrument_imports(include=["hailo_vision"]):
     from hailo_vision.http.body import decode
     from hailo_vision.http.openai.reading import image_of, turns_of
     from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
-    from hailo_vision.images.decode import decode_inline, is_link, to_frame
+    from hailo_vision.images.decode import to_frame
+    from hailo_vision.images.inline import decode_inline, is_link
     from hailo_vision.npu import protocol
     from hailo_vision.npu.protocol import ProtocolError
 
@@ -40,7 +41,7 @@ _analyze = msgspec.json.Decoder(AnalyzeRequest)
 
 
 def request(data: bytes) -> None:
-    """A body, as far as its turns and pictures."""
+    """A body, as far as its turns and images."""
     try:
         turns_of({str(n): message for n, message in enumerate(decode(data, _chat).messages)})
     except RequestError as error:
@@ -54,7 +55,7 @@ def request(data: bytes) -> None:
 
 
 def image(data: bytes) -> None:
-    """A picture as text, data URI or base64, and as bytes."""
+    """An image as text, data URI or base64, and as bytes."""
     text = data.decode("utf-8", "replace")
     for inline in (True, False):
         if inline and is_link(text):

@@ -16,6 +16,7 @@ from support.pictures import photo, user
 from support.server import MODEL, Server
 
 HELLO = {"role": "user", "content": "Hi"}
+BROWSER = {"accept": "text/html"}
 MakeServer = Callable[..., Server]
 
 
@@ -79,6 +80,7 @@ def test_keys_guard_everything_but_health(guarded: Server, tmp_path: Path) -> No
     http = guarded.http
     for path in ("/health", "/v1/health", "/health/ready", "/readyz"):
         assert http.get(path).status_code == 200
+    http.headers.update(BROWSER)
     paths = [
         "/v1/models",
         "/models",
@@ -316,7 +318,7 @@ def test_responses_fit_the_description(description: dict[str, Any], server: Serv
 
 def test_the_pages_bring_everything_themselves(server: Server) -> None:
     for path in ("/", "/docs"):
-        page = server.http.get(path)
+        page = server.http.get(path, headers=BROWSER)
         assert page.headers["content-type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "unsafe" not in page.headers["content-security-policy"]
@@ -326,7 +328,7 @@ def test_the_pages_bring_everything_themselves(server: Server) -> None:
         for asset in assets:
             assert server.http.get(f"/{asset}").status_code == 200
     everything = "".join(
-        server.http.get(path).text
+        server.http.get(path, headers=BROWSER).text
         for path in ("/", "/docs", "/assets/style.css", "/assets/chat.js", "/assets/docs.js")
     )
     assert re.findall(r"https?://(?!www\.w3\.org)[^\s\"'`)]+", everything) == []

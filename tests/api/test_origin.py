@@ -25,7 +25,7 @@ def code(response: httpx.Response) -> tuple[int, str | None]:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "http://evil.example:11435", "null", "", "chrome-extension://abc", "http://["],
+    ["https://evil.example", "http://evil.example:11435", "null", "", "evil.example", "http://["],
 )
 def test_a_page_of_another_site_may_ask_nothing(origin: str, server: Server) -> None:
     """Browsers send text/plain without asking the service first."""
@@ -53,6 +53,13 @@ def test_a_page_behind_a_proxy_may_ask(server: Server) -> None:
     assert ask(server, origin=origin, x_forwarded_host="vision.lan, inner").status_code == 200
     assert ask(server, origin=origin, sec_fetch_site="same-origin").status_code == 200
     assert ask(server, origin=origin, x_forwarded_host="other.lan").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["app://obsidian.md", "file://", "tauri://localhost", "chrome-extension://abc"]
+)
+def test_programs_made_of_web_pages_may_ask(origin: str, server: Server) -> None:
+    assert ask(server, origin=origin).status_code == 200
 
 
 def test_pages_that_the_operator_names_may_ask(make_server: MakeServer) -> None:
@@ -83,7 +90,7 @@ def test_a_name_that_may_be_anybodys_is_refused(host: str, server: Server) -> No
     assert code(ask(server, host=host)) == (403, "host_not_allowed")
     assert code(ask(server, host=host, origin=f"http://{host}")) == (403, "host_not_allowed")
     for path in ("/", "/docs", "/v1/models", "/metrics"):
-        assert server.http.get(path, headers={"host": host}).status_code == 403
+        assert server.http.get(path, headers={"host": host, "accept": "text/html"}).status_code == 403
     assert server.http.get("/health", headers={"host": host}).status_code == 200
 
 

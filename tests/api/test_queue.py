@@ -14,7 +14,7 @@ from support.events import parse
 from support.openai_schema import CHUNK, ERROR, check
 from support.pictures import image_part, photo, user
 from support.server import MODEL, Server
-from support.slow import ABORTED, COMPLETE, LONG, SLOW, generations
+from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, generations, idle, leave, until
 
 BODY: dict[str, Any] = {"model": MODEL, "messages": [LONG], "temperature": 0}
 SHORT = {**BODY, "max_tokens": 2}
@@ -40,25 +40,6 @@ def slow(shared: Server) -> Server:
 
 def client_of(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.api, timeout=30)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        await asyncio.sleep(0.02)
-
-
-def begun(server: Server) -> int:
-    return sum(event == "generate" for event, _ in generations(server))
-
-
-def idle(server: Server) -> Callable[[], bool]:
-    def is_idle() -> bool:
-        queue = server.health()["queue"]
-        return bool(queue["running"] == queue["waiting"] == 0)
-
-    return is_idle
 
 
 async def test_first_come_first_served(slow: Server) -> None:
@@ -144,22 +125,6 @@ async def test_signs_of_life_come_while_queued_and_are_chunks(slow: Server) -> N
     assert deltas[0] == {"role": "assistant", "content": ""}
     assert deltas[1] == {}
     assert all("role" not in delta for delta in deltas[1:])
-
-
-async def leave(
-    client: httpx.AsyncClient, path: str, body: dict[str, Any], after: Callable[[], bool]
-) -> None:
-    """Ask, and close the connection once something has happened."""
-
-    async def ask() -> None:
-        async with client.stream("POST", path, json=body) as response:
-            async for _ in response.aiter_raw():
-                pass
-
-    task = asyncio.create_task(ask())
-    await until(after)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("picture", [False, True])

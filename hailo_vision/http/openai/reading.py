@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hailo_vision.durations import parse_keep_alive
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
 from hailo_vision.http.openai.request_types import (
     AssistantMessage,
     ChatRequest,
@@ -30,7 +30,6 @@ from hailo_vision.inference.request import Image, JsonFormat, Turn
 _PART_FIELDS = ("image", "data", "source", "image_url", "url", "base64")
 _MESSAGE_FIELDS = ("images", "image_data", "image", "image_url")
 _SEEDS = range(-(2**63), 2**64)
-_LARGEST = 2**31  # of a limit; more than any context or vocabulary has
 
 
 def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -> list[Turn]:
@@ -94,9 +93,10 @@ def options_of(fields: GenerationFields) -> dict[str, Any]:
         RequestError: keep_alive is no duration, or a number that is to be whole is not.
     """
     whole = {
-        name: _whole(getattr(fields, name), name) for name in ("max_tokens", "max_completion_tokens", "top_k")
+        name: limit_of(getattr(fields, name), name)
+        for name in ("max_tokens", "max_completion_tokens", "top_k")
     }
-    seed = _whole(fields.seed, "seed")
+    seed = whole_of(fields.seed, "seed")
     if seed is not None and seed not in _SEEDS:
         raise RequestError(
             Kind.INVALID_VALUE,
@@ -115,22 +115,6 @@ def options_of(fields: GenerationFields) -> dict[str, Any]:
         "stop": [text for text in stop if text],
         "keep_alive": keep_alive_of(fields.keep_alive),
     }
-
-
-def keep_alive_of(value: float | str | None) -> float | None:
-    """Seconds that an idle model stays loaded.
-
-    Raises:
-        RequestError: it is no duration.
-    """
-    if value is None:
-        return None
-    try:
-        return parse_keep_alive(value)
-    except ValueError as error:
-        raise RequestError(
-            Kind.INVALID_VALUE, f"Invalid 'keep_alive': {error}.", where="keep_alive"
-        ) from error
 
 
 def json_format_of(
@@ -225,12 +209,3 @@ def _parts(content: Parts | None, where: str) -> list[str | Image]:
         else:
             parts.append(image_of(part, f"{where}[{number}]"))
     return parts
-
-
-def _whole(value: float | None, where: str) -> int | None:
-    """A whole number, which some languages write as 50.0."""
-    if value is None:
-        return None
-    if isinstance(value, float) and not value.is_integer():
-        raise RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': expected a whole number.", where=where)
-    return int(value) if where == "seed" else min(int(value), _LARGEST)

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from hailo_vision.http.fields import Whole
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-# Whole numbers, which some languages write as 50.0; -1 and 0 leave a limit out.
-Whole = int | float
+# -1 and 0 leave a limit out.
 Limit = Annotated[int, Meta(ge=-1)] | Annotated[float, Meta(ge=-1)]
 Stop = str | Annotated[list[str], Meta(max_length=4)]
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hailo_vision.http.openai.request_types import Limit, Stop, Whole
+from hailo_vision.http.fields import Whole
+from hailo_vision.http.openai.request_types import Limit, Stop
 from hailo_vision.inference.answer import JsonReport
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 

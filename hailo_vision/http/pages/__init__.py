@@ -25,11 +25,19 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_RUNNING = "Ollama is running"  # in its own words: some of its clients look for them
 ASSETS = ("style.css", "chat.js", "docs.js", "icon.svg")
 
 
+def is_ping(request: Request) -> bool:
+    """Whether / is only asked for whether anybody answers, as Ollama's clients do before everything else."""
+    return request.method == "HEAD" or "text/html" not in request.headers.get("accept", "")
+
+
 async def index(request: Request) -> HTTPResponse:
-    """GET /"""
+    """GET /: the page for browsers; for others a sign of life, which is no secret."""
+    if is_ping(request):
+        return HTTPResponse(_RUNNING, content_type="text/plain; charset=utf-8")
     return _page("index.html")
 
 
