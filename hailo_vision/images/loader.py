@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hailo_vision.config import MediaConfig
-from hailo_vision.images.decode import Frame, decode_inline, is_link, to_frame
+from hailo_vision.images.decode import Frame, to_frame
+from hailo_vision.images.inline import decode_inline, is_link
 from hailo_vision.tuning import run_in_background
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ with atheris.instrument_imports(include=["hailo_vision"]):
     from hailo_vision.http.body import decode
     from hailo_vision.http.openai.reading import image_of, turns_of
     from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
-    from hailo_vision.images.decode import decode_inline, is_link, to_frame
+    from hailo_vision.images.decode import to_frame
+    from hailo_vision.images.inline import decode_inline, is_link
     from hailo_vision.npu import protocol
     from hailo_vision.npu.protocol import ProtocolError
 

@@ -98,7 +98,7 @@ def test_an_unknown_model(server: Server) -> None:
         (b"", "invalid_image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_image_format"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_image_format"),
-        (b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heic" + bytes(100), "unsupported_image_format"),
+        (b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heic" + bytes(100), "invalid_image"),
         (b"II*\x00" + bytes(100), "unsupported_image_format"),
         (b"%PDF-1.7 " + bytes(100), "unsupported_image_format"),
         (plain("red")[:60], "invalid_image"),
