@@ -171,7 +171,7 @@ class GenerationConfig(Section, frozen=True):
 
 
 class MediaConfig(Section, frozen=True):
-    """How pictures are had and become frames.
+    """How images are had and become frames.
 
     remote: which links are followed: to "public" addresses and allow_hosts, to "allowed" ones (only
     allow_hosts), or none ("off"). allow_hosts are host names, addresses, or networks such as

@@ -1,4 +1,4 @@
-"""Pictures by link: one guarded GET, every redirect of it guarded alike.
+"""Images by link: one guarded GET, every redirect of it guarded alike.
 
 The address that was checked is the one that is dialled: a name is resolved once, every address it has
 must be permitted, and the connection is made to such an address and no other name is asked again.
@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -22,12 +22,16 @@ from hailo_vision import __version__
 from hailo_vision.allow_list import Address, AllowList
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.images.addresses import Forbidden, is_public, parse_url
+from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
+from hailo_vision.images.inline import too_large
+from hailo_vision.images.login import Login
+from hailo_vision.images.multipart import FirstPart
 
 Resolver = Callable[[str, int], Sequence[str]]
 
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_UNAUTHORIZED = 401
 _THREADS = 4
 _GRACE_SECONDS = 1.0
 _HEADERS = [
@@ -44,7 +48,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 class Fetcher:
-    """Gets pictures from the links that the configuration permits."""
+    """Gets images from the links that the configuration permits."""
 
     def __init__(self, config: MediaConfig, resolver: Resolver = resolve) -> None:
         self._config = config
@@ -61,7 +65,7 @@ class Fetcher:
         """The bytes behind a link.
 
         Raises:
-            RequestError: the link is not permitted, leads to no picture, or took too long.
+            RequestError: the link is not permitted, leads to no image, or took too long.
         """
         deadline = time.monotonic() + self._config.fetch_timeout
         loop = asyncio.get_running_loop()
@@ -79,6 +83,8 @@ class Fetcher:
         """As get(), for a thread; deadline is a time of time.monotonic()."""
         try:
             return self._follow(link, where, deadline)
+        except Malformed as error:
+            raise RequestError(Kind.INVALID_IMAGE_URL, str(error), where=where) from None
         except Forbidden:
             raise RequestError(
                 Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed.", where=where
@@ -87,42 +93,73 @@ class Fetcher:
             raise _failed(where) from error
 
     def _follow(self, link: str, where: str, deadline: float) -> bytes:
+        url = parse_url(link)
+        login, confidant = url.login, url.origin
         for _ in range(_MAX_REDIRECTS + 1):
-            url = parse_url(link)
-            with contextlib.ExitStack() as stack:
-                pool = stack.enter_context(
-                    httpcore.ConnectionPool(self._tls, network_backend=_Dialler(self, deadline))
-                )
-                target = httpcore.URL(
-                    scheme=url.scheme, host=url.host, port=url.port, target=url.target.encode()
-                )
-                headers = [(b"Host", url.authority.encode()), *_HEADERS]
-                response = stack.enter_context(pool.stream("GET", target, headers=headers))
+            addresses = self._permitted(url.host, url.port)
+            if url.login and not self._is_operators(url.host, addresses):
+                raise Forbidden
+            dialler = _Dialler(addresses, deadline)
+            with self._get(url, dialler, login if url.origin == confidant else None) as response:
                 if response.status not in _REDIRECTS:
                     return self._body(response, where)
-                location = dict(_lower(response.headers)).get(b"location", b"").decode("latin-1")
-            link = urllib.parse.urljoin(link, location)
+                location = dict(_lower(response.headers)).get(b"location", b"")
+            url = _redirected(url, location.strip().decode("utf-8", "surrogateescape"))
         raise _refused_by_host(where)
 
+    @contextlib.contextmanager
+    def _get(self, url: Url, dialler: "_Dialler", login: Login | None) -> Iterator[httpcore.Response]:
+        """The answer to a GET, or if it asks for a login that there is, to a second one that tells it."""
+        target = httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target.encode())
+        headers = [(b"Host", url.authority.encode()), *_HEADERS]
+        with httpcore.ConnectionPool(self._tls, network_backend=dialler) as pool:
+            with pool.stream("GET", target, headers=headers) as response:
+                authorization = None
+                if login and response.status == _UNAUTHORIZED:
+                    named = _lower(response.headers)
+                    asked = [value.decode("latin-1") for name, value in named if name == b"www-authenticate"]
+                    authorization = login.answer(asked, url.target)
+                if not authorization:
+                    yield response
+                    return
+            headers.append((b"Authorization", authorization.encode()))
+            with pool.stream("GET", target, headers=headers) as response:
+                yield response
+
     def _body(self, response: httpcore.Response, where: str) -> bytes:
-        """The picture's bytes, as many as are allowed and as they are: nothing is decompressed."""
+        """The image's bytes, as many as are allowed and as they are: nothing is decompressed."""
         if response.status >= 500:
             raise _failed(where)
+        if response.status == _UNAUTHORIZED:
+            raise RequestError(
+                Kind.INVALID_IMAGE_URL,
+                "The image link's host wants a user and a password, or others than these: expected "
+                "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts.",
+                where=where,
+            )
         headers = dict(_lower(response.headers))
         encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
         if response.status != 200 or encoded:
             raise _refused_by_host(where)
-        limit = self._config.max_image_bytes
+        is_stream = headers.get(b"content-type", b"").lower().startswith(b"multipart/x-mixed-replace")
+        first = FirstPart() if is_stream else None
         body = bytearray()
         for chunk in response.iter_stream():
             body += chunk
-            if len(body) > limit:
-                raise RequestError(
-                    Kind.IMAGE_TOO_LARGE, f"The image is larger than {limit} bytes.", where=where
-                )
+            if len(body) > self._config.max_image_bytes:
+                raise too_large(where, self._config)
+            if first:
+                try:
+                    first.feed(chunk)
+                except ValueError:
+                    raise _refused_by_host(where) from None
+                if first.body is not None:
+                    return first.body
+        if first:
+            raise _refused_by_host(where)
         return bytes(body)
 
-    def permitted(self, host: str, port: int) -> list[str]:
+    def _permitted(self, host: str, port: int) -> list[str]:
         """The addresses of a host, after all of them have been checked.
 
         Raises:
@@ -139,6 +176,12 @@ class Fetcher:
             raise Forbidden
         return addresses
 
+    def _is_operators(self, host: str, addresses: list[str]) -> bool:
+        """Whether a host is allowed by its name or by all its addresses, not for being public."""
+        return self._allowed.has_name(host) or all(
+            self._allowed.has_address(ipaddress.ip_address(text)) for text in addresses
+        )
+
     def _addresses(self, host: str, port: int) -> Sequence[str]:
         try:
             return [str(ipaddress.ip_address(host))]
@@ -150,10 +193,10 @@ class Fetcher:
 
 
 class _Dialler(httpcore.NetworkBackend):
-    """Opens connections to checked addresses only, and lets nothing outlast the deadline."""
+    """Opens connections to the checked addresses of one host, and lets nothing outlast the deadline."""
 
-    def __init__(self, fetcher: Fetcher, deadline: float) -> None:
-        self._fetcher = fetcher
+    def __init__(self, addresses: list[str], deadline: float) -> None:
+        self._addresses = addresses
         self._deadline = deadline
         self._backend = httpcore.SyncBackend()
 
@@ -166,7 +209,7 @@ class _Dialler(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError("no address")
-        for address in self._fetcher.permitted(host, port):
+        for address in self._addresses:
             try:
                 stream = self._backend.connect_tcp(address, port, _left(self._deadline))
                 return _Stream(stream, self._deadline)
@@ -199,6 +242,24 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def _redirected(url: Url, location: str) -> Url:
+    """Where a redirect leads.
+
+    Raises:
+        Malformed: to no link.
+        Forbidden: to one with a login: a host can't make us use others than the client's.
+    """
+    try:
+        base = f"{url.scheme}://{url.authority}{url.target}"
+        target = parse_url(urllib.parse.urljoin(base, location) if location else "")
+    except ValueError as error:
+        reason = error if isinstance(error, Malformed) else "Expected a link."
+        raise Malformed(f"The image link redirects to something else than a link. {reason}") from error
+    if target.login:
+        raise Forbidden
+    return target
 
 
 def _left(deadline: float) -> float:

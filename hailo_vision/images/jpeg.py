@@ -21,7 +21,7 @@ class Outline(NamedTuple):
     Attributes:
         scans: how many scans come before the end; each makes the decoder go over the whole image.
         ended: whether there is an end mark. What comes behind it, such as the film of a motion photo or the
-            other pictures of a stereo camera, is not looked at.
+            other images of a stereo camera, is not looked at.
     """
 
     scans: int

@@ -41,7 +41,7 @@ _analyze = msgspec.json.Decoder(AnalyzeRequest)
 
 
 def request(data: bytes) -> None:
-    """A body, as far as its turns and pictures."""
+    """A body, as far as its turns and images."""
     try:
         turns_of({str(n): message for n, message in enumerate(decode(data, _chat).messages)})
     except RequestError as error:
@@ -55,7 +55,7 @@ def request(data: bytes) -> None:
 
 
 def image(data: bytes) -> None:
-    """A picture as text, data URI or base64, and as bytes."""
+    """An image as text, data URI or base64, and as bytes."""
     text = data.decode("utf-8", "replace")
     for inline in (True, False):
         if inline and is_link(text):

@@ -1,4 +1,4 @@
-"""Pictures of every kind, through the API: what the model sees of them, and what they cost the service."""
+"""Images of every kind, through the API: what the model sees of them, and what they cost the service."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.origin import Origin, redirect, response
-from support.pictures import data_uri, image_part, photo, plain, user
+from support.pictures import DATA, data_uri, image_part, photo, plain, user
 from support.server import Server
 
 
@@ -23,8 +23,8 @@ def encoded(image: Image.Image, image_format: str = "PNG", **options: Any) -> by
     return buffer.getvalue()
 
 
-def colour(server: Server, picture: bytes) -> str:
-    return server.answer(user("Which colour is this?", picture))
+def colour(server: Server, image: bytes) -> str:
+    return server.answer(user("Which colour is this?", image))
 
 
 def halves(left: str, right: str) -> Image.Image:
@@ -42,14 +42,14 @@ def test_formats_are_told_by_content(image_format: str, server: Server) -> None:
 def test_modes(mode: str, server: Server) -> None:
     grey = Image.new("L", (64, 48), 255)
     if mode in ("I", "I;16"):
-        picture = encoded(Image.fromarray(np.full((48, 64), 65535, np.uint16)))
+        image = encoded(Image.fromarray(np.full((48, 64), 65535, np.uint16)))
     elif mode == "CMYK":
-        picture = encoded(Image.new("CMYK", (64, 48), (0, 0, 0, 0)), "JPEG")
+        image = encoded(Image.new("CMYK", (64, 48), (0, 0, 0, 0)), "JPEG")
     elif mode == "PA":
-        picture = encoded(grey.convert("P"), transparency=0)
+        image = encoded(grey.convert("P"), transparency=0)
     else:
-        picture = encoded(grey.convert(mode))
-    assert "white" in colour(server, picture)
+        image = encoded(grey.convert(mode))
+    assert "white" in colour(server, image)
 
 
 def test_a_palette_keeps_its_colours(server: Server) -> None:
@@ -63,11 +63,11 @@ def test_transparency_is_white(server: Server) -> None:
 def test_an_animation_shows_its_first_frame(server: Server) -> None:
     frames = [Image.new("RGB", (64, 48), name) for name in ("red", "blue", "green")]
     for image_format in ("GIF", "WEBP", "PNG"):
-        picture = encoded(frames[0], image_format, save_all=True, append_images=frames[1:], lossless=True)
-        assert "red" in colour(server, picture)
+        image = encoded(frames[0], image_format, save_all=True, append_images=frames[1:], lossless=True)
+        assert "red" in colour(server, image)
 
 
-def test_exif_turns_the_picture(server: Server) -> None:
+def test_exif_turns_the_image(server: Server) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     turned = encoded(halves("red", "blue").rotate(180), "JPEG", quality=95, exif=exif)
@@ -82,7 +82,7 @@ def test_any_size_will_do(size: tuple[int, int], image_format: str, server: Serv
     assert server.answer(user("What is this?", plain("red", size, image_format)))
 
 
-def test_a_frame_has_the_right_bytes_whatever_the_picture(server: Server) -> None:
+def test_a_frame_has_the_right_bytes_whatever_the_image(server: Server) -> None:
     seen = [
         entry for entry in server.journal() if entry["event"] in ("non_contiguous", "poisoned", "assertion")
     ]
@@ -114,7 +114,7 @@ def test_too_many_pixels_are_refused_by_the_header(size: tuple[int, int], server
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
-def test_truncated_pictures_are_errors(image_format: str, server: Server) -> None:
+def test_truncated_images_are_errors(image_format: str, server: Server) -> None:
     whole = encoded(Image.effect_noise((64, 48), 50).convert("RGB"), image_format)
     for keep in (0.1, 0.5, 0.9):
         cut = whole[: int(len(whole) * keep)]
@@ -128,7 +128,7 @@ def test_many_bytes_are_refused(server: Server) -> None:
     assert error["code"] == "image_too_large"
 
 
-def test_how_a_picture_is_fitted_is_a_setting(make_server: Callable[..., Server]) -> None:
+def test_how_an_image_is_fitted_is_a_setting(make_server: Callable[..., Server]) -> None:
     wide = encoded(halves("red", "blue").resize((800, 60)))
     answers = set()
     for fit in ("letterbox", "crop", "stretch"):
@@ -162,7 +162,7 @@ def test_large_photos_do_not_hold_health_up(server: Server) -> None:
     assert sorted(times)[int(len(times) * 0.9)] < 0.1, sorted(times)[-5:]
 
 
-def test_linked_pictures(make_server: Callable[..., Server]) -> None:
+def test_linked_images(make_server: Callable[..., Server]) -> None:
     with Origin({"/red.png": response(plain("red")), "/page": response(b"<html>")}) as origin:
         origin.responses["/moved"] = redirect("/red.png")
         origin.responses["/inside"] = redirect("http://10.0.0.1/")
@@ -191,9 +191,43 @@ def test_linked_pictures(make_server: Callable[..., Server]) -> None:
         assert results[0]["image_url"] == origin.url("/red.png")
 
 
+def test_a_cameras_password_is_in_no_log_and_no_error(make_server: Callable[..., Server]) -> None:
+    asks = response(b"", "401 Unauthorized", 'WWW-Authenticate: Basic realm="x"')
+    with Origin({"/red.png": response(plain("red")), "/closed": asks}) as origin:
+        origin.guarded["/red.png"] = asks
+        origin.responses |= {"/elsewhere": redirect("http://10.0.0.1/"), "/missing": response(b"", "404 No")}
+        server = make_server(config={"media": {"allow_hosts": ["127.0.0.1"]}}).start()
+
+        def ask(path: str) -> httpx.Response:
+            link = origin.url(path, "admin:geheim@127.0.0.1")
+            part = {"type": "image_url", "image_url": {"url": link}}
+            return server.chat(user("Which colour is this?") | {"content": [part]}, max_tokens=3)
+
+        assert ask("/red.png").status_code == 200
+        told = [ask(path) for path in ("/closed", "/elsewhere", "/missing", "/red.png\\")]
+        assert [answer.status_code for answer in told] == [400] * 4
+        assert [origin.asked[1].count("Authorization: Basic"), len(origin.asked)] == [1, 6]
+        secret = base64.b64encode(b"admin:geheim").decode()
+        for text in (*(answer.text for answer in told), server.log()):
+            assert "geheim" not in text
+            assert secret not in text
+
+
+def test_a_heic_and_the_first_image_of_a_stream(make_server: Callable[..., Server]) -> None:
+    video = b"--f\r\nContent-Type: image/png\r\n\r\n" + plain("red") + b"\r\n--f\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=f\r\n\r\n"
+    with Origin({}) as origin:
+        origin.endless["/video"] = head + video
+        server = make_server(config={"media": {"allow_hosts": ["127.0.0.1"]}}).start()
+        link = {"type": "image_url", "image_url": {"url": origin.url("/video")}}
+        question = {"type": "text", "text": "Which colour is this?"}
+        assert "red" in server.answer({"role": "user", "content": [question, link]})
+    assert server.answer(user("What is this?", (DATA / "coffee.heic").read_bytes()))
+
+
 def test_a_photo_with_percent_signs_and_url_safe_base64(server: Server) -> None:
-    picture = photo("coffee")
-    expected = server.answer(user("What is this?", picture))
-    safe = base64.urlsafe_b64encode(picture).decode().rstrip("=")
+    image = photo("coffee")
+    expected = server.answer(user("What is this?", image))
+    safe = base64.urlsafe_b64encode(image).decode().rstrip("=")
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image", "image": safe}]
     assert server.answer({"role": "user", "content": parts}) == expected

@@ -54,10 +54,10 @@ def test_any_image_gives_a_frame_that_the_bindings_take(
 ) -> None:
     image = Image.new("RGB", (width, height), "teal").convert(mode)
     try:
-        picture = encoded(image, image_format)
+        data = encoded(image, image_format)
     except (OSError, ValueError):  # the format has no such mode
-        picture = encoded(image.convert("RGB"), image_format)
-    made = frame(picture, fit=fit)
+        data = encoded(image.convert("RGB"), image_format)
+    made = frame(data, fit=fit)
     assert made.shape == SHAPE
     assert made.dtype == np.uint8
     assert made.flags.c_contiguous
@@ -68,12 +68,12 @@ def test_any_image_gives_a_frame_that_the_bindings_take(
 def test_fits() -> None:
     image = Image.new("RGB", (800, 400), "red")
     image.paste("blue", (200, 0, 600, 400))
-    picture = encoded(image, "PNG")
+    data = encoded(image, "PNG")
     red, blue, black = (255, 0, 0), (0, 0, 255), (0, 0, 0)
     corner, left, middle = (5, 168), (168, 5), (168, 168)
 
     def colours(fit: str) -> list[tuple[int, ...]]:
-        made = frame(picture, fit=fit)
+        made = frame(data, fit=fit)
         return [tuple(int(part) for part in made[at]) for at in (corner, left, middle)]
 
     assert colours("letterbox") == [black, red, blue]
