@@ -97,10 +97,10 @@ class Fetcher:
         login, confidant = url.login, url.origin
         for _ in range(_MAX_REDIRECTS + 1):
             addresses = self._permitted(url.host, url.port)
-            if url.login and not self._is_operators(url.host, addresses):
+            is_told = url.origin == confidant and self._is_operators(url.host, addresses)
+            if url.login and not is_told:
                 raise Forbidden
-            dialler = _Dialler(addresses, deadline)
-            with self._get(url, dialler, login if url.origin == confidant else None) as response:
+            with self._get(url, _Dialler(addresses, deadline), login if is_told else None) as response:
                 if response.status not in _REDIRECTS:
                     return self._body(response, where)
                 location = dict(_lower(response.headers)).get(b"location", b"")
@@ -142,20 +142,15 @@ class Fetcher:
         if response.status != 200 or encoded:
             raise _refused_by_host(where)
         is_stream = headers.get(b"content-type", b"").lower().startswith(b"multipart/x-mixed-replace")
-        first = FirstPart() if is_stream else None
+        part = FirstPart() if is_stream else None
         body = bytearray()
         for chunk in response.iter_stream():
             body += chunk
             if len(body) > self._config.max_image_bytes:
                 raise too_large(where, self._config)
-            if first:
-                try:
-                    first.feed(chunk)
-                except ValueError:
-                    raise _refused_by_host(where) from None
-                if first.body is not None:
-                    return first.body
-        if first:
+            if part and (image := part.find(body)) is not None:
+                return image
+        if part:
             raise _refused_by_host(where)
         return bytes(body)
 

@@ -9,35 +9,20 @@ _LENGTH = re.compile(rb"^content-length:\s*([0-9]{1,9})\s*$", re.IGNORECASE | re
 
 
 class FirstPart:
-    """Takes a stream's bytes until its first part is whole.
-
-    Attributes:
-        body: the part's bytes; None until it is whole.
-    """
+    """Looks for the first part in a stream that grows."""
 
     def __init__(self) -> None:
-        self.body: bytes | None = None
-        self._stream = bytearray()
         self._searched = 0
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes.
-
-        Raises:
-            ValueError: this is no such stream.
-        """
-        self._stream += chunk
-        head = _HEAD.match(self._stream, 0, _MAX_HEAD)
+    def find(self, stream: bytearray) -> bytes | None:
+        """The body of the first part, None while it is not whole."""
+        head = _HEAD.match(stream, 0, _MAX_HEAD)
         if not head:
-            if len(self._stream) >= _MAX_HEAD:
-                raise ValueError("no head of a part")
-            return
-        boundary = b"\n" + head[1]
+            return None
         if length := _LENGTH.search(head[2]):
             end = head.end() + int(length[1])
-            end = end if end <= len(self._stream) else -1
-        else:
-            end = self._stream.find(boundary, max(head.end(), self._searched - len(boundary)))
-            self._searched = len(self._stream)
-        if end >= 0:
-            self.body = bytes(self._stream[head.end() : end])
+            return bytes(stream[head.end() : end]) if end <= len(stream) else None
+        boundary = b"\n" + head[1]
+        end = stream.find(boundary, max(head.end(), self._searched - len(boundary)))
+        self._searched = len(stream)
+        return bytes(stream[head.end() : end]) if end >= 0 else None

@@ -1,9 +1,12 @@
 """Which links may be followed."""
 
+import contextlib
 import ipaddress
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hailo_vision.allow_list import AllowList
 from hailo_vision.images.addresses import Malformed, Url, is_public, parse_url
@@ -125,6 +128,19 @@ def test_a_link_may_name_a_user_and_a_password() -> None:
     assert url.login == Login("home\\ad min", "p@ss:w:örd")
     assert "örd" not in repr(url)
     assert parse_url("http://admin@camera.lan/").login == Login("admin", "")
+
+
+@given(
+    st.sampled_from(["", "http://", "https://a@", "http://[", "//", "http://camera.lan:"]),
+    st.text(st.characters(), max_size=40),
+    st.sampled_from(["", "/", "]", ".lan/ä", ":80/?", "@x.lan"]),
+)
+def test_any_text_is_a_link_or_told(start: str, middle: str, end: str) -> None:
+    with contextlib.suppress(Malformed):
+        url = parse_url(start + middle + end)
+        # Whoever reads the parts again finds the same.
+        assert parse_url(f"{url.scheme}://{url.authority}{url.target}") == url._replace(login=None)
+        assert url.target.isascii()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Images by link: what is followed, what is dialled, and what ends it."""
 
 import base64
+import contextlib
 import hashlib
 import re
 import socket
@@ -14,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.certificates import issue
 from support.origin import Origin, redirect, response
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import RequestError
-from hailo_vision.images.fetch import Fetcher
+from hailo_vision.images.addresses import Forbidden, Malformed, Url, parse_url
+from hailo_vision.images.fetch import Fetcher, _redirected
+from hailo_vision.images.login import Login
 
 IMAGE = b"\x89PNG" + bytes(range(256)) * 40
 LOOPBACK = ("127.0.0.0/8",)
@@ -279,6 +284,16 @@ def test_a_byte_of_another_encoding_stays_what_it_is(origin: Origin) -> None:
     assert fetch(origin.url("/moved"), allow_hosts=LOOPBACK) == IMAGE
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["", "http://", "//", "http://[::1", "http://127.0.0.1:", "?", "http:"]),
+    st.text(st.characters(categories=["L", "N", "P", "S", "Z"]), max_size=20),
+)
+def test_wherever_a_redirect_leads_it_is_an_error_or_a_link(start: str, rest: str) -> None:
+    with contextlib.suppress(Malformed, Forbidden):
+        assert _redirected(parse_url("http://camera.lan/a/b?c"), start + rest).target.startswith("/")
+
+
 def unauthorized(*challenges: str) -> bytes:
     return response(b"", "401 Unauthorized", *(f"WWW-Authenticate: {challenge}" for challenge in challenges))
 
@@ -346,6 +361,23 @@ def test_nobody_else_is_told_the_password(origin: Origin) -> None:
     origin.responses["/moved"] = redirect("/")
     origin.guarded["/"] = unauthorized(challenge)
     assert fetch(with_login(origin, "/moved"), allow_hosts=LOOPBACK) == IMAGE
+
+
+def test_a_name_that_has_become_a_strangers_is_told_nothing(origin: Origin) -> None:
+    """The second asking gives an address that may be dialled, but is not the operator's."""
+    names = Names(camera_lan=iter(["127.0.0.1", "93.184.216.34"]))
+    asked: list[Login | None] = []
+
+    class Watched(Fetcher):
+        def _get(self, url: Url, dialler: Any, login: Login | None) -> Any:
+            asked.append(login)
+            return super()._get(url, dialler, login)
+
+    origin.responses["/moved"] = redirect("/again")
+    fetcher = Watched(MediaConfig(allow_hosts=LOOPBACK), names)
+    with pytest.raises(RequestError, match="could not be fetched"):
+        fetcher.fetch(origin.url("/moved", "a:b@camera.lan"), "image", time.monotonic() + 0.3)
+    assert asked == [Login("a", "b"), None]
 
 
 def test_a_stranger_gets_no_login(origin: Origin) -> None:
