@@ -91,8 +91,7 @@ def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: Media
 
 def _decode(data: bytes, width: int, height: int, where: str, limits: MediaConfig) -> Frame:
     image = _open(data)
-    _check_size(image, data, where, limits)
-    with _one_large if image.width * image.height > _LARGE_PIXELS else nullcontext():
+    with _one_large if _pixels(image, data, where, limits) > _LARGE_PIXELS else nullcontext():
         image.draft(None, _enough(image.size, max(width, height), limits.fit))
         image.load()
         return np.array(_framed(image, width, height, limits.fit), dtype=np.uint8, order="C")
@@ -113,7 +112,12 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     return image
 
 
-def _check_size(image: ImageFile.ImageFile, data: bytes, where: str, limits: MediaConfig) -> None:
+def _pixels(image: ImageFile.ImageFile, data: bytes, where: str, limits: MediaConfig) -> int:
+    """How many pixels are to be decoded at once.
+
+    Raises:
+        RequestError: more than are allowed, or a side is too long.
+    """
     width, height = heic.largest(data) if image.format == "HEIF" else image.size
     allowed = min(limits.max_image_pixels, _MAX_PIXELS.get(image.format or "", limits.max_image_pixels))
     if width * height > allowed or max(width, height) > _MAX_SIDE:
@@ -123,6 +127,7 @@ def _check_size(image: ImageFile.ImageFile, data: bytes, where: str, limits: Med
             f"and {_MAX_SIDE} on a side.",
             where=where,
         )
+    return width * height
 
 
 def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:

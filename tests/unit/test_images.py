@@ -226,7 +226,7 @@ def test_a_heic_is_read_and_turned_once() -> None:
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch"])
-@pytest.mark.parametrize("size", [(37, 20), (1000, 298), (2100, 2000), (65_535, 5), (3, 9000)])
+@pytest.mark.parametrize("size", [(37, 20), (1000, 298), (1400, 1350), (65_535, 5), (3, 9000)])
 def test_frames_are_as_pillow_makes_them(size: tuple[int, int], fit: str) -> None:
     """Turned, fitted and averaged strip by strip, they look as if it had been done to the whole."""
     smooth = Image.open(io.BytesIO(photo("coffee"))).convert("RGB").resize(size)
