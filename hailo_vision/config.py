@@ -53,6 +53,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServerConfig(Section, frozen=True):
     """Where the service listens and how much it takes on.
 
+    ollama_port is a second port, for tools that know Ollama on 11434 only; both serve the same.
     cors_origins are the web origins whose pages may use the API; "*" stands for all. allowed_hosts are the
     host names by which the service may be asked besides those that no public name server gives; ".a.example"
     is a.example and all below it, "*" any name.
@@ -60,6 +61,7 @@ class ServerConfig(Section, frozen=True):
 
     host: Text = "0.0.0.0"
     port: Port = 11435
+    ollama_port: Port | None = None
     max_body_bytes: Count = 32 * 1024 * 1024
     queue_size: Count = 16
     request_timeout: Seconds = 300.0
@@ -74,6 +76,10 @@ class ServerConfig(Section, frozen=True):
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "tls_key" if self.tls_key is None else "tls_cert"
             raise ValueError(f"`{missing}`: tls_cert and tls_key are given together or not at all")
+        if self.ollama_port == self.port:
+            raise ValueError(
+                "`ollama_port`: expected another port than server.port, which speaks Ollama, too"
+            )
         try:
             self.host.encode("idna")
         except UnicodeError as error:

@@ -52,12 +52,15 @@ class Notifier:
                 return
 
 
-def inherited_socket(environment: Mapping[str, str] = os.environ) -> socket.socket | None:
-    """The listening socket of a socket unit, or None if the service was not started by one."""
-    if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS") != "1":
-        return None
-    os.set_inheritable(_FIRST_FD, False)
-    return socket.socket(fileno=_FIRST_FD)
+def inherited_sockets(environment: Mapping[str, str] = os.environ) -> list[socket.socket]:
+    """The listening sockets of a socket unit; none if the service was not started by one."""
+    count = environment.get("LISTEN_FDS", "")
+    if environment.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit():
+        return []
+    descriptors = range(_FIRST_FD, _FIRST_FD + int(count))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
 
 class Herald:

@@ -107,15 +107,14 @@ def _count(text: str) -> int:
 def _serve(options: argparse.Namespace) -> None:
     from hailo_vision import logs
     from hailo_vision.http.app import serve
-    from hailo_vision.systemd import inherited_socket
+    from hailo_vision.systemd import inherited_sockets
 
     settings = config.load_or_default(options.config)
     try:
         with logs.to_stderr():
-            serve(settings, inherited_socket())
+            serve(settings, inherited_sockets())
     except OSError as error:
-        where = f"{settings.server.host}:{settings.server.port}"
-        raise Failed(f"hailo-vision: cannot listen on {where}: {error.strerror}") from error
+        raise Failed(f"hailo-vision: cannot listen on {error.filename}: {error.strerror}") from error
 
 
 def _check_config(options: argparse.Namespace) -> None:

@@ -1,16 +1,20 @@
 """The HTTP side: a Sanic application around a Service, one process, one worker."""
 
+import asyncio
 import logging
 import re
 import socket
 import ssl
 import time
 import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import BaseHTTPResponse
 
-from hailo_vision.config import Config, ConfigError
+from hailo_vision.config import Config, ConfigError, ServerConfig
 from hailo_vision.http import cors, limits, routes
 from hailo_vision.http.auth import Keys, client_key, keys_file
 from hailo_vision.http.errors import Unauthorized
@@ -61,28 +65,51 @@ def create_app(config: Config) -> App:
     return app
 
 
-def serve(config: Config, inherited: socket.socket | None) -> None:
-    """Serve until SIGTERM or SIGINT, on the given listening socket or on a new one.
+def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
+    """Serve until SIGTERM or SIGINT, on the given listening sockets and on the configured ports that none of
+    them has.
 
     Raises:
         ConfigError: the TLS files can't be used.
-        OSError: the port can't be had.
+        OSError: a port can't be had; its filename is the address.
     """
     app = create_app(config)
     server = config.server
     tls = _tls(server.tls_cert, server.tls_key) if server.tls_cert else None
-    listener = inherited or _listen(server.host, server.port)
+    first, *more = _listeners(server, inherited)
     # Its own lines about start and workers say nothing that ours don't.
     for name in ("sanic.root", "sanic.server"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    app.run(
-        sock=listener,
+    app.prepare(
+        sock=first,
         ssl=tls,
         single_process=True,
         motd=False,
         access_log=False,
         protocol=limits.GuardedProtocol,
     )
+    # Sanic knows one socket only. The others make the same connections, bounded and ended together.
+    settings = app.state.server_info[0].settings
+    settings["connections"] = connections = set[Any]()
+    app.ctx.listening = []
+
+    async def listen(app: App) -> None:
+        loop = asyncio.get_running_loop()
+        connection = partial(
+            limits.GuardedProtocol, loop=loop, connections=connections, signal=settings["signal"], app=app
+        )
+        for listener in more:
+            app.ctx.listening.append(await loop.create_server(connection, sock=listener, ssl=tls))
+
+    app.after_server_start(listen)
+    Sanic.serve_single(app)
+
+
+def _listeners(server: ServerConfig, inherited: Sequence[socket.socket]) -> list[socket.socket]:
+    ports = [] if inherited else [server.port]
+    if server.ollama_port and server.ollama_port not in [one.getsockname()[1] for one in inherited]:
+        ports.append(server.ollama_port)
+    return [*inherited, *(_listen(server.host, port) for port in ports)]
 
 
 def _tls(certificate: str, key: str | None) -> ssl.SSLContext:
@@ -104,7 +131,10 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if host == "::":
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    listener.bind((host, port))
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
     return listener
 
 
@@ -119,6 +149,8 @@ async def _start(app: App) -> None:
 async def _stop(app: App) -> None:
     app.ctx.herald.stopping()
     await app.ctx.service.stop()
+    for listening in app.ctx.listening:
+        listening.close()
     await app.ctx.herald.stop()
 
 
