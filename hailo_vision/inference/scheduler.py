@@ -100,7 +100,7 @@ class Scheduler:
     def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
         self._supervisor = supervisor
         self._config = config
-        self._keep_alive = self._wanted_keep_alive = keep_alive
+        self._keep_alive = keep_alive
         self._waiting: list[Job] = []
         self._running: Job | None = None
         self._wake = asyncio.Event()
@@ -173,7 +173,6 @@ class Scheduler:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
         job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
         self._waiting.append(job)
-        self._supervisor.keep_alive = math.inf  # until it has been served
         job.preparation.add_done_callback(lambda _: self._prepared(job))
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
@@ -202,12 +201,6 @@ class Scheduler:
             self._supervisor.abort()
         elif job in self._waiting:
             self._waiting.remove(job)
-            self._may_unload()
-
-    def _may_unload(self) -> None:
-        """Let the model be unloaded as the last request wished, once nobody waits for it."""
-        if not self._waiting and self._running is None:
-            self._supervisor.keep_alive = self._wanted_keep_alive
 
     async def _run(self) -> None:
         while True:
@@ -232,7 +225,6 @@ class Scheduler:
             finally:
                 self._running = None
                 self._idle.set()
-                self._may_unload()
 
     def _first_prepared(self) -> Job | None:
         return next((job for job in self._waiting if job.prepared), None)
@@ -251,12 +243,13 @@ class Scheduler:
         started = time.monotonic()
         job.queue_seconds = started - job.submitted
         job.load_seconds = min(started - chosen, job.queue_seconds)
-        self._wanted_keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         try:
             await self._supervisor.generate(job.preparation.result(), job.put)
         except NpuError as error:
             job.fail(unavailable(self._supervisor, error.problem))
             return
+        finally:
+            self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 
 
