@@ -91,7 +91,7 @@ class Supervisor:
     @property
     def idle_seconds(self) -> float:
         """Since the last generation; below zero while one runs, and without a loaded model."""
-        return self._life.idle_seconds() if self._life else -1.0
+        return self._process.idle_seconds() if self._process else -1.0
 
     @property
     def supervised(self) -> bool:
