@@ -16,6 +16,7 @@ from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
 from hailo_vision.cli.finding import Finding
 from hailo_vision.npu import hef
+from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.problems import NpuError, node_problem
 from hailo_vision.npu.worker.device import find_hef, runtime_version
@@ -73,7 +74,9 @@ def _device(npu: config.NpuConfig) -> Finding:
     if problem:
         return Finding("device", False, problem.message, problem.cure)
     node = next(node for node in npu.device_nodes if os.path.exists(node))
-    return Finding("device", True, f"{node} can be opened")
+    holders = holders_of(npu.device_nodes)
+    used = f"; in use by {', '.join(holders)}" if holders else ""
+    return Finding("device", True, f"{node} can be opened{used}")
 
 
 def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding:

@@ -177,6 +177,10 @@ class Scheduler:
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
 
+    def keep(self, seconds: float) -> None:
+        """Say how long the model stays loaded when nothing is asked of it."""
+        self._supervisor.keep_alive = seconds
+
     def _prepared(self, job: Job) -> None:
         self._wake.set()
         if job.preparation.cancelled():
@@ -217,8 +221,9 @@ class Scheduler:
                 continue
             self._waiting.remove(job)
             self._idle.clear()
+            job.load_seconds = time.monotonic() - max(chosen, job.submitted)
             try:
-                await self._serve(job, chosen)
+                await self._serve(job)
             except Exception:
                 log.exception("A generation failed unexpectedly")
                 job.fail(RequestError(Kind.INTERNAL_ERROR, "The generation failed unexpectedly."))
@@ -238,18 +243,15 @@ class Scheduler:
         for job in [job for job in self._waiting if job.prepared]:
             job.fail(unavailable(self._supervisor, problem))
 
-    async def _serve(self, job: Job, chosen: float) -> None:
-        """Generate; chosen is when the NPU was free for it, but may have had to load the model."""
+    async def _serve(self, job: Job) -> None:
         started = time.monotonic()
         job.queue_seconds = started - job.submitted
-        job.load_seconds = min(started - chosen, job.queue_seconds)
+        self.keep(self._keep_alive if job.keep_alive is None else job.keep_alive)
         try:
             await self._supervisor.generate(job.preparation.result(), job.put)
         except NpuError as error:
             job.fail(unavailable(self._supervisor, error.problem))
             return
-        finally:
-            self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 
 

@@ -85,6 +85,7 @@ def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeSer
     status, findings = doctor(server)
     assert status == 0
     assert "state ready" in findings["service"]["message"]
+    assert f"(pid {server.health()['npu_pid']}" in findings["device"]["message"]
     assert "firmware" not in findings["versions"]["message"]
 
 
