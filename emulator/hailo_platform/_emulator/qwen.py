@@ -4,8 +4,8 @@ Ordinary tokens, their order and the pattern that cuts a text before the merges:
 also normalises texts to NFC. 151,643 ranks; the special tokens follow.
 """
 
-import base64
 import unicodedata
+from binascii import a2b_base64
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -56,8 +56,9 @@ def installed() -> QwenTokens | None:
         file = metadata.distribution("dashscope").locate_file(_RANKS)
     except (ImportError, metadata.PackageNotFoundError):
         return None
-    lines = Path(str(file)).read_bytes().splitlines()
-    ranks = {base64.b64decode(text): int(rank) for text, rank in map(bytes.split, lines)}
+    # Lines of a token in base64 and its rank.
+    words = Path(str(file)).read_bytes().split()
+    ranks = dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
     return QwenTokens(
         tiktoken.Encoding("qwen2", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens=SPECIAL_TOKENS)
     )
