@@ -59,7 +59,7 @@ class Origin:
                     stream.sendall(self.endless[path])
                     stream.recv(1)
                 else:
-                    stream.sendall(self.responses[path])
+                    stream.sendall(self.responses.get(path, response(b"", "404 Not Found")))
         except OSError:
             return
 
