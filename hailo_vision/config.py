@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -24,14 +23,10 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=365 * 86400)]
 # No control characters and no halves of surrogate pairs: they fit no path, name or address.
 _TEXT = r"\A[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
-_WEB_ADDRESS = r"\Ahttps?://[^\s/]+/\S*\Z"
-_SHA256 = r"\A[0-9a-fA-F]{64}\Z"
 _BYTES = r"\A([1-9][0-9]*[KMGT]?|infinity)\Z"
 _SHARE = r"\A([1-9][0-9]?|100)%\Z"
 _IN_WORDS = {
     _TEXT: "a text that is not empty and has no control characters",
-    _WEB_ADDRESS: "an http or https address of a file",
-    _SHA256: "64 hexadecimal digits",
     _BYTES: "bytes with K, M, G or T, such as 3G, or infinity",
     _SHARE: "a share of the whole machine from 1% to 100%",
 }
@@ -131,7 +126,6 @@ class ApiConfig(Section, frozen=True):
 class ModelConfig(Section, frozen=True):
     """Which model is served and for how long it stays on the NPU.
 
-    A model file that is missing is fetched from url, if there is one, into fetched_dir.
     client_keep_alive: what a request's own keep_alive may do: "lengthen" the time only, as each load may cost
     contiguous memory that only a reboot gives back; or "any".
     """
@@ -140,21 +134,12 @@ class ModelConfig(Section, frozen=True):
     aliases: tuple[Text, ...] = ()
     hef_path: Text | None = None
     resources_dir: Text = "/var/lib/hailo-vision/resources"
-    url: Annotated[str, msgspec.Meta(pattern=_WEB_ADDRESS)] | None = None
-    sha256: Annotated[str, msgspec.Meta(pattern=_SHA256)] | None = None
-    fetched_dir: Text = "/var/lib/hailo-vision/fetched"
     keep_alive: float | str = -1
     client_keep_alive: Literal["lengthen", "any"] = "lengthen"
     load_timeout: Seconds = 180.0
     context_reuse: bool = True
 
     def __post_init__(self) -> None:
-        try:
-            usable = self.url is None or (self.url.isascii() and (urlsplit(self.url).port or 1))
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ValueError(f"`url`: expected a web address in ASCII, got {str(self.url)[:80]!r}")
         try:
             parse_keep_alive(self.keep_alive)
         except ValueError as error:
@@ -343,6 +328,8 @@ def known_keys() -> list[str]:
 
 
 def _nearest(key: str) -> str:
+    if key in ("model.url", "model.sha256", "model.fetched_dir"):
+        return "; it is not needed any more, as the unit hailo-model.service fetches a missing model file"
     known = known_keys()
     same_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
     close = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.5)

@@ -70,6 +70,7 @@ class Herald:
         self._supervisor = supervisor
         self._notifier = notifier
         self._told: State | None = None
+        self._said = ""
         self._announced = False
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,14 +96,18 @@ class Herald:
         supervisor = self._supervisor
         # A running generation is no news: the model stays ready.
         state = State.READY if supervisor.state is State.GENERATING else supervisor.state
-        if state is State.FETCHING and supervisor.model_file.progress:
-            self._notifier.status(f"{state}: {supervisor.model_file.progress}")
+        problem = supervisor.problem
+        detail: object = f"{problem.message} {problem.cure}" if problem else None
+        if state is State.FETCHING:
+            detail = detail or supervisor.model_file.progress
+        told = f"{state}: {detail}" if detail else str(state)
+        if told != self._said:
+            self._said = told
+            self._notifier.status(told)
         if state is self._told:
             return
         self._told = state
         log.info("NPU %s", state)
-        problem = f": {supervisor.problem.message} {supervisor.problem.cure}" if supervisor.problem else ""
-        self._notifier.status(state + problem)
         if state in (State.READY, State.FAILED) and not self._announced:
             # A model that can't be loaded is not cured by systemd's restarts; the service stays up and
             # says why.

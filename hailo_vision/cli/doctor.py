@@ -118,10 +118,13 @@ def _kernel_log() -> str:
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
     file = ModelFile(model)
-    if file.fetchable():
-        return Finding("model file", False, "it is missing", "None is needed: the service fetches it.")
     try:
-        path = file.find() or find_hef(model.hef_path, model.name, model.resources_dir)
+        if file.is_fetched():
+            problem = file.problem()
+            told = problem.message if problem else f"it is being fetched: {file.progress or 'just begun'}"
+            cure = problem.cure if problem else "Wait, or look on: journalctl -fu hailo-model"
+            return Finding("model file", False, told, cure)
+        path = find_hef(model.hef_path, model.name, model.resources_dir, runtime or "5.1.1")
         size = path.stat().st_size
         path.open("rb").close()
     except NpuError as error:

@@ -5,6 +5,7 @@ HailoRT's numbers are those of hailort/libhailort/include/hailo/hailort.h (hailo
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -229,11 +230,19 @@ def missing_runtime(error: ImportError) -> Problem:
     )
 
 
-def missing_hef(looked_for: str) -> Problem:
+# Where hailo-ai/hailo_model_zoo_genai points to (docs/MODELS.rst).
+_PUBLISHED = ("Qwen2-VL-2B-Instruct.hef", "Qwen3-VL-2B-Instruct.hef")
+
+
+def missing_hef(path: str, runtime_version: str) -> Problem:
+    """There is no such file; which one fits is decided by HailoRT's version."""
+    alike = [name for name in _PUBLISHED if name.lower() == Path(path).name.lower()]
+    url = f"https://dev-public.hailo.ai/v{runtime_version}/blob/{(alike or _PUBLISHED)[0]}"
+    fetch = f"curl --fail --location --continue-at - --output {shlex.quote(path)} {url}"
     return Problem(
         "hef_missing",
-        f"There is no model file: {looked_for}",
-        "Run the playbook again (role hailo_model), or set model.hef_path.",
+        f"There is no model file: {path}",
+        f"Run the playbook again (role hailo_model), or fetch it yourself: {fetch}",
         "hef",
     )
 

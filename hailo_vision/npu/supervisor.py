@@ -1,6 +1,6 @@
 """The NPU as an asynchronous object: it loads, generates, aborts, heals, and tells its state.
 
-    starting -> fetching -> loading                        the model file, if it is missing and has an address
+    starting -> fetching -> loading                        while a missing model file is fetched
     starting -> loading -> ready <-> generating
                    ^         |
                    |         +-> unloading -> unloaded     idle for keep_alive; the next request loads again
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
 _HEF_WATCH_SECONDS = 2.0
+_FETCH_WATCH_SECONDS = 0.5
 _DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try, after so many failures in a row
 _CRASHES = frozenset({"npu_crashed", "npu_silent", "npu_protocol", "npu_unkillable"})
 
@@ -53,7 +54,7 @@ class Supervisor:
         model: what the loaded model said of itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
         in_demand: whether requests wait for the model, which is not unloaded then.
-        model_file: the file that is loaded, and the transfer of a missing one.
+        model_file: the file that is loaded, or how far it is if it is fetched.
         loads: how often a model was loaded.
         listeners: called after every change of state, and now and then while a file is fetched.
     """
@@ -167,14 +168,14 @@ class Supervisor:
                 problem = _unexpected(error)
 
     async def _fetch(self) -> None:
-        """Have the model file brought if it is missing.
+        """Wait while the model file is missing and being fetched.
 
         Raises:
-            NpuError: it can't be had now.
+            NpuError: what is fetched is not what is wanted.
         """
-        if self.model_file.fetchable():
-            self._become(State.FETCHING)
-            await self.model_file.fetch(self._tell)
+        while self.model_file.is_fetched():
+            self._become(State.FETCHING, self.model_file.problem())
+            await asyncio.sleep(_FETCH_WATCH_SECONDS)
 
     async def _run(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload.

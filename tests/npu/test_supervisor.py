@@ -108,7 +108,7 @@ async def test_idle_time_begins_when_the_model_is_loaded(
     await supervisor.stop()
 
 
-@pytest.mark.parametrize("what", ["fetchable", "find", "fingerprint"])
+@pytest.mark.parametrize("what", ["is_fetched", "find", "fingerprint"])
 async def test_whatever_is_raised_ends_in_a_state_with_a_cause(
     what: str, stage: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -66,17 +66,18 @@ class Family:
 _FAMILIES = (Family(28), Family(32, max_frames=1))
 
 
-def find_hef(hef_path: str | None, model_name: str, resources_dir: str) -> Path:
+def find_hef(hef_path: str | None, model_name: str, resources_dir: str, runtime: str) -> Path:
     """The model file: the named one, else the one in resources_dir that is called like the model.
+
+    Args:
+        runtime: the installed HailoRT's version, of which a missing file is to be fetched.
 
     Raises:
         NpuError: there is none.
     """
     found = hef.find(hef_path, model_name, resources_dir)
     if found is None:
-        raise NpuError(
-            missing_hef(hef_path or f"{resources_dir}/{model_name}.hef (upper and lower case alike)")
-        )
+        raise NpuError(missing_hef(hef_path or f"{resources_dir}/{model_name}.hef", runtime))
     return found
 
 
@@ -208,7 +209,7 @@ class Model:
         """Open the device and load the model."""
         started = time.monotonic()
         version, emulated = runtime_version()
-        path = find_hef(order.hef_path, order.model_name, order.resources_dir)
+        path = find_hef(order.hef_path, order.model_name, order.resources_dir, version)
         _check_file(path)
         self._vlm = self._open_model(path, order, version)
         try:
