@@ -1,7 +1,7 @@
 """Images that mean harm: few bytes that become many, endless frames and scans, cut anywhere."""
 
 import io
-import time
+import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,9 +70,9 @@ def with_chunk(kind: bytes, data: bytes) -> bytes:
 )
 def test_metadata_that_inflates(image: bytes, server: Server) -> None:
     before = peak(server)
-    started = time.monotonic()
+    started = cpu_seconds(server)
     assert server.chat(user("?", image), max_tokens=2).status_code in (200, 400)
-    assert time.monotonic() - started < 10
+    assert cpu_seconds(server) - started < 10
     assert peak(server) - before < 100_000_000
 
 
@@ -80,9 +80,9 @@ def test_an_animation_of_very_many_frames_costs_one(server: Server) -> None:
     frame = plain("red", (16, 16), "GIF")
     start = frame.index(b",")
     gif = frame[:start] + frame[start:-1] * 20_000 + b";"
-    started = time.monotonic()
+    started = cpu_seconds(server)
     assert "red" in server.answer(user("Which colour is this?", gif))
-    assert time.monotonic() - started < 10
+    assert cpu_seconds(server) - started < 10
 
 
 def scans(count: int) -> bytes:
@@ -95,12 +95,19 @@ def scans(count: int) -> bytes:
 
 
 def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(server: Server) -> None:
-    started = time.monotonic()
+    started = cpu_seconds(server)
     response = server.chat(user("?", scans(150)))
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_image"
-    assert time.monotonic() - started < 5
+    assert cpu_seconds(server) - started < 5
     assert server.chat(user("?", scans(3)), max_tokens=2).status_code == 200
+
+
+def cpu_seconds(server: Server) -> float:
+    """What the front process has computed so far."""
+    assert server.process
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
 
 
 def peak(server: Server) -> int:

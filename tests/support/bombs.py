@@ -47,9 +47,10 @@ def flat(mode: str, size: tuple[int, int], image_format: str, frames: int = 1, *
     return buffer.getvalue()
 
 
-def _noise() -> bytes:
+def _noise(size: tuple[int, int] = (1600, 1400), image_format: str = "PNG") -> bytes:
+    """As many bytes as an image of this size can have."""
     buffer = io.BytesIO()
-    Image.effect_noise((1600, 1400), 90).convert("RGB").save(buffer, "PNG")
+    Image.effect_noise(size, 90).convert("RGB").save(buffer, image_format)
     return buffer.getvalue()
 
 
@@ -75,6 +76,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "RGB, alpha": lambda: png(LARGE, 8, 6),
     "16-bit RGB, alpha, interlaced": lambda: png(LARGE, 16, 6, interlaced=True),
     "animated PNG": lambda: flat("RGB", LARGE, "PNG", 2, compress_level=1),
+    "photo": lambda: _noise((4000, 3000), "JPEG"),
     "JPEG": lambda: flat("RGB", LARGE, "JPEG", subsampling=0),
     "JPEG, progressive": lambda: flat("RGB", LARGE, "JPEG", subsampling=0, progressive=True),
     "JPEG, progressive, CMYK": lambda: flat("CMYK", LARGE, "JPEG", progressive=True),
