@@ -87,7 +87,7 @@ def test_blocking_calls_hold_the_gil(chip: Any, pictures: Any, user: Any, held: 
 
 
 def test_signal_handlers_wait_for_a_blocking_call(chip: Any) -> None:
-    chip.set(time_scale=1.0, timing={"load": 1.0})
+    chip.set(time_scale=1.0, timing={"load": 1.0}, tokens="stand-in")
     device = chip.open_device()
     handled: list[float] = []
     former = signal.signal(signal.SIGUSR1, lambda *_: handled.append(time.monotonic()))
