@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sanic import HTTPResponse
 
 from hailo_vision.http.errors import Failure
+from hailo_vision.http.openapi import Description
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 
@@ -33,12 +34,14 @@ class Dialect:
 
     Attributes:
         prefix: requests to unknown paths below it are answered in this dialect.
+        description: its part of the API's description.
         error_body: the JSON text that tells a failure.
         error_headers: what the dialect's clients want to know of it besides.
     """
 
     prefix: str
     routes: tuple[Route, ...]
+    description: Description
     error_body: Callable[[Failure], bytes]
     error_headers: Callable[[Failure], Mapping[str, str]] = lambda failure: {}
 

@@ -1,86 +1,90 @@
-"""GET /openapi.json: the description of the API, made from the very types that validate and answer."""
+"""GET /openapi.json: the description of the API, made from the very types that validate and answer.
 
+Each dialect describes its own operations and fields (its module `description`); here they become one OpenAPI
+document.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sanic import HTTPResponse, Request
 
 from hailo_vision import __version__
-from hailo_vision.http.openai.answer_types import (
-    Analysis,
-    AnalyzeResponse,
-    AnalyzeSummary,
-    ChatChunk,
-    ChatCompletion,
-    ErrorResponse,
-    Model,
-    ModelList,
-)
-from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
-from hailo_vision.http.status import Health, Readiness
 
-_TYPES = (
-    ChatRequest,
-    AnalyzeRequest,
-    ChatCompletion,
-    ChatChunk,
-    Analysis,
-    AnalyzeResponse,
-    AnalyzeSummary,
-    ErrorResponse,
-    Health,
-    Readiness,
-    Model,
-    ModelList,
-)
 _DESCRIPTION = """\
-Qwen2-VL on a Hailo-10H behind OpenAI's API. Any OpenAI client works with base URL `http://HOST:PORT/v1`.
-Every route also stands without `/v1`. Errors are OpenAI's error objects with a stable `code`.
+A vision language model on a Hailo-10H, behind OpenAI's API (chat completions and Responses, base URL
+`http://HOST:PORT/v1`) and Ollama's (base URL `http://HOST:PORT`).
 """
-_CHAT_EXAMPLE = {
-    "model": "qwen2-vl-2b-instruct",
-    "messages": [
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "What is in this image?"},
-                {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,..."}},
-            ],
-        }
-    ],
+_REFUSALS = {
+    "400": "The request can't be served as it is; the error says which field is at fault",
+    "401": "An API key is required, or the one given is not valid",
+    "403": "The request came from a web page that the operator does not know",
+    "404": "There is no such model",
+    "408": "The request came too slowly",
+    "413": "The request is too large",
+    "415": "The body is compressed in a way that is not read here",
+    "429": "The queue is full; `Retry-After` says when to ask again",
+    "501": "This can't be done here",
+    "503": "The model is loading or the NPU has failed; `Retry-After` says when to ask again",
+    "504": "The request took longer than the service allows",
 }
-_ANALYZE_EXAMPLE = {"images": ["data:image/jpeg;base64,..."], "prompt": "Is the door open?"}
-_BUSY = ("429", "503", "504")
+# What any operation with a body can answer.
+BODY_REFUSALS = ("400", "403", "404", "408", "413", "415")
+GENERATION_REFUSALS = (*BODY_REFUSALS, "429", "503", "504")
 
 
-async def openapi(request: Request) -> HTTPResponse:
-    """GET /openapi.json"""
-    return HTTPResponse(document(request.app.ctx.keys.required), content_type="application/json")
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API.
+
+    Attributes:
+        answer: the type of the whole answer; None for plain text.
+        event: the type of one event (text/event-stream) or line (application/x-ndjson) of a streamed answer.
+        stream: that content type.
+        refusals: statuses besides 200, told in the dialect's own form.
+        also: statuses whose body is another type.
+        keyed: it asks for an API key, where there are any.
+    """
+
+    summary: str
+    tag: str
+    answer: type | None
+    request: type | None = None
+    example: Mapping[str, Any] | None = None
+    event: type | None = None
+    stream: str = "text/event-stream"
+    refusals: Sequence[str] = ()
+    also: Mapping[str, tuple[str, type]] = field(default_factory=dict)
+    parameters: Sequence[Mapping[str, Any]] = ()
+    keyed: bool = True
 
 
-def document(keys_required: bool) -> bytes:
+@dataclass(frozen=True)
+class Description:
+    """A dialect's part of the document.
+
+    Attributes:
+        prefix: stands before the names of its types, which may be other dialects' too.
+        operations: by method and path.
+        error: the type of what it answers to a request that it refuses.
+        fields: a sentence for each field, by "Type.field" or, for all types that have it, by "field".
+    """
+
+    prefix: str
+    operations: Mapping[tuple[str, str], Operation]
+    error: type
+    fields: Mapping[str, str]
+
+
+def document(descriptions: Sequence[Description], keys_required: bool) -> bytes:
     """The OpenAPI 3.1 document as JSON; keys_required: whether requests need an API key."""
-    _, components = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
-    chat = _operation("Answer a conversation", "chat", _content(ChatCompletion, ChatChunk), "400", *_BUSY)
-    chat["requestBody"] = _body(ChatRequest, _CHAT_EXAMPLE)
-    analyze = _operation(
-        "Ask one question about many images", "vision", _content(AnalyzeResponse, Analysis), "400", *_BUSY
-    )
-    analyze["requestBody"] = _body(AnalyzeRequest, _ANALYZE_EXAMPLE)
-    one = _operation("One model", "models", _content(Model), "404")
-    one["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    ready = _operation("Whether a request would be answered now", "health", _content(Readiness), keyed=False)
-    ready["responses"]["503"] = {"description": "Not now; `reason` says why", "content": _content(Readiness)}
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    paths: dict[str, Any] = {
-        "/v1/chat/completions": {"post": chat},
-        "/v1/vision/analyze": {"post": analyze},
-        "/v1/models": {"get": _operation("The models", "models", _content(ModelList))},
-        "/v1/models/{id}": {"get": one},
-        "/health": {"get": _operation("State of service and NPU", "health", _content(Health), keyed=False)},
-        "/health/ready": {"get": ready},
-        "/metrics": {"get": _operation("Figures for Prometheus", "health", text)},
-    }
+    paths: dict[str, dict[str, Any]] = {}
+    components: dict[str, Any] = {}
+    for description in descriptions:
+        components |= _components(description)
+        for (method, path), operation in description.operations.items():
+            paths.setdefault(path, {})[method] = _operation(operation, description)
     schemes = {"key": {"type": "http", "scheme": "bearer"}}
     whole = {
         "openapi": "3.1.0",
@@ -92,51 +96,56 @@ def document(keys_required: bool) -> bytes:
     return msgspec.json.encode(whole)
 
 
-def _operation(
-    summary: str, tag: str, content: dict[str, Any], *errors: str, keyed: bool = True
-) -> dict[str, Any]:
-    described = {status: _DESCRIPTIONS[status] for status in (*errors, *(("401",) if keyed else ()))}
-    responses: dict[str, Any] = {"200": {"description": "The answer", "content": content}}
-    for status, description in described.items():
-        responses[status] = {"description": description, "content": _content(ErrorResponse)}
-    operation: dict[str, Any] = {"summary": summary, "tags": [tag], "responses": responses}
-    if "400" in errors:
-        for status in ("404", "408", "413"):
-            responses[status] = {
-                "description": _DESCRIPTIONS[status],
-                "content": _content(ErrorResponse),
-            }
-    return operation if keyed else {**operation, "security": []}
+def _components(description: Description) -> dict[str, Any]:
+    """The schemas of a dialect's types, each field with its sentence."""
+    types: dict[type, None] = {description.error: None}
+    for operation in description.operations.values():
+        others = [kind for _, kind in operation.also.values()]
+        for kind in (operation.request, operation.answer, operation.event, *others):
+            if kind is not None:
+                types[kind] = None
+    template = f"#/components/schemas/{description.prefix}{{name}}"
+    _, schemas = msgspec.json.schema_components(types, ref_template=template)
+    for name, schema in schemas.items():
+        for field_name, value in schema.get("properties", {}).items():
+            sentence = description.fields.get(f"{name}.{field_name}") or description.fields.get(field_name)
+            if sentence:
+                value.setdefault("description", sentence)
+    return {f"{description.prefix}{name}": schema for name, schema in schemas.items()}
 
 
-_DESCRIPTIONS = {
-    "400": "The request can't be served as it is; `param` is the path of the offending field",
-    "401": "An API key is required, or the one given is not valid",
-    "404": "There is no such model",
-    "408": "The request came too slowly",
-    "413": "The request is too large",
-    "429": "The queue is full; Retry-After says when to ask again",
-    "503": "The model is loading or the NPU has failed; Retry-After says when to ask again",
-    "504": "The request took longer than the service allows",
-}
+def _operation(operation: Operation, description: Description) -> dict[str, Any]:
+    def content(kind: type) -> dict[str, Any]:
+        return {"application/json": {"schema": _reference(kind, description)}}
 
-
-def _content(whole: type, event: type | None = None) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": _reference(whole)}}
-    if event:
-        # One event: its data is JSON text, or the word [DONE] at the end.
-        data = {"type": "string", "contentSchema": _reference(event)}
-        schema = {"type": "object", "properties": {"data": data}, "required": ["data"]}
-        content["text/event-stream"] = {"schema": schema}
-    return content
-
-
-def _body(kind: type, example: object) -> dict[str, Any]:
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": _reference(kind), "example": example}},
+    whole = content(operation.answer) if operation.answer else {"text/plain": {"schema": {"type": "string"}}}
+    if operation.event:
+        line = _reference(operation.event, description)
+        if operation.stream == "text/event-stream":
+            # One event: its data is JSON text or, at the end of some streams, the word [DONE].
+            data = {"type": "string", "contentSchema": line}
+            line = {"type": "object", "properties": {"data": data}, "required": ["data"]}
+        whole[operation.stream] = {"schema": line}
+    refusals = (*operation.refusals, *(("401",) if operation.keyed else ()))
+    responses: dict[str, Any] = {"200": {"description": "The answer", "content": whole}}
+    for status in sorted(refusals):
+        responses[status] = {"description": _REFUSALS[status], "content": content(description.error)}
+    for status, (sentence, kind) in operation.also.items():
+        responses[status] = {"description": sentence, "content": content(kind)}
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": responses,
     }
+    if operation.parameters:
+        described["parameters"] = operation.parameters
+    if operation.request:
+        body = {"schema": _reference(operation.request, description), "example": operation.example}
+        described["requestBody"] = {"required": True, "content": {"application/json": body}}
+    if not operation.keyed:
+        described["security"] = []
+    return described
 
 
-def _reference(kind: type) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+def _reference(kind: type, description: Description) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{description.prefix}{kind.__name__}"}

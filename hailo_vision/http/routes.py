@@ -7,10 +7,10 @@ from functools import wraps
 
 from sanic import HTTPResponse, Request
 
-from hailo_vision.http import ollama, openai, pages, request_log
+from hailo_vision.http import ollama, openai, pages, request_log, status
 from hailo_vision.http.dialect import Dialect, Handler, Route
 from hailo_vision.http.errors import UNEXPECTED, failure_of
-from hailo_vision.http.openapi import openapi
+from hailo_vision.http.openapi import document
 from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
 from hailo_vision.http.status import health, metrics, readiness
 from hailo_vision.http.web import App
@@ -19,6 +19,15 @@ log = logging.getLogger(__name__)
 
 # The first whose prefix fits answers requests to unknown paths.
 DIALECTS = (ollama.DIALECT, openai.DIALECT)
+DESCRIPTIONS = (openai.DIALECT.description, ollama.DIALECT.description, status.DESCRIPTION)
+
+
+async def openapi(request: Request) -> HTTPResponse:
+    """GET /openapi.json"""
+    body = document(DESCRIPTIONS, request.app.ctx.keys.required)
+    return HTTPResponse(body, content_type="application/json")
+
+
 # What belongs to no dialect. It is no secret whether a service lives, and what watches it has no key.
 _COMMON = (
     Route("GET", "/health", health, "/health", open=True),

@@ -1,4 +1,4 @@
-"""The routes that only tell how the service is: health, readiness, figures."""
+"""The routes that only tell how the service is: health, readiness, figures, and what the API is."""
 
 import os
 import time
@@ -8,6 +8,8 @@ import msgspec
 from sanic import HTTPResponse, Request
 
 from hailo_vision import __version__
+from hailo_vision.http.openai.answer_types import ErrorResponse
+from hailo_vision.http.openapi import Description, Operation
 from hailo_vision.http.web import json_response
 from hailo_vision.inference.service import Service
 from hailo_vision.npu.supervisor import State
@@ -113,3 +115,56 @@ async def metrics(request: Request) -> HTTPResponse:
     """GET /metrics"""
     body, content_type = request.app.ctx.metrics.render(request.headers.get("accept", ""))
     return HTTPResponse(body, content_type=content_type)
+
+
+DESCRIPTION = Description(
+    prefix="",
+    error=ErrorResponse,
+    operations={
+        ("get", "/health"): Operation("State of service and NPU", "health", Health, keyed=False),
+        ("get", "/health/ready"): Operation(
+            "Whether a request would be answered now",
+            "health",
+            Readiness,
+            also={"503": ("Not now; `reason` says why", Readiness)},
+            keyed=False,
+        ),
+        ("get", "/metrics"): Operation("Figures for Prometheus", "health", None),
+    },
+    fields={
+        "status": "Always ok: the service lives.",
+        "live": "Always true: the service lives.",
+        "state": "What the NPU does: starting, fetching, loading, ready, generating, unloading, unloaded, "
+        "restarting, failed or stopped.",
+        "model": "Name of the model.",
+        "model_loaded": "Whether the model is on the NPU.",
+        "uptime_seconds": "Age of the service.",
+        "problem": "Why the NPU can't work; null if it can.",
+        "ProblemReport.message": "The cause.",
+        "cure": "What an operator does about it.",
+        "detail": "What the NPU process wrote last to stderr.",
+        "fetch": "How far the model file is that is being fetched; null if none is.",
+        "bytes_done": "Bytes that have come.",
+        "bytes_total": "Bytes in all.",
+        "device": "The NPU's device.",
+        "path": "Its node; null if there is none.",
+        "group": "HailoRT's device group.",
+        "emulated": "Whether it is an emulator; null until the model was loaded once.",
+        "versions": "Versions of service and runtime.",
+        "hailo_vision": "Version of the service.",
+        "hailort": "Version of HailoRT; null until the model was loaded once.",
+        "queue": "Requests on their way.",
+        "running": "Requests on the NPU.",
+        "waiting": "Requests that wait for it.",
+        "size": "Requests that may wait.",
+        "loads": "How often the model was loaded.",
+        "npu_pid": "The NPU process, if it has loaded the model.",
+        "ready": "Whether a request would be answered now.",
+        "reason": "Why not.",
+        "code": "A stable identifier.",
+        "ErrorResponse.error": "What went wrong.",
+        "message": "What is wrong and what was expected.",
+        "type": "Whose fault it is.",
+        "param": "Path of the field that is at fault.",
+    },
+)

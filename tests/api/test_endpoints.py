@@ -292,13 +292,25 @@ def test_the_description_is_valid_and_complete(description: dict[str, Any], serv
         Draft202012Validator.check_schema(schema)
     assert set(description["paths"]) == {
         "/v1/chat/completions",
+        "/v1/responses",
         "/v1/vision/analyze",
         "/v1/models",
         "/v1/models/{id}",
+        *(f"/api/{name}" for name in ("chat", "generate", "version", "tags", "ps", "show", "pull")),
         "/health",
         "/health/ready",
         "/metrics",
     }
+
+
+def test_every_field_is_described_by_a_sentence(description: dict[str, Any]) -> None:
+    silent = [
+        f"{name}.{field}"
+        for name, schema in description["components"]["schemas"].items()
+        for field, value in schema.get("properties", {}).items()
+        if not value.get("description", "").endswith(".")
+    ]
+    assert not silent
 
 
 def test_responses_fit_the_description(description: dict[str, Any], server: Server) -> None:

@@ -153,7 +153,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(make_server: Any)
 def test_unknown_routes_and_methods(prefix: str, server: Server) -> None:
     http = server.http
     assert error_of(http.get(f"{prefix}/nothing"), 404)["code"] == "not_found"
-    assert error_of(http.post(f"{prefix}/responses", json={}), 404)["code"] == "not_found"
+    assert error_of(http.post(f"{prefix}/embeddings", json={}), 404)["code"] == "not_found"
     response = http.get(f"{prefix}/chat/completions")
     assert error_of(response, 405)["code"] == "method_not_allowed"
     assert response.headers["allow"] == "POST"

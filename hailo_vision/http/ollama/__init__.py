@@ -6,6 +6,7 @@ What it has to be follows ollama/ollama, docs/api.md and api/types.go, and what 
 from hailo_vision.http.dialect import Dialect, Route
 from hailo_vision.http.ollama import errors
 from hailo_vision.http.ollama.chat import chat
+from hailo_vision.http.ollama.description import DESCRIPTION
 from hailo_vision.http.ollama.generate import generate
 from hailo_vision.http.ollama.models import change, embed, ps, pull, show, tags, version
 
@@ -26,5 +27,6 @@ DIALECT = Dialect(
         Route("POST", "/api/push", change, "/api/push"),
         Route("DELETE", "/api/delete", change, "/api/delete"),
     ),
+    description=DESCRIPTION,
     error_body=errors.body,
 )

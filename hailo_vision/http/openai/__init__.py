@@ -4,6 +4,7 @@ from hailo_vision.http.dialect import Dialect, Route
 from hailo_vision.http.openai import errors
 from hailo_vision.http.openai.analyze import analyze
 from hailo_vision.http.openai.chat import chat
+from hailo_vision.http.openai.description import DESCRIPTION
 from hailo_vision.http.openai.models import model, models
 from hailo_vision.http.openai.responses import responses
 
@@ -21,6 +22,7 @@ DIALECT = Dialect(
             Route("POST", f"{prefix}/vision/analyze", analyze, "/v1/vision/analyze"),
         )
     ),
+    description=DESCRIPTION,
     error_body=errors.body,
     error_headers=errors.headers,
 )

@@ -1,5 +1,6 @@
 """POST /v1/vision/analyze: one prompt about many images, each in a generation of its own."""
 
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -24,6 +25,8 @@ from hailo_vision.inference.service import Service
 _decoder = msgspec.json.Decoder(AnalyzeRequest)
 _encode = msgspec.json.encode
 _ECHO = 100
+_LONGEST_LINK = 8192
+_LOGIN = re.compile(r"(?<=:)//[^/?#]*@")  # of a link
 
 
 async def analyze(request: Request) -> HTTPResponse | None:
@@ -70,7 +73,7 @@ class Batch:
             yield await self._result(number, wanted)
 
     async def _result(self, number: int, wanted: GenerationRequest) -> Analysis:
-        source = wanted.images[0].source
+        source = _LOGIN.sub("//", wanted.images[0].source[:_LONGEST_LINK])
         echo = source[:_ECHO] + "..." if len(source) > _ECHO else source
         started = time.monotonic()
         try:

@@ -20,8 +20,10 @@ function typeOf(schema) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.type === "array") return `array of ${typeOf(schema.items)}`;
   const low = schema.minimum ?? schema.exclusiveMinimum, high = schema.maximum;
-  const range = low !== undefined || high !== undefined ? ` ${low ?? "…"} to ${high ?? "…"}` : "";
-  return (schema.type ?? "any") + range;
+  const kind = schema.type ?? "any";
+  if (low !== undefined && high !== undefined) return `${kind} ${low} to ${high}`;
+  if (low !== undefined) return `${kind}, ${schema.minimum === undefined ? "above" : "at least"} ${low}`;
+  return high === undefined ? kind : `${kind}, at most ${high}`;
 }
 
 function table(schema) {
@@ -30,7 +32,7 @@ function table(schema) {
   const fields = Object.entries(schema.properties ?? {});
   for (const [name, field] of [...fields.filter(isRequired), ...fields.filter((one) => !isRequired(one))]) {
     const required = isRequired([name]) ? "required" : "";
-    body.append(element("tr", "", element("td", "", element("code", name)), element("td", typeOf(field)), element("td", required)));
+    body.append(element("tr", "", element("td", "", element("code", name)), element("td", typeOf(field)), element("td", required), element("td", field.description ?? "")));
   }
   const scroll = element("div", "", element("table", "", body));
   scroll.className = "scroll";
