@@ -28,7 +28,7 @@ class Route(NamedTuple):
     open: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # Sanic wants it hashable
 class Dialect:
     """One dialect of the API.
 

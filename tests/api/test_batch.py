@@ -69,7 +69,7 @@ def test_one_that_fails_does_not_fail_the_others(server: Server) -> None:
     assert broken["error"]["param"] == "images[0]"
     assert broken["analysis"] is None
     assert "blue" in blue["analysis"]
-    assert link["error"]["code"] == "image_url_not_allowed"
+    assert link["error"]["code"] == "invalid_image_url"
 
 
 def test_all_that_fail_alike_are_one_error(server: Server) -> None:
