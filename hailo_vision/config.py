@@ -234,9 +234,12 @@ def load_or_default(path: Path | None) -> Config:
     Raises:
         ConfigError: as for load().
     """
-    if path is None and not DEFAULT_PATH.exists():
-        return Config()
-    return load(path or DEFAULT_PATH)
+    try:
+        return load(path or DEFAULT_PATH)
+    except ConfigError as error:
+        if path is None and isinstance(error.__cause__, FileNotFoundError):
+            return Config()
+        raise
 
 
 def parse(text: str, source: str) -> Config:

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return _BY_SIGNAL + signal.SIGPIPE
-        return _fail(f"The output can't be written: {error.strerror}", 1)
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror}", 1)
 
 
 def _fail(message: str, status: int) -> int:

@@ -35,7 +35,9 @@ def examine(path: Path | None) -> list[Finding]:
     except config.ConfigError as error:
         return [Finding("configuration", False, str(error), "Correct the file; then check again.")]
     source = path or config.DEFAULT_PATH
-    read = Finding("configuration", True, str(source) if source.exists() else f"all defaults; no {source}")
+    read = Finding(
+        "configuration", True, str(source) if os.path.exists(source) else f"all defaults; no {source}"
+    )
     version, runtime = _runtime()
     service = _running_service(settings.server)
     return [

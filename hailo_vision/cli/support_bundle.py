@@ -58,7 +58,7 @@ def support_bundle(path: Path | None, output: str | None, lines: int) -> None:
     Raises:
         Failed: the archive can't be written.
     """
-    archive = pack(collect(path or config.DEFAULT_PATH, lines))
+    archive = pack(collect(path, lines))
     if output == "-":
         sys.stdout.buffer.write(archive)
         sys.stdout.buffer.flush()
@@ -73,10 +73,10 @@ def support_bundle(path: Path | None, output: str | None, lines: int) -> None:
     print(name)
 
 
-def collect(path: Path, lines: int) -> dict[str, str]:
+def collect(path: Path | None, lines: int) -> dict[str, str]:
     """The archive's members, by name, without secrets."""
     try:
-        settings = config.load_or_default(path if path.exists() else None)
+        settings = config.load_or_default(path)
     except config.ConfigError:
         settings = config.Config()
     keys = _keys(settings.auth)
@@ -84,8 +84,8 @@ def collect(path: Path, lines: int) -> dict[str, str]:
     journal = ("journalctl", "--no-pager", f"--lines={lines}", "--output=short-iso-precise")
     sources: dict[str, Callable[[], str]] = {
         "chip.txt": lambda: _chip_logs(health),
-        "configuration.yaml": lambda: read_regular(path, follow=True),
-        "doctor.txt": lambda: report(examine(path if path.exists() else None)) + "\n",
+        "configuration.yaml": lambda: read_regular(path or config.DEFAULT_PATH, follow=True),
+        "doctor.txt": lambda: report(examine(path)) + "\n",
         "health.json": lambda: health,
         "journal.txt": lambda: _printed(*journal, *(f"--unit={unit}" for unit in _UNITS)),
         "kernel.txt": lambda: _printed(*journal, "--dmesg", "--grep=hailo|pcie|cma|under-?voltage|oom"),

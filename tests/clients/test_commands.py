@@ -137,7 +137,7 @@ def test_a_reader_that_leaves_ends_it_as_it_ends_other_programs(
 def test_a_full_disk_is_told(command: tuple[str, ...], server: Server) -> None:
     with Path("/dev/full").open("w") as full:
         process = begin(*command, "--url", server.url, stdout=full.fileno())
-    assert failure(process) == (1, "The output can't be written: No space left on device")
+    assert failure(process) == (1, "standard output: No space left on device")
 
 
 @both

@@ -143,6 +143,14 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         config.load(binary)
 
 
+def test_only_a_missing_default_file_means_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "default.yaml")
+    assert config.load_or_default(None) == config.Config()
+    (tmp_path / "default.yaml").symlink_to("default.yaml")
+    with pytest.raises(config.ConfigError, match="symbolic links"):
+        config.load_or_default(None)
+
+
 def test_every_known_key_is_accepted() -> None:
     for key in config.known_keys():
         section, _, name = key.partition(".")
