@@ -26,7 +26,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help up down status ask test unit lint types serve venv lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 up: venv  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
 	$(PIS) up --hosts $(HOSTS) --suite $(SUITE)
@@ -74,6 +74,18 @@ fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pic
 .PHONY: bench
 bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis)
 	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet)
+
+# The applications themselves: not part of `make test`, as they weigh gigabytes.
+TRY := PYTHONPATH=emulator:tests:. python tests/clients/applications
+.PHONY: try-openwebui try-homeassistant
+try-openwebui: venv  ## Open WebUI itself, asked about PHOTO in a browser by both APIs (10 GB)
+	@[ -x $(BUILD)/openwebui/bin/open-webui ] || \
+	    { uv venv --quiet $(BUILD)/openwebui && uv pip install --quiet --python $(BUILD)/openwebui open-webui==0.12.4; }
+	@$(TRY)/try_openwebui.py $(BUILD)/openwebui $(PHOTO)
+
+try-homeassistant: venv  ## Home Assistant itself on a Debian Trixie, PHOTO described by an AI Task (root, 2 GB)
+	@[ -x $(BUILD)/homeassistant/srv/ha/bin/hass ] || sh tests/tools/homeassistant.sh $(BUILD)/homeassistant
+	@$(TRY)/try_homeassistant.py $(BUILD)/homeassistant $(PHOTO)
 
 lint: venv  ## ruff, import-linter, yamllint, ansible-lint
 	ruff check .

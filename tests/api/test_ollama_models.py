@@ -52,6 +52,16 @@ def test_show(server: Server) -> None:
         moment(shown["modified_at"])
 
 
+def test_what_the_model_is_follows_its_name(make_server: MakeServer) -> None:
+    name = "Qwen3-VL-2B-Instruct"
+    server = make_server(config={"model": {"name": name}}, hef=False)
+    server.start(wait=False)
+    (model,) = server.http.get("/api/tags").json()["models"]
+    assert (model["name"], model["details"]["family"]) == (f"{name}:latest", "qwen3vl")
+    shown = server.http.post("/api/show", json={"model": name.lower()}).json()
+    assert shown["model_info"]["general.architecture"] == "qwen3vl"
+
+
 def test_version_is_integers_with_dots(server: Server) -> None:
     """Open WebUI takes each part of it as an integer."""
     version = server.http.get("/api/version").json()["version"]

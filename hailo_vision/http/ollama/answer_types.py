@@ -64,13 +64,13 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class ModelDetails(msgspec.Struct, frozen=True):
-    """What Qwen2-VL-2B is, as compiled for the Hailo-10H."""
+    """What a model is, as compiled for the Hailo-10H: weights of 4 bits, activations of 8."""
 
+    family: str
+    families: tuple[str, ...]
+    parameter_size: str
     parent_model: str = ""
     format: str = "hef"
-    family: str = "qwen2vl"
-    families: tuple[str, ...] = ("qwen2vl",)
-    parameter_size: str = "2.2B"
     quantization_level: str = "A8W4"
 
 
@@ -87,7 +87,7 @@ class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
     modified_at: datetime
     size: int
     digest: str
-    details: ModelDetails = ModelDetails()
+    details: ModelDetails
     capabilities: tuple[Capability, ...] = ("completion", "vision")
 
 
@@ -113,7 +113,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     size_vram: int
     context_length: int
-    details: ModelDetails = ModelDetails()
+    details: ModelDetails
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     modelfile: str = ""
     parameters: str = ""
     template: str = ""
-    details: ModelDetails = ModelDetails()
+    details: ModelDetails
     model_info: dict[str, str | int]
     capabilities: tuple[Capability, ...] = ("completion", "vision")
     modified_at: datetime

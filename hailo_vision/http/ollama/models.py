@@ -13,6 +13,7 @@ from hailo_vision.http.ollama.answer_types import (
     Description,
     ListedModel,
     LoadedModel,
+    ModelDetails,
     Progress,
     Running,
     Tags,
@@ -27,7 +28,8 @@ from hailo_vision.npu.supervisor import State
 
 # Clients take each part of it as an integer, so nothing may follow it.
 _VERSION = "0.12.6"
-_PARAMETERS = 2_208_985_600
+# Parameters of the 2B models that there are for the Hailo-10H.
+_PARAMETERS = {"qwen2vl": 2_208_985_600, "qwen3vl": 2_127_532_032}
 _LATEST = ":latest"
 _CENTURIES = timedelta(days=365 * 300)
 
@@ -43,7 +45,12 @@ async def tags(request: Request) -> HTTPResponse:
     """GET /api/tags"""
     name, known = _tagged(request), identity(request)
     model = ListedModel(
-        name=name, model=name, modified_at=known.modified_at, size=known.size, digest=known.digest
+        name=name,
+        model=name,
+        modified_at=known.modified_at,
+        size=known.size,
+        digest=known.digest,
+        details=_details(name),
     )
     return json_response(Tags([model]))
 
@@ -63,6 +70,7 @@ async def ps(request: Request) -> HTTPResponse:
         expires_at=_expiry(supervisor.keep_alive - max(0.0, supervisor.idle_seconds)),
         size_vram=known.size,
         context_length=supervisor.model.context_length,
+        details=_details(name),
     )
     return json_response(Running([model]))
 
@@ -71,13 +79,16 @@ async def show(request: Request) -> HTTPResponse:
     """POST /api/show"""
     _require_named(request)
     service: Service = request.app.ctx.service
+    details, model = _details(service.config.model.name), service.supervisor.model
+    family = details.family
     info: dict[str, str | int] = {
-        "general.architecture": "qwen2vl",
-        "general.parameter_count": _PARAMETERS,
+        "general.architecture": family,
+        "general.parameter_count": _PARAMETERS[family],
     }
-    if service.supervisor.model:
-        info["qwen2vl.context_length"] = service.supervisor.model.context_length
-    return json_response(Description(model_info=info, modified_at=identity(request).modified_at))
+    if model:
+        info[f"{family}.context_length"] = model.context_length
+    modified_at = identity(request).modified_at
+    return json_response(Description(details=details, model_info=info, modified_at=modified_at))
 
 
 async def pull(request: Request) -> HTTPResponse:
@@ -112,6 +123,11 @@ def _tagged(request: Request) -> str:
     """The model's name with a tag, which every name of Ollama's has."""
     name: str = request.app.ctx.service.config.model.name
     return name if ":" in name else name + _LATEST
+
+
+def _details(name: str) -> ModelDetails:
+    family = "qwen3vl" if name.lower().startswith("qwen3") else "qwen2vl"
+    return ModelDetails(family, (family,), f"{_PARAMETERS[family] / 1e9:.1f}B")
 
 
 def _expiry(seconds: float) -> datetime:

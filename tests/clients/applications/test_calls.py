@@ -95,15 +95,10 @@ def frigate(pictures: list[str]) -> dict[str, Any]:
     }
 
 
-def test_frigate_starts_and_describes_a_snapshot(server: Server) -> None:
+def test_frigate(server: Server) -> None:
+    """Its start, and an event of ten thumbnails."""
     assert "thinking" not in post(server, "/api/show", {"model": MODEL})["capabilities"]
     assert TAGGED in [model["model"] for model in server.http.get("/api/tags").json()["models"]]
-    assert post(server, "/api/generate", frigate(THUMBNAILS[:1]))["response"]
-
-
-def test_frigates_ten_thumbnails(make_server: Callable[..., Server]) -> None:
-    """They fit from HailoRT 5.2.0 on."""
-    server = make_server(emulator={"version": "5.2.0"}).start()
     answer = post(server, "/api/generate", frigate(THUMBNAILS))
     assert answer["response"]
     assert answer["prompt_eval_count"] > 10 * 144
