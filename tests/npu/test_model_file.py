@@ -63,7 +63,7 @@ def problem(server: Server) -> dict[str, str]:
 def test_a_missing_model_is_fetched_and_the_state_says_so(
     server: Server, mirror: Mirror, begin: Begin
 ) -> None:
-    mirror.pause = 0.02
+    mirror.pause = 0.5
     begin()
     server.start(wait=False)
     server.wait_for(lambda: server.health()["fetch"] is not None)
@@ -148,7 +148,7 @@ def test_where_nothing_fetches_it_the_one_command_is_told(make_server: MakeServe
 
 
 def test_systemd_hears_how_far_it_is(server: Server, mirror: Mirror, begin: Begin, tmp_path: Path) -> None:
-    mirror.pause = 0.02
+    mirror.pause = 0.5
     begin()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -156,6 +156,8 @@ def test_systemd_hears_how_far_it_is(server: Server, mirror: Mirror, begin: Begi
         server.extra_environment = {"NOTIFY_SOCKET": manager.getsockname()}
         server.start(wait=False)
         heard = [manager.recv(4096).decode()]
+        while not re.fullmatch(r"STATUS=fetching: \d+% of 0\.00 GB", heard[-1]):
+            heard.append(manager.recv(4096).decode())
+        mirror.pause = 0
         while heard[-1] != "READY=1":
             heard.append(manager.recv(4096).decode())
-    assert any(re.fullmatch(r"STATUS=fetching: \d+% of 0\.00 GB", message) for message in heard)
