@@ -6,11 +6,11 @@ import httpx
 from support.fleets import SCENARIO
 from support.mirror import serve
 
-from tests.deploy.conftest import Pi, changes, playbook
+from tests.deploy.conftest import Pi, changes, limit, playbook
 
 FILE = "Qwen2-VL-2B-Instruct.hef"
 PLACED = f"/var/lib/hailo-vision/resources/{FILE}"
-FETCHED = "/var/lib/hailo-vision/fetched"
+FETCHED = "/var/lib/hailo-vision/state/fetched"
 # Slow enough for a transfer to outlast a second, and for two at a time to meet.
 PAUSE = 0.05
 
@@ -43,3 +43,24 @@ def test_the_role_shows_its_progress_keeps_to_its_transfers_and_takes_over(pis: 
         assert pi.run(f"sha256sum < {PLACED}") == pis[0].run(f"sha256sum < {PLACED}")
         assert pi.run(f"ls -d {FETCHED} 2>/dev/null", check=False) == ""
     assert mirror.most_at_once == 1
+
+
+def test_a_strict_umask_of_root_keeps_the_model_from_nobody(pi: Pi) -> None:
+    pi.run("printf 'Defaults umask=0027,umask_override\n' > /etc/sudoers.d/zz-umask")
+    try:
+        pi.run("rm -r /var/lib/hailo-vision/resources")
+        result = playbook("site.yml", "--limit", limit(pi))
+        assert result.returncode == 0, result.stdout[-3000:]
+        again = playbook("site.yml", "--limit", limit(pi))
+    finally:
+        pi.run("rm /etc/sudoers.d/zz-umask")
+    assert changes(again, pi) == 0
+    assert pi.run(f"stat --format=%a:%U /var/lib/hailo-vision/resources {PLACED}").split() == [
+        "755:root",
+        "644:root",
+    ]
+    pi.run(f"runuser --user=hailo-vision -- test -r {PLACED}")
+
+
+def test_the_configuration_names_the_file_whatever_the_model_is_called(pi: Pi) -> None:
+    assert f"hef_path: {PLACED}" in pi.run("cat /etc/hailo/hailo-vision.yaml")

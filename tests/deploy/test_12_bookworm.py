@@ -79,8 +79,13 @@ def test_another_apt_is_waited_for_and_without_leave_to_reboot_the_host_is_left_
 
 
 def test_with_packages_it_serves_and_a_second_run_changes_nothing(pi: Pi) -> None:
+    """And root imports nothing of what somebody put where root happens to work."""
+    for path in ("/tmp/hailo_platform.py", "/home/pi/hailo_platform.py", "/home/pi/venv.py"):
+        pi.run(f'echo \'open("/root/imported", "a").write(__file__)\' > {path}')
     result = deploy()
     assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.run("cat /root/imported 2>/dev/null", check=False) == ""
+    pi.run("rm /tmp/hailo_platform.py /home/pi/hailo_platform.py /home/pi/venv.py")
     again = deploy()
     assert again.returncode == 0, again.stdout[-3000:]
     assert changes(again, pi) == 0
