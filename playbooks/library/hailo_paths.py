@@ -129,10 +129,13 @@ def lstat(path: str) -> os.stat_result | None:
 
 
 def leads_to_folder(path: str) -> bool:
-    """Whether root has put a link to a folder here, as to a larger disk; a link of anybody else's is nothing."""
+    """Whether root has put a link to a folder here, as to a larger disk; no link of anybody else's counts."""
     info = lstat(path)
     return (
-        info is not None and stat.S_ISLNK(info.st_mode) and info.st_uid == os.geteuid() and os.path.isdir(path)
+        info is not None
+        and stat.S_ISLNK(info.st_mode)
+        and info.st_uid == os.geteuid()
+        and os.path.isdir(path)
     )
 
 
