@@ -11,11 +11,14 @@ from support.fleets import ROLLOUT
 
 from tests.deploy import power, releases
 from tests.deploy.conftest import TOP, Pi, environment, playbook
+from tests.deploy.load import Load
 
 INVENTORY = ROLLOUT.directory / "site"
 CONFIG = "/etc/hailo/hailo-vision.yaml"
 BROKEN = "/etc/systemd/system/hailo-vision.service.d/broken.conf"
 OTHER = "0.1.9"
+# The state of the repository whose hosts have the service's folder and no other below it.
+FORMER = "8c3bfbe"
 
 
 def fleet(*words: str) -> None:
@@ -54,10 +57,48 @@ def pis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Pi]]:
     (INVENTORY / "hosts.yml").write_text(json.dumps(groups))
     (INVENTORY / "group_vars" / "hailo_nodes.yml").write_text(json.dumps({"hailo_serial": [1, 2]}))
     (INVENTORY / "host_vars" / f"{found[3].name}.yml").write_text(f"hailo_vision_wheel: {wheel}\n")
-    result = deploy(50, hailo_serial=5)
-    assert result.returncode == 0, result.stdout[-3000:]
+    deploy_former(found[0], tmp_path_factory.mktemp("former"))
+    with Load(found[0].url) as load:
+        load.wait(2)
+        result = deploy(50, hailo_serial=5)
+        assert result.returncode == 0, result.stdout[-3000:]
+        load.wait(2)
+    # Who waited for the NPU when the service stopped was told so, and to come again.
+    assert {failure.status for failure in load.failures} <= {503}, load.failures
     yield found
     fleet("down")
+
+
+def deploy_former(pi: Pi, folder: Path) -> None:
+    """Deploy the first public state of this repository to one of the hosts."""
+    archive = subprocess.run(["git", "archive", FORMER], cwd=TOP, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "--extract", f"--directory={folder}"], input=archive, check=True)
+    command = ["ansible-playbook", "-i", str(ROLLOUT.inventory), "playbooks/site.yml"]
+    command += ["--limit", f"localhost,{pi.name}"]
+    result = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_a_host_of_the_former_layout_was_brought_over_and_can_go_back(pis: list[Pi]) -> None:
+    pi = pis[0]
+    assert pi.run("stat --format=%U /var/lib/hailo-vision /var/lib/hailo-vision/state").split() == [
+        "root",
+        "hailo-vision",
+    ]
+    new = pi.run("readlink /opt/hailo-vision/current")
+    limited = ("--limit", f"localhost,{pi.name}")
+    result = playbook("rollback.yml", "-i", str(INVENTORY), *limited, fleet=ROLLOUT)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.run("readlink /opt/hailo-vision/current") != new
+    assert "StateDirectory=hailo-vision\n" in pi.run("cat /etc/systemd/system/hailo-vision.service")
+    pi.wait_ready(5)
+    assert pi.ask("coffee.jpg")
+    result = deploy(50)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.run("readlink /opt/hailo-vision/current") == new
+    assert pi.run("stat --format=%U /var/lib/hailo-vision") == "root"
 
 
 def test_each_host_gets_the_release_that_its_own_settings_name(pis: list[Pi]) -> None:
