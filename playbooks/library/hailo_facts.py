@@ -91,8 +91,6 @@ THROTTLING = {
     18: "throttling since its boot",
     19: "the soft temperature limit since its boot",
 }
-# Root writes to these.
-FOLDERS = ("/var/lib/hailo-vision", "/var/lib/hailo-vision/resources")
 PCI_VENDOR = "0x1e60"
 SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
@@ -293,22 +291,6 @@ def scan(folder: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def loose_folders() -> list[str]:
-    """Those folders that are not there yet, or not of root alone and open to all readers."""
-    found = []
-    for path in FOLDERS:
-        try:
-            info = os.lstat(path)
-            # A link of root's, as to a larger disk.
-            info = os.stat(path) if stat.S_ISLNK(info.st_mode) and info.st_uid == 0 else info
-        except OSError:
-            found.append(path)
-            continue
-        if (info.st_mode, info.st_uid, info.st_gid) != (stat.S_IFDIR | 0o755, 0, 0):
-            found.append(path)
-    return found
-
-
 def trees() -> dict[str, dict[str, Any]]:
     """Which release of each kind is in use, and which are as they were installed."""
     found = {}
@@ -368,7 +350,6 @@ def main() -> None:
         "units": states,
         "users": accounts(module.params["users"]),
         "groups": sorted(group.gr_name for group in grp.getgrall()),
-        "loose_folders": loose_folders(),
         "trees": trees(),
         "good": good(),
     }

@@ -48,7 +48,6 @@ for _name in (
     "hailo_text",
     "hailo_tree",
     "hailo_state",
-    "hailo_model_file",
     "hailo_wheel",
 ):
     _full = f"ansible.module_utils.{_name}"

@@ -1,6 +1,5 @@
 """What a look at a host makes of what it finds there."""
 
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -64,28 +63,3 @@ def test_only_newer_kernels_of_the_running_flavour_count(
     monkeypatch.setattr(facts, "scan", lambda folder: scan(str(tmp_path)) if folder == "/lib/modules" else [])
     monkeypatch.setattr(facts.platform, "release", lambda: "6.12.47+rpt-rpi-2712")
     assert facts.newer_kernels_without_headers() == ["6.12.75+rpt-rpi-2712"]
-
-
-@pytest.mark.parametrize(
-    ("mode", "owner", "loose"), [(0o755, 0, False), (0o750, 0, True), (0o755, 65534, True), (0o777, 0, True)]
-)
-def test_a_folder_that_others_may_change_or_may_not_read_is_loose(
-    facts: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, loose: bool
-) -> None:
-    folder, link = tmp_path / "folder", tmp_path / "link"
-    folder.mkdir()
-    os.chown(folder, owner, 0)
-    folder.chmod(mode)
-    link.symlink_to(folder)
-    monkeypatch.setattr(facts, "FOLDERS", (str(folder), str(link)))
-    assert facts.loose_folders() == ([str(folder), str(link)] if loose else [])
-
-
-def test_a_folder_that_is_missing_or_somebody_elses_link_is_loose(
-    facts: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    link = tmp_path / "link"
-    link.symlink_to("/usr")
-    os.lchown(link, 65534, 65534)
-    monkeypatch.setattr(facts, "FOLDERS", (str(link), str(tmp_path / "nothing")))
-    assert len(facts.loose_folders()) == 2
