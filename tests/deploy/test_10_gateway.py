@@ -226,7 +226,7 @@ def test_no_request_fails_when_a_pi_loses_its_power_but_the_one_that_it_had_begu
     assert load.answered(cut) >= 20
     assert len(load.failures) <= 1, load.failures
     assert all(failure.begun < cut for failure in load.failures), load.failures
-    power.restore()
+    power.restore(SCENARIO, 2)
     pi.wait_ready()
     gateway.wait_up([pi.name])
 

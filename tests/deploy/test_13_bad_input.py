@@ -37,6 +37,8 @@ def refusal(pi: Pi, **variables: object) -> str:
     ("name", "value", "sentence"),
     [
         ("hailo_vision_port", "a door", "is of type str and we were unable to convert to int"),
+        ("hailo_model_resources_dir", "/home/pi/models", "/home/pi/models, which the service can't see"),
+        ("hailo_vision_hef_path", "/root/model.hef", "/root/model.hef, which the service can't see"),
         ("hailo_vision_prot", 11435, "sets hailo_vision_prot, which hailo_vision does not know"),
     ],
 )

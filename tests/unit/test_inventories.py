@@ -13,8 +13,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "inventory" / "example"
 ROLES = ("hailo_driver", "hailo_apps", "hailo_model", "hailo_vision", "hailo_gateway")
-# A setting of the playbook, not of a role.
-PLAYBOOK = {"hailo_serial"}
+# Settings of the playbook, not of a role.
+PLAYBOOK = {"hailo_canary", "hailo_pause", "hailo_serial"}
 
 
 def call(program: str, *arguments: str) -> str:
