@@ -71,7 +71,7 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
 
     Raises:
         ConfigError: the TLS files can't be used.
-        OSError: a port can't be had; its filename is the address.
+        OSError: a port can't be used; its filename is the address.
     """
     app = create_app(config)
     server = config.server
