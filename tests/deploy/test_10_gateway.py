@@ -96,6 +96,16 @@ def gateway(wanted: None, pis: list[Pi]) -> Gateway:
     return found
 
 
+def test_a_text_in_place_of_the_keys_is_refused(gateway: Gateway) -> None:
+    """HAProxy would take each of its letters for a key."""
+    arguments = ("--tags", "hailo_gateway", "--extra-vars", f"hailo_gateway_api_keys={KEY}")
+    result = playbook("site.yml", "-i", str(INVENTORY), *arguments)
+    assert result.returncode != 0
+    assert "hailo_gateway_api_keys is a text, and a list is needed" in result.stdout
+    assert KEY not in result.stdout + result.stderr
+    assert httpx.get(gateway.url + "/v1/models").status_code == 200
+
+
 def test_a_second_run_changes_nothing(gateway: Gateway, pis: list[Pi]) -> None:
     result = deploy()
     assert [changes(result, pi) for pi in pis] == [0, 0]

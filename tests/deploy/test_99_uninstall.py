@@ -45,12 +45,15 @@ def installed(pis: list[Pi]) -> list[str]:
 @pytest.mark.usefixtures("installed")
 def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi]) -> None:
     journals = [pi.property("MainPID", JOURNAL) for pi in pis]
-    result = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
+    # Whatever is asked with -e is a text.
+    switches = ("-e", "hailo_driver_purge_packages=false", "-e", "hailo_model_purge_data=true")
+    result = playbook("uninstall.yml", *switches)
     assert result.returncode == 0, result.stdout[-3000:]
     # It reads its settings only when it starts.
     assert all(pi.property("MainPID", JOURNAL) != before for pi, before in zip(pis, journals, strict=True))
     for pi in pis:
         assert pi.run(TRACES, check=False) == ""
+        assert pi.run("dpkg-query --show --showformat='${db:Status-Status}' h10-hailort") == "installed"
     again = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
     assert again.returncode == 0, again.stdout[-3000:]
     assert [changes(again, pi) for pi in pis] == [0, 0]
