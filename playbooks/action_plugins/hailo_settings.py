@@ -127,11 +127,23 @@ class ActionModule(ActionBase):
         problems += [self._judge(name, options[name], value) for name, value in values.items()]
         problems = [problem for problem in problems if problem]
         if not problems and "checks" in self._task.args:
-            checks = self._templar.template(variables[self._task.args["checks"]])
-            problems = [check["problem"] for check in checks if not check["passed"]]
+            problems = self._check(variables[self._task.args["checks"]])
         if problems:
             result |= {"failed": True, "msg": f"{variables['inventory_hostname']}: {' '.join(problems)}"}
         return result
+
+    def _check(self, checks: list[dict[str, str]]) -> list[str]:
+        """The problems of the checks that are not passed. A check may need that those before it are."""
+        problems: list[str] = []
+        for check in checks:
+            try:
+                found = self._templar.template(check)
+            except AnsibleError:
+                if problems:
+                    continue
+                raise
+            problems += [] if found["passed"] else [found["problem"]]
+        return problems
 
     def _judge(self, name: str, option: Option, value: Any) -> str:
         try:
