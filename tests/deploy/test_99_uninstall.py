@@ -59,6 +59,18 @@ def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi])
     assert [changes(again, pi) for pi in pis] == [0, 0]
 
 
+def test_what_the_role_did_not_make_is_left_alone(pis: list[Pi]) -> None:
+    """A group of the system's, and a folder that the operator chose for the model."""
+    pi = pis[0]
+    pi.run("mkdir -p /srv/models; getent group plugdev || groupadd --system plugdev")
+    mine = ("-e", "hailo_driver_group=plugdev", "-e", "hailo_model_resources_dir=/srv/models")
+    result = playbook("uninstall.yml", "--limit", pi.name, *mine)
+    assert result.returncode == 0, result.stdout[-3000:]
+    left = pi.run("getent group plugdev | cut --delimiter=: --fields=1; ls -d /srv/models")
+    assert left == "plugdev\n/srv/models"
+    pi.run("rmdir /srv/models")
+
+
 def test_installing_again_gives_what_was_there(installed: list[str], pis: list[Pi]) -> None:
     result = playbook("site.yml")
     assert result.returncode == 0, result.stdout[-3000:]
