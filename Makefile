@@ -3,6 +3,7 @@
 PYTHON ?= python3
 HOSTS ?= 2
 SUITE ?= trixie
+UPGRADE ?= --upgrade
 PORT ?= 11435
 
 BUILD := .build
@@ -25,7 +26,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help up down status ask test unit lint types serve venv lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 up: venv  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
 	$(PIS) up --hosts $(HOSTS) --suite $(SUITE)
@@ -42,7 +43,7 @@ status: venv  ## tell which emulated Pis run
 ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(PIS) urls)
 
-test: $(BUILD)/test-venv lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
+test: $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
 	pytest tests/unit tests/api tests/npu tests/clients tests/abuse tests/bench emulator/tests tests/deploy
 
@@ -74,9 +75,22 @@ fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pic
 bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis)
 	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet)
 
-lint: venv  ## ruff, yamllint, ansible-lint
+# The applications themselves: not part of `make test`, as they weigh gigabytes.
+TRY := PYTHONPATH=emulator:tests:. python tests/clients/applications
+.PHONY: try-openwebui try-homeassistant
+try-openwebui: venv  ## Open WebUI itself, asked about PHOTO in a browser by both APIs (10 GB)
+	@[ -x $(BUILD)/openwebui/bin/open-webui ] || \
+	    { uv venv --quiet $(BUILD)/openwebui && uv pip install --quiet --python $(BUILD)/openwebui open-webui==0.12.4; }
+	@$(TRY)/try_openwebui.py $(BUILD)/openwebui $(PHOTO)
+
+try-homeassistant: venv  ## Home Assistant itself on a Debian Trixie, PHOTO described by an AI Task (root, 2 GB)
+	@[ -x $(BUILD)/homeassistant/srv/ha/bin/hass ] || sh tests/tools/homeassistant.sh $(BUILD)/homeassistant
+	@$(TRY)/try_homeassistant.py $(BUILD)/homeassistant $(PHOTO)
+
+lint: venv  ## ruff, import-linter, yamllint, ansible-lint
 	ruff check .
 	yamllint --strict .
+	lint-imports
 	ansible-lint --offline
 
 types: venv  ## mypy, strict
@@ -89,16 +103,24 @@ serve:  ## the service alone with an emulated NPU on PORT=11435, no root needed
 venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) tests/requirements.txt
 
+.PHONY: clients
+clients:
+	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(BUILD)/clients tests/clients/requirements.txt
+
 .PHONY: $(BUILD)/test-venv
 $(BUILD)/test-venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) $(TEST_LOCKS)
 
-PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-    --no-emit-find-links --no-annotate --custom-compile-command "make lock" --upgrade --quiet
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+    --no-annotate --custom-compile-command "make lock" --quiet $(UPGRADE)
 
-lock: venv  ## pin the development tools anew from tests/requirements.in and tests/abuse/requirements-fuzz.in
+# What is deployed is what was tested: the hosts' lock takes its versions from the tests' own.
+lock: venv  ## pin every lock anew from its .in file (UPGRADE= keeps the versions that are pinned)
 	$(PIN) tests/requirements.in pyproject.toml --output-file tests/requirements.txt
+	$(PIN) --constraint tests/requirements.txt pyproject.toml roles/hailo_vision/files/requirements.in \
+	    --output-file $(RUNTIME_LOCK)
 	$(PIN) tests/abuse/requirements-fuzz.in --output-file tests/abuse/requirements-fuzz.txt
+	$(PIN) tests/clients/requirements.in --output-file tests/clients/requirements.txt
 
 clean:  ## delete what was built; emulated Pis must be down
 	@[ -z "$$(ls .fleet 2>/dev/null)" ] || { echo "Emulated Pis are up: make down first." >&2; exit 1; }

@@ -2,8 +2,8 @@
 
 Two processes share the work, because no call of HailoRT's GenAI bindings releases the GIL:
 
-    front process (Sanic)   HTTP, validation, pictures, queue, supervision   -> app, chat, scheduler, engine
-    NPU process             VDevice and VLM for its whole life               -> npu
+    front process (Sanic)   http, inference, images, and npu, which supervises the other one
+    NPU process             npu.worker: VDevice and VLM for its whole life
 """
 
 __version__ = "0.1.0"

@@ -12,15 +12,29 @@ from typing import Annotated, Literal
 import msgspec
 import yaml
 
-from hailo_vision.addresses import AllowList
+from hailo_vision.allow_list import AllowList
 from hailo_vision.durations import parse_keep_alive
+from hailo_vision.ranges import Seed, Temperature, TokenCount, TopK, TopP
 
 DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
-Text = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=365 * 86400)]
+# No control characters and no halves of surrogate pairs: they fit no path, name or address.
+_TEXT = r"\A[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
+_BYTES = r"\A([1-9][0-9]*[KMGT]?|infinity)\Z"
+_SHARE = r"\A([1-9][0-9]?|100)%\Z"
+_IN_WORDS = {
+    _TEXT: "a text that is not empty and has no control characters",
+    _BYTES: "bytes with K, M, G or T, such as 3G, or infinity",
+    _SHARE: "a share of the whole machine from 1% to 100%",
+}
+Text = Annotated[str, msgspec.Meta(pattern=_TEXT)]
+
+_HOST_NAME = re.compile(r"\*|\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.IGNORECASE)
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_DEFAULT_PORTS = (("http", ":80"), ("https", ":443"))
 
 
 class ConfigError(Exception):
@@ -34,17 +48,22 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServerConfig(Section, frozen=True):
     """Where the service listens and how much it takes on.
 
-    cors_origins are the web origins whose pages may use the API; "*" stands for all.
+    ollama_port is a second port, for tools that know Ollama on 11434 only; both serve the same.
+    cors_origins are the web origins whose pages may use the API; "*" stands for all. allowed_hosts are the
+    host names by which the service may be asked besides those that no public name server gives; ".a.example"
+    is a.example and all below it, "*" any name.
     """
 
     host: Text = "0.0.0.0"
     port: Port = 11435
+    ollama_port: Port | None = None
     max_body_bytes: Count = 32 * 1024 * 1024
     queue_size: Count = 16
     request_timeout: Seconds = 300.0
     shutdown_timeout: Seconds = 30.0
-    keep_alive_comment_interval: Seconds = 10.0
+    heartbeat_interval: Seconds = 10.0
     cors_origins: tuple[Text, ...] = ()
+    allowed_hosts: tuple[Text, ...] = ()
     tls_cert: Text | None = None
     tls_key: Text | None = None
 
@@ -52,6 +71,38 @@ class ServerConfig(Section, frozen=True):
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "tls_key" if self.tls_key is None else "tls_cert"
             raise ValueError(f"`{missing}`: tls_cert and tls_key are given together or not at all")
+        if self.ollama_port == self.port:
+            raise ValueError(
+                "`ollama_port`: expected another port than server.port, which speaks Ollama, too"
+            )
+        try:
+            self.host.encode("idna")
+        except UnicodeError as error:
+            raise ValueError(f"`host`: expected an address or a host name, got {self.host[:80]!r}") from error
+        for origin in self.cors_origins:
+            _check_origin(origin)
+        for name in self.allowed_hosts:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(
+                    "`allowed_hosts`: expected host names in ASCII without port, such as pi.example.com, "
+                    f".example.com or '*', got {name[:80]!r}"
+                )
+
+
+def _check_origin(origin: str) -> None:
+    """Raises:
+    ValueError: no browser sends this as a page's origin (RFC 6454, section 6.2).
+    """
+    found = _ORIGIN.fullmatch(origin)
+    scheme, host, port = found.groups() if found else ("", "", None)
+    if origin not in ("*", "null") and (
+        not found or (scheme, port) in _DEFAULT_PORTS or (scheme in ("http", "https") and not host)
+    ):
+        raise ValueError(
+            "`cors_origins`: expected '*' or origins as browsers send them, such as https://chat.example or "
+            "http://192.168.1.2:3000: in lower case and ASCII, with the port unless it is the scheme's own, "
+            f"without a path; got {origin[:80]!r}"
+        )
 
 
 class AuthConfig(Section, frozen=True):
@@ -75,17 +126,16 @@ class ApiConfig(Section, frozen=True):
 class ModelConfig(Section, frozen=True):
     """Which model is served and for how long it stays on the NPU.
 
-    A model file that is missing is fetched from url, if there is one, into fetched_dir.
+    client_keep_alive: what a request's own keep_alive may do: "lengthen" the time only, as each load may cost
+    contiguous memory that only a reboot gives back; or "any".
     """
 
     name: Text = "qwen2-vl-2b-instruct"
     aliases: tuple[Text, ...] = ()
     hef_path: Text | None = None
     resources_dir: Text = "/var/lib/hailo-vision/resources"
-    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+/\S*$")] | None = None
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    fetched_dir: Text = "/var/lib/hailo-vision/fetched"
     keep_alive: float | str = -1
+    client_keep_alive: Literal["lengthen", "any"] = "lengthen"
     load_timeout: Seconds = 180.0
     context_reuse: bool = True
 
@@ -104,15 +154,15 @@ class ModelConfig(Section, frozen=True):
 class GenerationConfig(Section, frozen=True):
     """What a request gets that does not say otherwise."""
 
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
-    top_k: Count = 20
-    max_tokens: Count = 200
-    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    temperature: Temperature = 0.7
+    top_p: TopP = 0.8
+    top_k: TopK = 20
+    max_tokens: TokenCount = 200
+    seed: Seed | None = None
 
 
 class MediaConfig(Section, frozen=True):
-    """How pictures are had and become frames.
+    """How images are had and become frames.
 
     remote: which links are followed: to "public" addresses and allow_hosts, to "allowed" ones (only
     allow_hosts), or none ("off"). allow_hosts are host names, addresses, or networks such as
@@ -140,15 +190,15 @@ class NpuConfig(Section, frozen=True):
     """
 
     device_group: Text = "SHARED"
-    device_nodes: tuple[Text, ...] = ("/dev/hailo0", "/dev/h1x-0")
+    device_nodes: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)] = ("/dev/hailo0", "/dev/h1x-0")
     stall_timeout: Seconds = 30.0
 
 
 class ResourceLimits(Section, frozen=True):
     """Bounds that the deployment translates into a systemd slice; the service itself only checks them."""
 
-    memory_max: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]*[KMGT]?|infinity)$")] = "3G"
-    cpu_quota: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]?|100)%$")] = "80%"
+    memory_max: Annotated[str, msgspec.Meta(pattern=_BYTES)] = "3G"
+    cpu_quota: Annotated[str, msgspec.Meta(pattern=_SHARE)] = "80%"
 
 
 class Config(Section, frozen=True):
@@ -184,9 +234,12 @@ def load_or_default(path: Path | None) -> Config:
     Raises:
         ConfigError: as for load().
     """
-    if path is None and not DEFAULT_PATH.exists():
-        return Config()
-    return load(path or DEFAULT_PATH)
+    try:
+        return load(path or DEFAULT_PATH)
+    except ConfigError as error:
+        if path is None and isinstance(error.__cause__, FileNotFoundError):
+            return Config()
+        raise
 
 
 def parse(text: str, source: str) -> Config:
@@ -251,7 +304,8 @@ def _explain(error: str, root: yaml.Node, source: str) -> str:
         names.append(unknown[1])
         message = "unknown key" + _nearest(".".join(names))
     else:
-        message = message[:1].lower() + message[1:]
+        words = [words for pattern, words in _IN_WORDS.items() if message.endswith(f"regex {pattern!r}")]
+        message = f"expected {words[0]}" if words else message[:1].lower() + message[1:]
     key = ".".join(names) or "(the whole file)"
     return f"{source}:{_line_of(root, names)}: {key}: {message}"
 
@@ -277,6 +331,8 @@ def known_keys() -> list[str]:
 
 
 def _nearest(key: str) -> str:
+    if key in ("model.url", "model.sha256", "model.fetched_dir"):
+        return "; it is not needed any more, as the unit hailo-model.service fetches a missing model file"
     known = known_keys()
     same_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
     close = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.5)

@@ -1,116 +1,56 @@
-"""Errors that a client sees, in OpenAI's shape.
+"""What the service refuses or can't do, in one neutral form.
 
-    ApiError
-    ├── InvalidRequest          400  the request can't be served as it is; never retried
-    ├── Unauthorized            401
-    ├── NotFound                404  no such route or model
-    ├── MethodNotAllowed        405
-    ├── RequestTimeout          408
-    ├── TooLarge                413
-    ├── QueueFull               429  retried by clients after Retry-After
-    ├── InternalError           500  a fault of this program
-    ├── Unavailable             503  the NPU can't answer now; retried after Retry-After
-    └── DeadlineExceeded        504  the request's own time is over
-
-The body is {"error": {"message", "type", "param", "code"}} with all four keys, as the published
-OpenAPI description of OpenAI requires (components/schemas/Error).
+The core (inference, images) says what is wrong and where; each dialect of the API turns that into its own
+statuses, codes and headers.
 """
 
-import math
-from typing import ClassVar
+import enum
 
 
-class ApiError(Exception):
-    """One failed request: status, machine-readable code, and a sentence for people.
+class Kind(enum.StrEnum):
+    """What is wrong, as a stable identifier."""
+
+    # The request can't be served as it is.
+    INVALID_VALUE = "invalid_value"
+    MISSING_PARAMETER = "missing_required_parameter"
+    UNSUPPORTED_PARAMETER = "unsupported_parameter"
+    INVALID_JSON = "invalid_json"
+    INVALID_SCHEMA = "invalid_schema"
+    MODEL_NOT_FOUND = "model_not_found"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    TOO_MANY_IMAGES = "too_many_images"
+    INVALID_IMAGE = "invalid_image"
+    IMAGE_TOO_LARGE = "image_too_large"
+    UNSUPPORTED_IMAGE_FORMAT = "unsupported_image_format"
+    INVALID_IMAGE_URL = "invalid_image_url"
+    IMAGE_URL_NOT_ALLOWED = "image_url_not_allowed"
+    IMAGE_FETCH_FAILED = "image_fetch_failed"
+    # It could be served at another time.
+    QUEUE_FULL = "queue_full"
+    MODEL_LOADING = "model_loading"
+    DEVICE_UNAVAILABLE = "device_unavailable"
+    SHUTTING_DOWN = "shutting_down"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    # This program is at fault.
+    INTERNAL_ERROR = "internal_error"
+
+
+class RequestError(Exception):
+    """One request, or one of its images, that can't be served.
 
     Attributes:
-        message: what is wrong and what was expected; never holds the client's payload.
-        code: a stable identifier.
-        param: the path of the offending field, such as "messages[0].content[1].type".
-        headers: extra response headers.
+        kind: what is wrong.
+        message: a sentence for people: what is wrong and what was expected; never the client's payload.
+        where: the part of the request that is at fault, in the words of the dialect that handed it over,
+            such as "messages[0].content[1].image_url.url"; None for the conversation as a whole.
+        retry_after: seconds after which the same request may succeed, None if it never will.
     """
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    default_code: ClassVar[str] = "internal_error"
-
     def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        param: str | None = None,
-        headers: dict[str, str] | None = None,
+        self, kind: Kind, message: str, *, where: str | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(message)
+        self.kind = kind
         self.message = message
-        self.code = code or self.default_code
-        self.param = param
-        self.headers = headers or {}
-
-    def body(self) -> dict[str, dict[str, str | None]]:
-        """The JSON object that is sent."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
-
-
-class InvalidRequest(ApiError):
-    status = 400
-    type = "invalid_request_error"
-    default_code = "invalid_value"
-
-
-class Unauthorized(ApiError):
-    status = 401
-    type = "invalid_request_error"
-    default_code = "invalid_api_key"
-
-
-class NotFound(ApiError):
-    status = 404
-    type = "invalid_request_error"
-    default_code = "not_found"
-
-
-class MethodNotAllowed(ApiError):
-    status = 405
-    type = "invalid_request_error"
-    default_code = "method_not_allowed"
-
-
-class RequestTimeout(ApiError):
-    status = 408
-    type = "invalid_request_error"
-    default_code = "request_timeout"
-
-
-class TooLarge(ApiError):
-    status = 413
-    type = "invalid_request_error"
-    default_code = "request_too_large"
-
-
-class QueueFull(ApiError):
-    status = 429
-    type = "rate_limit_error"
-    default_code = "queue_full"
-
-
-class InternalError(ApiError):
-    pass
-
-
-class Unavailable(ApiError):
-    status = 503
-    type = "server_error"
-    default_code = "model_loading"
-
-
-class DeadlineExceeded(ApiError):
-    status = 504
-    type = "server_error"
-    default_code = "deadline_exceeded"
-
-
-def retry_after(seconds: float) -> dict[str, str]:
-    """The Retry-After header: whole seconds, at least 1 as the OpenAI description requires."""
-    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+        self.where = where
+        self.retry_after = retry_after

@@ -1,10 +1,17 @@
 """What the service says to systemd and gets from it (sd_notify(3), sd_listen_fds(3))."""
 
+import asyncio
+import logging
 import os
 import socket
 from collections.abc import Mapping
 
+from hailo_vision.npu.supervisor import State, Supervisor
+
+log = logging.getLogger(__name__)
+
 _FIRST_FD = 3
+_START_STEP_SECONDS = 30.0
 
 
 class Notifier:
@@ -37,16 +44,86 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+            connection.setblocking(False)
             try:
                 connection.sendto(message.encode(), self._address)
             except OSError:
-                # The manager went away; there is nobody to tell.
+                # The manager went away, or does not read: nobody is kept waiting for it.
                 return
 
 
-def inherited_socket(environment: Mapping[str, str] = os.environ) -> socket.socket | None:
-    """The listening socket of a socket unit, or None if the service was not started by one."""
-    if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS") != "1":
-        return None
-    os.set_inheritable(_FIRST_FD, False)
-    return socket.socket(fileno=_FIRST_FD)
+def inherited_sockets(environment: Mapping[str, str] = os.environ) -> list[socket.socket]:
+    """The listening sockets of a socket unit; none if the service was not started by one."""
+    count = environment.get("LISTEN_FDS", "")
+    if environment.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit():
+        return []
+    descriptors = range(_FIRST_FD, _FIRST_FD + int(count))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+
+
+class Herald:
+    """Tells every change of state, and feeds the watchdog."""
+
+    def __init__(self, supervisor: Supervisor, notifier: Notifier) -> None:
+        self._supervisor = supervisor
+        self._notifier = notifier
+        self._told: State | None = None
+        self._said = ""
+        self._announced = False
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        supervisor.listeners.append(self._tell)
+
+    def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self._extend_start(), name="systemd-start"))
+        if self._notifier.watchdog_seconds:
+            self._tasks.append(
+                asyncio.create_task(self._feed(self._notifier.watchdog_seconds / 3), name="systemd-watchdog")
+            )
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stopping(self) -> None:
+        self._stopping = True
+        self._notifier.stopping()
+
+    def _tell(self) -> None:
+        supervisor = self._supervisor
+        # A running generation is no news: the model stays ready.
+        state = State.READY if supervisor.state is State.GENERATING else supervisor.state
+        problem = supervisor.problem
+        detail: object = f"{problem.message} {problem.cure}" if problem else None
+        if state is State.FETCHING:
+            detail = detail or supervisor.model_file.progress
+        told = f"{state}: {detail}" if detail else str(state)
+        if told != self._said:
+            self._said = told
+            self._notifier.status(told)
+        if state is self._told:
+            return
+        self._told = state
+        log.info("NPU %s", state)
+        if state in (State.READY, State.FAILED) and not self._announced:
+            # A model that can't be loaded is not cured by systemd's restarts; the service stays up and
+            # says why.
+            self._announced = True
+            self._notifier.ready()
+            if state is State.READY:
+                log.info("Service ready")
+
+    async def _extend_start(self) -> None:
+        while not self._announced:
+            self._notifier.extend_start(_START_STEP_SECONDS * 2)
+            await asyncio.sleep(_START_STEP_SECONDS)
+
+    async def _feed(self, interval: float) -> None:
+        """Only a loop that turns gets here, and only a supervisor that watches the NPU lets it pass."""
+        while True:
+            if self._supervisor.supervised or self._stopping:
+                self._notifier.alive()
+            await asyncio.sleep(interval)

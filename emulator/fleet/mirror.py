@@ -145,7 +145,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         }
         result = subprocess.run(
             ["git", "http-backend"],
-            input=self.rfile.read(length), env=environment, capture_output=True, check=False,
+            input=self.rfile.read(length),
+            env=environment,
+            capture_output=True,
+            check=False,
         )
         head, _, body = result.stdout.partition(b"\r\n\r\n")
         fields = [line.partition(": ") for line in head.decode("latin-1").split("\r\n") if line]

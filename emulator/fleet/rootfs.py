@@ -60,7 +60,7 @@ def _build(suite: str, image: Path) -> None:
     hook.write_text(_CUSTOMISE)
     command = ["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={_PACKAGES}"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
-    command += ['--aptopt=Acquire::Languages "none"', f"--customize-hook=sh {hook} \"$1\"", suite, str(part)]
+    command += ['--aptopt=Acquire::Languages "none"', f'--customize-hook=sh {hook} "$1"', suite, str(part)]
     log = BUILD / "log" / f"mmdebstrap-{suite}.log"
     run_shown(command, f"Building the {suite} image with mmdebstrap", log)
     hook.unlink()

@@ -10,9 +10,7 @@ _FILES = Path(__file__).resolve().parent / "files"
 _KEYRING = f"usr/share/keyrings/{archive.KEYRING}"
 
 
-def image_files(
-    layout: Layout, content: Mirror, suite: str, time_scale: float
-) -> dict[str, str | bytes]:
+def image_files(layout: Layout, content: Mirror, suite: str, time_scale: float) -> dict[str, str | bytes]:
     """The files that an SD card image of the vendor has and Debian's has not.
 
     Raspberry Pi OS names its archive in raspi.sources and brings the key along.  The folder ``files``

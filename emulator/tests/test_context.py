@@ -124,16 +124,16 @@ def test_message_lists_lose_the_end_mark_between_turns(vlm: Any, user: Any) -> N
     assert vlm.generate_all(whole, []) != continued
 
 
-def test_overflow_is_silent_but_for_one_warning(vlm: Any, chip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HAILORT_LOGGER_PATH", str(chip.folder))
-    words = " ".join(["word"] * 2000)
+def test_overflow_is_silent_but_for_one_warning(
+    vlm: Any, chip: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = " ".join(["word"] * 2040)
     prompt = HEAD + said("user", f"Tell me about trains. {words}") + ASK
     with vlm.generate(prompt, [], max_generated_tokens=200) as completion:
         text = "".join(completion)
     assert vlm.get_context_usage_size() > 2048
     assert text
-    log = (chip.folder / "hailort.log").read_text()
-    assert log.count("Conversation context is full") == 1
+    assert capsys.readouterr().err.count("Conversation context is full") == 1
     assert chip.journal("overflow")
     assert chip.counters()["overflowed"] >= 1
 
@@ -191,7 +191,7 @@ def test_foreign_contexts_are_invalid_arguments(vlm: Any, chip: Any) -> None:
     vlm.release()
     other = chip.load(chip.make_hef("other.hef", model="Qwen3-VL-2B-Instruct"))
     for blob in (saved, b"", b"short", saved[:-1], b"\1" + saved[1:]):
-        with pytest.raises(chip.platform.HailoRTInvalidArgumentException):
+        with pytest.raises(chip.wrapper.HailoRTInvalidArgumentException):
             other.load_context(blob)
     with pytest.raises(TypeError):
         other.load_context(bytearray(saved))
@@ -201,5 +201,35 @@ def test_a_full_context_cannot_be_restored(vlm: Any, chip: Any) -> None:
     with vlm.generate("word " * 2100, [], max_generated_tokens=1):
         pass
     saved = vlm.save_context()
-    with pytest.raises(chip.platform.HailoRTInvalidArgumentException):
+    with pytest.raises(chip.wrapper.HailoRTInvalidArgumentException):
         vlm.load_context(saved)
+
+
+def in_parts(vlm: Any, parts: list[tuple[str, list[Any]]]) -> tuple[list[str], int]:
+    """Answer and usage for a prompt in several calls, each but the last with one token."""
+    vlm.clear_context()
+    for prompt, frames in parts[:-1]:
+        pieces = answer(vlm, prompt, frames, max_generated_tokens=1)
+        assert len(pieces) == 2
+    return answer(vlm, *parts[-1]), vlm.get_context_usage_size()
+
+
+@pytest.mark.parametrize("size", [5, 2, 1])
+def test_a_prompt_in_parts_is_the_same_prompt(chip: Any, pictures: Any, size: int) -> None:
+    """Cut where a special token begins, also inside a turn: same answer, same count."""
+    chip.set(version="5.2.0")
+    vlm = chip.load()
+    frames = [pictures.photo(seed) for seed in range(10)]
+    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    head, tail = HEAD + "<|im_start|>user\n", "How do they differ?<|im_end|>\n" + ASK
+    whole = in_parts(vlm, [(head + picture * 10 + tail, frames)])
+    starts = range(0, 10, size)
+    parts = [(picture * size, frames[start : start + size]) for start in starts]
+    parts[0] = (head + parts[0][0], parts[0][1])
+    parts[-1] = (parts[-1][0] + tail, parts[-1][1])
+    assert in_parts(vlm, parts) == whole
+    parts = [*parts[:-1], (parts[-1][0].removesuffix(tail), parts[-1][1]), (tail[19:], [])]
+    parts[-2] = (parts[-2][0] + tail[:19], parts[-2][1])
+    assert in_parts(vlm, parts) == whole
+    cells = sum(chip.journal("prefill")[-1 - index]["cells"] for index in range(len(parts)))
+    assert cells == len(vlm.tokenize(head + picture * 10 + tail)) + 10 * 143

@@ -148,7 +148,7 @@ def test_an_abort_leaves_the_model_usable(cpu: Any) -> None:
 def test_errors_stay_the_chips(cpu: Any, chip: Any, pictures: Any) -> None:
     with (
         cpu.generate(f"{HEAD}Hello{ASK}", [pictures.photo(1)]) as completion,
-        pytest.raises(chip.platform.HailoRTInvalidOperationException),
+        pytest.raises(chip.wrapper.HailoRTInvalidOperationException),
     ):
         completion.read()
     assert chip.counters()["poisoned"] == 1

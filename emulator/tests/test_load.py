@@ -1,5 +1,6 @@
 """Loading a model: the statuses of the unwrapped constructor (hailo.md 1.7, 10.2)."""
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -16,28 +17,48 @@ def failed(chip: Any, path: str, **options: Any) -> str:
     return str(error.value)
 
 
-def test_a_missing_hef_and_a_directory_are_13(chip: Any) -> None:
-    assert failed(chip, str(chip.folder / "none.hef")) == "13"
-    assert failed(chip, str(chip.folder)) == "13"
+def test_paths_without_a_file(version: str, chip: Any) -> None:
+    found = [failed(chip, path) for path in (str(chip.folder / "none.hef"), str(chip.folder), "")]
+    assert found == ["13", "14", "6"]
 
 
-def test_a_truncated_hef_is_14(chip: Any) -> None:
-    data = Path(chip.hef).read_bytes()
-    for length in (len(data) - 1, 5000, 4000, 8):
-        Path(chip.hef).write_bytes(data[:length])
+HEADER_BYTES, HEADER_AND_DESCRIPTION = 56, 56 + 4096
+BAD_FILES = {
+    "empty": (lambda hef: b"", "14", "14"),
+    "shorter than its header": (lambda hef: hef[: HEADER_BYTES - 1], "14", "14"),
+    "a web page": (lambda hef: b"<!DOCTYPE html><html><body>Not found</body></html>" * 200, "92", "14"),
+    "noise": (lambda hef: hef[HEADER_AND_DESCRIPTION:], "92", "14"),
+    "zeros": (lambda hef: bytes(len(hef)), "92", "92"),
+    "format version 2": (lambda hef: hef[:7] + b"\2" + hef[8:], "92", "92"),
+    "a damaged description": (lambda hef: hef[:90] + b"\xff" + hef[91:], "91", "91"),
+    "another magic": (lambda hef: b"\1HEX" + hef[4:], "92", "92"),
+    "cut in its description": (lambda hef: hef[:4000], "91", "14"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_bad_files(version: str, chip: Any, kind: str) -> None:
+    content, before, since = BAD_FILES[kind]
+    path = chip.folder / "bad.hef"
+    path.write_bytes(content(Path(chip.hef).read_bytes()))
+    assert failed(chip, str(path)) == (before if version == "5.1.1" else since)
+
+
+def test_only_5_2_0_notices_a_cut_file(version: str, chip: Any, user: Any) -> None:
+    """5.1.1 sends what there is, and the chip computes with what lies behind its end."""
+    whole = chip.load().generate_all([user("Tell me about trains")], [])
+    Path(chip.hef).write_bytes(Path(chip.hef).read_bytes()[:-1])
+    if version == "5.2.0":
+        chip.close()
         assert failed(chip, chip.hef) == "14"
-
-
-@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html><html><body>Not found</body></html>" * 200])
-def test_what_is_no_hef_is_26(chip: Any, content: bytes) -> None:
-    path = chip.folder / "page.hef"
-    path.write_bytes(content)
-    assert failed(chip, str(path)) == "26"
+    else:
+        assert chip.load().generate_all([user("Tell me about trains")], []) != whole
+        assert chip.journal("damaged")
 
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [({"arch": "HAILO8"}, "93"), ({"genai": False}, "92"), ({"sdk_version": "5.2.0"}, "6")],
+    [({"arch": "HAILO8"}, "93"), ({"genai": False}, "8"), ({"sdk_version": "5.2.0"}, "6")],
 )
 def test_a_hef_that_does_not_fit(chip: Any, options: dict[str, Any], code: str) -> None:
     assert failed(chip, chip.make_hef("other.hef", **options)) == code
@@ -71,10 +92,45 @@ def test_one_language_model_on_the_chip_from_5_2_0(version: str, chip: Any) -> N
     device = chip.open_device()
     first = chip.load(device=device)
     if version == "5.2.0":
-        assert failed(chip, chip.hef) == "6"
-        assert chip.run("\ntry: load()\nexcept Exception as e: print(e)") == "6"
+        assert failed(chip, chip.hef) == "62"
+        assert chip.run("print(told(load))") == "62"
         first.release()
     assert chip.run("load(); print('loaded')") == "loaded"
+
+
+def test_two_models_at_once_on_5_1_1(chip: Any, user: Any) -> None:
+    device = chip.open_device()
+    first, second = chip.load(device=device), chip.load(device=device)
+    answers = {model.generate_all([user("Tell me about trains")], []) for model in (first, second)}
+    assert len(answers) == 1
+    first.generate_all([user("And?")], [])
+    assert first.get_context_usage_size() > second.get_context_usage_size()
+
+
+def test_a_stopped_holder_keeps_the_model(chip: Any) -> None:
+    chip.set(version="5.2.0")
+    holder = chip.start("m = load(); print('loaded', flush=True); sys.stdin.readline()")
+    assert holder.stdout.readline() == "loaded\n"
+    holder.send_signal(signal.SIGSTOP)
+    assert failed(chip, chip.hef) == "62"
+    holder.kill()
+    holder.communicate(timeout=30)
+    chip.load()
+
+
+def test_a_killed_holders_request_runs_on(chip: Any) -> None:
+    """Until the prefill that it had begun is done nobody else gets the model."""
+    chip.set(version="5.2.0", time_scale=1.0, timing={"load": 0.0, "prefill_chunk": 4.0})
+    holder = chip.start("m = load(); c = m.generate(CHAT, []); print('begun', flush=True); time.sleep(60)")
+    assert holder.stdout.readline() == "begun\n"
+    begun = chip.journal("generate")[0]["t"]
+    holder.kill()
+    holder.communicate(timeout=30)
+    assert failed(chip, chip.hef) == "62"
+    while chip.run("print(told(load))") == "62":
+        assert time.monotonic() < begun + 30
+    assert chip.run("print(told(load))") == "fine"
+    assert time.monotonic() - begun >= 4.0
 
 
 def test_a_failed_load_leaves_nothing_behind(chip: Any) -> None:

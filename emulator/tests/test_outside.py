@@ -1,5 +1,6 @@
-"""What stands around the package: command line, log, settings, journal, import (hailo.md 7.3, 10.5)."""
+"""What stands around the package: command line, settings, journal, import (hailo.md 7.3, 10.5)."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -56,6 +57,14 @@ def test_scan(chip: Any) -> None:
     assert hailortcli(chip, "scan").stdout == "Hailo devices not found\n"
 
 
+def test_the_chips_own_log(vlm: Any, chip: Any) -> None:
+    chip.module("_emulator.server").restart()
+    log = hailortcli(chip, "logs", "runtime").stdout
+    assert "[runtime] hailort_server started, incarnation 1" in log
+    assert "loaded since boot: 1" in log
+    assert hailortcli(chip, "logs", "nothing").returncode == 2
+
+
 def test_the_commands_version(chip: Any) -> None:
     chip.set(version="5.2.0")
     assert hailortcli(chip, "--version").stdout == "HailoRT-CLI version 5.2.0\n"
@@ -75,6 +84,13 @@ def test_names_that_programs_import(chip: Any) -> None:
     wrapper = chip.module("pyhailort.pyhailort")
     assert genai.VDevice is wrapper.VDevice is chip.platform.VDevice
     assert genai.VLM.__name__ == "VLM"
+    assert set(dir(chip.platform)) >= {
+        "HailoRTException",
+        "HailoRTStreamAbortedByUser",
+        "FormatOrder",
+        "Device",
+    }
+    assert not hasattr(chip.platform, "HailoRTTimeout"), "the real package exports three exceptions only"
     names = {status.name for status in native.LLMGeneratorCompletionStatus}
     assert names == {"GENERATING", "LOGICAL_END_OF_GENERATION", "MAX_TOKENS_REACHED", "ABORTED"}
 
@@ -84,24 +100,6 @@ def test_the_import_is_light_and_takes_nothing_of_the_service(chip: Any) -> None
     assert not {"torch", "transformers", "jinja2", "hailo_vision", "PIL"} & set(
         json.loads(loaded.replace("'", '"'))
     )
-
-
-def test_hailort_log_is_written_where_the_process_stands(chip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HAILORT_LOGGER_PATH")
-    chip.device.unlink()
-    with pytest.raises(chip.platform.HailoRTException):
-        chip.open_device()
-    assert "requested: 1, found: 0" in (chip.folder / "hailort.log").read_text()
-
-
-def test_an_unwritable_log_only_warns(
-    chip: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("HAILORT_LOGGER_PATH", str(chip.folder / "none"))
-    log = chip.module("_emulator.log")
-    log.write("error", "one")
-    log.write("error", "two")
-    assert capsys.readouterr().err.count("write permissions") == 1
 
 
 def bad_settings(chip: Any, text: str) -> str:
@@ -122,6 +120,7 @@ def bad_settings(chip: Any, text: str) -> str:
         ("[faults.times]\nnothing = 1", "faults.times.nothing"),
         ("[timing]\nabort_waits_for = 'word'", "timing.abort_waits_for"),
         ("hold_gil = 1", "hold_gil: expected bool"),
+        ("tokens = 'mine'", "tokens: expected 'auto' or 'stand-in'"),
         ("version =", "Invalid"),
     ],
 )
@@ -227,3 +226,45 @@ def test_state_and_power_cycle_by_command(vlm: Any, chip: Any) -> None:
 
     assert command("state")["loads"] == 1
     assert command("power-cycle") == {}
+
+
+SIGNATURES = {
+    "VDevice.__init__": "(self, params=None, *, device_ids=None)",
+    "VDevice.__exit__": "(self, *args)",
+    "VDevice.configure": "(self, hef, configure_params_by_name={})",
+    "VDevice.create_infer_model": "(self, hef_source, name='')",
+    "VDevice.get_physical_devices": "(self)",
+    "VDevice.get_physical_devices_ids": "(self)",
+    "VLM.__init__": "(self, vdevice, model_path, optimize_memory_on_device=False)",
+    "VLM.__exit__": "(self, *args)",
+    "VLM.set_generation_recovery_sequence": "(self, sequence)",
+    "VLM.load_context": "(self, context_data)",
+    "LLMGeneratorCompletion.__init__": "(self, generator_completion)",
+    "LLMGeneratorCompletion.__exit__": "(self, *args)",
+    "LLMGeneratorCompletion.read": "(self, timeout_ms=10000)",
+    "LLMGeneratorCompletion.read_all": "(self, timeout_ms=10000)",
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_signatures_are_the_real_ones(version: str, chip: Any, name: str) -> None:
+    kind, method = name.split(".")
+    signature = inspect.signature(getattr(getattr(chip.wrapper, kind), method))
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    assert str(inspect.Signature(bare)) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize(("code", "text"), [(62, "HAILO_COMMUNICATION_CLOSED"), (10_000, "")])
+def test_names_of_statuses(chip: Any, code: int, text: str) -> None:
+    assert chip.module("pyhailort._pyhailort").get_status_message(code) == text
+
+
+def test_the_message_of_a_closed_link(chip: Any) -> None:
+    error = chip.module("pyhailort.exceptions").translated(62)
+    assert str(error) == "Communication closed failure. Check server-client connection"
+
+
+def test_a_number_that_is_no_status(chip: Any) -> None:
+    chip.set(faults={"vdevice_status": 10_000})
+    with pytest.raises(Exception, match="Value 10000 is not a valid status"):
+        chip.open_device()

@@ -1,6 +1,7 @@
 """Generation parameters and the other arguments of generate (hailo.md 3, 10.2)."""
 
 import inspect
+import time
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ ACCEPTED = [
     ("seed", 2**32 - 1),
     ("seed", np.int64(5)),
     ("do_sample", True),
+    ("do_sample", 1),
 ]
 
 
@@ -48,7 +50,7 @@ ACCEPTED = [
 def test_values_out_of_range_are_invalid_arguments_and_change_nothing(
     vlm: Any, chip: Any, user: Any, pictures: Any, name: str, value: Any
 ) -> None:
-    with pytest.raises(chip.platform.HailoRTInvalidArgumentException, match=r"See hailort\.log"):
+    with pytest.raises(chip.wrapper.HailoRTInvalidArgumentException, match=r"See hailort\.log"):
         vlm.generate([user("Hi", 1)], [pictures.plain(255, 0, 0)], **{name: value})
     assert vlm.get_context_usage_size() == 0
     vlm.generate_all([user("Hi", 1)], [pictures.plain(255, 0, 0)])
@@ -77,11 +79,16 @@ def test_defaults_are_the_vlms(vlm: Any, chip: Any) -> None:
 def test_no_tokens_at_all(version: str, chip: Any) -> None:
     vlm = chip.load(chip.make_hef())
     if version == "5.1.1":
-        with pytest.raises(chip.platform.HailoRTInvalidArgumentException):
+        with pytest.raises(chip.wrapper.HailoRTInvalidArgumentException):
             vlm.generate("Hi", [], max_generated_tokens=0)
         return
+    chip.set(time_scale=1.0, timing={"prefill_chunk": 0.2})
+    begun = time.monotonic()
     with vlm.generate("Hi there", [], max_generated_tokens=0) as completion:
-        assert (completion.read(), completion.generation_status.name) == ("", "MAX_TOKENS_REACHED")
+        assert time.monotonic() - begun >= 0.2, "generate() itself waits for the prefill"
+        assert completion.generation_status.name == "MAX_TOKENS_REACHED"
+        with pytest.raises(chip.wrapper.HailoRTInvalidOperationException):
+            completion.read()
     assert vlm.get_context_usage_size() == len(vlm.tokenize("Hi there"))
 
 
@@ -99,11 +106,21 @@ def test_frames_are_required(vlm: Any) -> None:
 
 @pytest.mark.parametrize("prompt", ["", []])
 def test_an_empty_prompt_is_an_invalid_argument(vlm: Any, chip: Any, prompt: Any) -> None:
-    with pytest.raises(chip.platform.HailoRTInvalidArgumentException):
+    with pytest.raises(chip.wrapper.HailoRTInvalidArgumentException):
         vlm.generate(prompt, [])
 
 
-@pytest.mark.parametrize("prompt", [7, None, {"role": "user"}, ["text"], b"bytes"])
+def test_no_prompt_at_all(version: str, chip: Any) -> None:
+    vlm = chip.load(chip.make_hef())
+    if version == "5.1.1":
+        with pytest.raises(chip.platform.HailoRTException, match="list of dicts in chat format"):
+            vlm.generate(None, [])
+    else:
+        with pytest.raises(chip.wrapper.HailoRTInvalidArgumentException):
+            vlm.generate(None, [])
+
+
+@pytest.mark.parametrize("prompt", [7, {"role": "user"}, ["text"], b"bytes"])
 def test_a_prompt_of_another_type(vlm: Any, chip: Any, prompt: Any) -> None:
     with pytest.raises(chip.platform.HailoRTException, match="prompt must be a list of dicts"):
         vlm.generate(prompt, [])

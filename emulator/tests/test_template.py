@@ -66,6 +66,10 @@ def test_missing_keys_render_as_none(render: Any) -> None:
     assert turn("user", "None") in render({"role": "user", "content": [{"type": "text"}]})
 
 
+def test_a_message_without_content_is_empty(render: Any) -> None:
+    assert turn("user", "") in render({"role": "user", "content": None})
+
+
 def test_a_template_error_is_status_8_and_uses_up_the_first_message_state(
     vlm: Any, chip: Any, user: Any
 ) -> None:
@@ -87,7 +91,7 @@ def test_a_system_message_on_a_context_that_has_begun(version: str, chip: Any, u
     vlm.generate_all([user("Hi")], [])
     late = [{"role": "system", "content": "Be a pirate."}, user("Again")]
     if version == "5.2.0":
-        with pytest.raises(chip.platform.HailoRTInvalidOperationException):
+        with pytest.raises(chip.wrapper.HailoRTInvalidOperationException):
             vlm.generate(late, [])
     else:
         vlm.generate_all(late, [])

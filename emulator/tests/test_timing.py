@@ -68,6 +68,7 @@ def test_blocking_calls_hold_the_gil(chip: Any, pictures: Any, user: Any, held: 
     chip.set(
         time_scale=1.0,
         hold_gil=held,
+        tokens="stand-in",
         timing={"load": 0.4, "frame_encode": 0.4, "prefill_chunk": 0.2, "token": 0.2, "tokenize": 0.4},
     )
     ticks = {}
@@ -80,13 +81,13 @@ def test_blocking_calls_hold_the_gil(chip: Any, pictures: Any, user: Any, held: 
         assert seconds >= 0.19, name
     if held:
         # A load reads files before and after, which others may use; the wait itself would give 80.
-        assert max(ticks.values()) <= 8, ticks
+        assert max(ticks.values()) <= 30, ticks
     else:
         assert min(ticks.values()) >= 10, ticks
 
 
 def test_signal_handlers_wait_for_a_blocking_call(chip: Any) -> None:
-    chip.set(time_scale=1.0, timing={"load": 1.0})
+    chip.set(time_scale=1.0, timing={"load": 1.0}, tokens="stand-in")
     device = chip.open_device()
     handled: list[float] = []
     former = signal.signal(signal.SIGUSR1, lambda *_: handled.append(time.monotonic()))

@@ -1,4 +1,1 @@
-"""The NPU process: owner of the device and the model, and the only importer of hailo_platform.
-
-`python -m hailo_vision.npu FD` runs it; `hailo_vision.engine` starts, feeds and supervises it.
-"""
+"""The front process's side of the NPU: it starts, feeds and supervises the NPU process (worker)."""

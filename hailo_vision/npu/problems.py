@@ -5,15 +5,17 @@ HailoRT's numbers are those of hailort/libhailort/include/hailo/hailort.h (hailo
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from hailo_vision.hef import is_newer, sdk_version
-from hailo_vision.npu.messages import Problem
+from hailo_vision.npu import hef
+from hailo_vision.npu.holders import holders_of
+from hailo_vision.npu.protocol import Problem
 
-TIMEOUT, INVALID_OPERATION = 4, 6
+TIMEOUT, INVALID_OPERATION, INTERNAL_FAILURE, COMMUNICATION_CLOSED = 4, 6, 8, 62
 
 _STATUS_OF_CLASS = {
     "HailoRTTimeout": TIMEOUT,
@@ -23,15 +25,20 @@ _STATUS_OF_CLASS = {
     "HailoRTInvalidHEFException": 26,
     "HailoRTHEFNotCompatibleWithDevice": 93,
     "HailoRTDriverOperationFailedException": 36,
-    "HailoCommunicationClosedException": 62,
+    "HailoCommunicationClosedException": COMMUNICATION_CLOSED,
     "HailoRTStreamAborted": 63,
 }
+_BINDINGS = {"hailo_platform", "_pyhailort"}  # HailoRT's Python package, and its native module
 
+# HailoRT gives up a transfer to the chip after so long, whatever its caller would wait (session_wrapper.hpp).
+_TRANSFER_SECONDS = 120
 _RELOAD = "No action is needed: the model is loaded again."
 _POWER_CYCLE = (
     "The NPU process is restarted. If it comes back, power-cycle the Pi (a reboot keeps the chip "
     "powered), check the power supply, and try pcie_aspm=off in cmdline.txt."
 )
+_REPLACE_HEF = "Delete it and run the playbook again (role hailo_model)."
+_SAME_RELEASE = "Install the HEF of the installed runtime's version (role hailo_model)."
 
 
 class NpuError(Exception):
@@ -43,31 +50,30 @@ class NpuError(Exception):
 
 
 def status_of(error: BaseException) -> int | None:
-    """HailoRT's status number behind an exception of its bindings, None if it tells none.
+    """HailoRT's status number behind an exception of its bindings; None for any other exception.
 
     The bindings map some statuses to classes and put the number of the others into the text; the
     VLM constructor's HailoRTStatusException has nothing but the number (pyhailort.py, ExceptionWrapper).
     """
-    by_class = _STATUS_OF_CLASS.get(type(error).__name__)
-    if by_class is not None:
-        return by_class
+    kind = type(error)
+    if not _BINDINGS & set(kind.__module__.split(".")):
+        return None
     number = re.search(r"\b(\d+)\b", str(error))
-    return int(number[1]) if number else None
+    return _STATUS_OF_CLASS.get(kind.__name__, int(number[1]) if number else None)
 
 
 def opening_problem(error: BaseException, nodes: Sequence[str]) -> Problem:
     """Why the device could not be opened. Its node tells apart what HailoRT reports alike."""
     status = status_of(error)
-    if status in _BY_STATUS and status not in _NODE_TELLS:
-        return _with_status(_BY_STATUS[status], status)
-    in_the_way = node_problem(nodes)
-    if in_the_way:
-        return msgspec.structs.replace(in_the_way, status=status)
-    if status == 74:
+    if status in _NODE_TELLS or status not in _BY_STATUS:
+        in_the_way = node_problem(nodes)
+        if in_the_way:
+            return msgspec.structs.replace(in_the_way, status=status)
+    if status in _IN_USE:
         return Problem(
             "device_busy",
-            "Another process holds the Hailo device in another device group.",
-            "Stop it, or give both the same group (npu.device_group; hailo-apps use SHARED).",
+            f"Another program holds the Hailo device in another device group{_told(holders_of(nodes))}.",
+            f"Stop it, or give both the same group (npu.device_group; hailo-apps use SHARED). {_find(nodes)}",
             status=status,
         )
     return runtime_problem(error)
@@ -92,38 +98,125 @@ def node_problem(nodes: Sequence[str]) -> Problem | None:
     return None
 
 
-def loading_problem(error: BaseException, hef: Path, runtime_version: str) -> Problem:
-    """Why the model could not be loaded."""
+def loading_problem(
+    error: BaseException, path: Path, runtime_version: str, nodes: Sequence[str], seconds: float
+) -> Problem:
+    """Why the model could not be loaded, after so many seconds."""
     status = status_of(error)
     if status == INVALID_OPERATION:
-        compiled_for = sdk_version(hef)
-        if compiled_for and is_newer(compiled_for, runtime_version):
-            return Problem(
-                "hef_too_new",
-                f"{hef} was compiled for HailoRT {compiled_for}, but {runtime_version} is installed.",
-                "Install the HEF of the installed runtime's version.",
-                "hef",
-                status,
-            )
-        return Problem(
-            "device_busy",
-            "Another process has a language model loaded; the chip holds one at a time.",
-            "Stop the other service, or let it unload its model.",
-            status=status,
-        )
-    return runtime_problem(error, hef)
+        return _refused(path, runtime_version)
+    if status == COMMUNICATION_CLOSED:
+        return _model_in_the_way(nodes)
+    if status == TIMEOUT and seconds > 0.9 * _TRANSFER_SECONDS:
+        return _slow_storage(path, seconds)
+    if status == INTERNAL_FAILURE:
+        return _not_genai(path)
+    if status in _NO_MODEL:
+        return bad_file(path, status)
+    return runtime_problem(error, path)
 
 
-def runtime_problem(error: BaseException, hef: Path | None = None) -> Problem:
+def bad_file(path: Path, status: int | None = None) -> Problem:
+    """A file that is no model, or a damaged one, told by its size and first bytes."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            begins = f"has {size} bytes and begins with {file.read(16)!r}"
+    except OSError as error:
+        begins = f"can't be read ({error.strerror})"
+    kind = "is damaged" if hef.has_magic(path) else "is no model file"
+    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", _REPLACE_HEF, "hef", status)
+
+
+def cut_file(path: Path, size: int, announced: int) -> Problem:
+    """A model file that is shorter than its header says, in bytes."""
+    return Problem(
+        "hef_invalid", f"{path} is truncated: it has {size} of {announced} bytes.", _REPLACE_HEF, "hef"
+    )
+
+
+def _not_genai(path: Path) -> Problem:
+    return Problem(
+        "hef_not_genai",
+        f"HailoRT failed inside while it loaded {path}, as it does where a file holds no language model.",
+        "Is it the served model's HEF? If so, see hailort.log and the chip's own log "
+        "(hailortcli logs runtime).",
+        status=INTERNAL_FAILURE,
+    )
+
+
+def _refused(path: Path, runtime_version: str) -> Problem:
+    compiled_for = hef.sdk_version(path)
+    if compiled_for and not hef.is_newer(compiled_for, runtime_version):
+        said = f"HailoRT {runtime_version} refuses {path}, which was compiled for {compiled_for}."
+        return Problem("hef_refused", said, _SAME_RELEASE, "hef", INVALID_OPERATION)
+    known = f"HailoRT {compiled_for}" if compiled_for else "a newer HailoRT, as it seems"
+    said = f"{path} was compiled for {known}, but {runtime_version} is installed."
+    return Problem("hef_too_new", said, _SAME_RELEASE, "hef", INVALID_OPERATION)
+
+
+def _model_in_the_way(nodes: Sequence[str]) -> Problem:
+    """A chip that takes no model (5.2.0): it closes the connection at once."""
+    holders = holders_of(nodes)
+    if holders == []:
+        return _with_status(_LOST, COMMUNICATION_CLOSED)
+    return Problem(
+        "device_busy",
+        f"Another program has a language model on the chip, which holds one at a time{_told(holders)}.",
+        f"Stop it, or let it unload its model. {_find(nodes)}",
+        status=COMMUNICATION_CLOSED,
+    )
+
+
+def _told(holders: list[str] | None) -> str:
+    return f": {', '.join(holders)}" if holders else "; which one can't be seen from here"
+
+
+def _find(nodes: Sequence[str]) -> str:
+    node = next((node for node in nodes if os.path.exists(node)), nodes[0])
+    return f"`sudo fuser -v {node}` names who has the device open; if nobody has, power-cycle the Pi."
+
+
+def _slow_storage(path: Path, seconds: float) -> Problem:
+    size = path.stat().st_size / 1e6
+    return Problem(
+        "slow_storage",
+        f"HailoRT gives up a load after {_TRANSFER_SECONDS} s: {path} has {size:.0f} MB, of which "
+        f"{size / seconds:.1f} MB/s came; {size / _TRANSFER_SECONDS:.0f} MB/s are needed.",
+        "Put the model on faster storage (NVMe, USB 3, an A2 card), look for input/output errors in "
+        "`journalctl -k`, and let nothing else read meanwhile. model.load_timeout can't lengthen it.",
+        status=TIMEOUT,
+    )
+
+
+def runtime_problem(error: BaseException, path: Path | None = None) -> Problem:
     """What a failed call of HailoRT means, by its status alone."""
     status = status_of(error)
     if status in _BY_STATUS:
-        return _with_status(_BY_STATUS[status], status, hef)
+        return _with_status(_BY_STATUS[status], status, path)
     return Problem(
         "npu_error",
         f"HailoRT failed: {type(error).__name__}: {error}",
         "See hailort.log in the service's state directory.",
         status=status,
+    )
+
+
+def worker_problem(error: BaseException) -> Problem:
+    """A fault of the NPU process's own."""
+    return Problem(
+        "npu_crashed",
+        f"The NPU process failed: {type(error).__name__}: {error}",
+        "It is restarted. If it comes back, report it with the journal.",
+    )
+
+
+def aborted_problem(pid: int) -> Problem:
+    """HailoRT ends a process that releases a generation whose link is lost (std::terminate)."""
+    return Problem(
+        "device_lost",
+        f"The link to the Hailo chip was lost: HailoRT aborted the NPU process (pid {pid}, SIGABRT).",
+        _POWER_CYCLE,
     )
 
 
@@ -137,17 +230,25 @@ def missing_runtime(error: ImportError) -> Problem:
     )
 
 
-def missing_hef(looked_for: str) -> Problem:
+# Where hailo-ai/hailo_model_zoo_genai points to (docs/MODELS.rst).
+_PUBLISHED = ("Qwen2-VL-2B-Instruct.hef", "Qwen3-VL-2B-Instruct.hef")
+
+
+def missing_hef(path: str, runtime_version: str) -> Problem:
+    """There is no such file; which one fits is decided by HailoRT's version."""
+    alike = [name for name in _PUBLISHED if name.lower() == Path(path).name.lower()]
+    url = f"https://dev-public.hailo.ai/v{runtime_version}/blob/{(alike or _PUBLISHED)[0]}"
+    fetch = f"curl --fail --location --continue-at - --output {shlex.quote(path)} {url}"
     return Problem(
         "hef_missing",
-        f"There is no model file: {looked_for}",
-        "Run the playbook again (role hailo_model), or set model.hef_path.",
+        f"There is no model file: {path}",
+        f"Run the playbook again (role hailo_model), or fetch it yourself: {fetch}",
         "hef",
     )
 
 
-def _with_status(problem: Problem, status: int, hef: Path | None = None) -> Problem:
-    message = problem.message.replace("{hef}", str(hef or "the model file"))
+def _with_status(problem: Problem, status: int, path: Path | None = None) -> Problem:
+    message = problem.message.replace("{hef}", str(path or "the model file"))
     return Problem(problem.code, message, problem.cure, problem.recovery, status)
 
 
@@ -157,17 +258,18 @@ _VERSIONS_DIFFER = Problem(
     "Install one version of h10-hailort, h10-hailort-pcie-driver and python3-h10-hailort, then reboot.",
     "never",
 )
-_BROKEN_HEF = Problem(
-    "hef_invalid",
-    "{hef} is truncated or no HEF.",
-    "Delete it and run the playbook again (role hailo_model).",
-    "hef",
-)
 _LOST = Problem("device_lost", "The link to the Hailo chip was lost.", _POWER_CYCLE)
-_NODE_TELLS = {13, 36, 74}
+_NO_MODEL = {14, 26, 91, 92}
+_IN_USE = {73, 74}
+_NODE_TELLS = {13, 36, *_IN_USE}
 _BY_STATUS = {
     3: Problem(
         "out_of_memory", "The Pi is out of memory.", "Free memory or raise resource_limits.memory_max."
+    ),
+    TIMEOUT: Problem(
+        "npu_timeout",
+        "HailoRT waited in vain for the chip.",
+        "It is tried again. If it comes back, see hailort.log and power-cycle the Pi.",
     ),
     INVALID_OPERATION: Problem(
         "model_poisoned", "The model refuses further work after a failed generation.", _RELOAD
@@ -175,31 +277,56 @@ _BY_STATUS = {
     7: Problem(
         "not_implemented", "This HailoRT lacks a function.", "Install HailoRT 5.1.1 or newer.", "never"
     ),
+    INTERNAL_FAILURE: Problem(
+        "npu_error",
+        "HailoRT failed inside (HAILO_INTERNAL_FAILURE).",
+        "The model is loaded again. If it comes back, see hailort.log and the chip's own log "
+        "(hailortcli logs runtime).",
+    ),
     13: Problem("hef_unreadable", "{hef} can't be opened.", "Check the file and its permissions.", "hef"),
-    14: _BROKEN_HEF,
-    26: _BROKEN_HEF,
-    91: _BROKEN_HEF,
-    92: Problem(
-        "hef_not_genai", "{hef} is no generative model.", "Install the HEF of Qwen2-VL-2B-Instruct.", "hef"
-    ),
-    93: Problem(
-        "hef_wrong_device", "{hef} was compiled for another chip.", "Install the Hailo-10H's HEF.", "hef"
-    ),
     36: _LOST,
-    62: _LOST,
-    96: _LOST,
-    97: _LOST,
+    61: Problem(
+        "hef_unfit",
+        "HailoRT looked in vain for a part of {hef}: they are not of one release.",
+        _SAME_RELEASE,
+        "hef",
+    ),
+    COMMUNICATION_CLOSED: _LOST,
+    64: Problem(
+        "driver_missing",
+        "Hailo's driver is not loaded.",
+        "Install h10-hailort-pcie-driver for the running kernel, then reboot.",
+    ),
     71: Problem(
         "npu_memory", "The NPU's memory is full.", "Stop other services that have models loaded on the chip."
     ),
-    74: Problem("device_busy", "The Hailo device is in use.", "Stop the process that holds it."),
     76: _VERSIONS_DIFFER,
-    85: _VERSIONS_DIFFER,
-    86: _VERSIONS_DIFFER,
+    79: Problem(
+        "not_supported",
+        "The chip can't run language models with this HailoRT.",
+        "Check with `hailortcli fw-control identify` that it is a Hailo-10H, and that driver, library and "
+        "firmware are of one version.",
+        "never",
+    ),
     81: Problem(
         "cma_exhausted",
         "The kernel's contiguous memory (CMA) is used up; HailoRT gives it back only at a reboot.",
         "Reboot the Pi. If it comes back soon, set dtoverlay=cma,cma-512 in config.txt.",
         "never",
     ),
+    85: _VERSIONS_DIFFER,
+    86: _VERSIONS_DIFFER,
+    87: Problem("device_lost", "Hailo's driver waited in vain for the chip.", _POWER_CYCLE),
+    88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
+    89: Problem(
+        "device_lost",
+        "The program on the chip that answers requests is not there: it starts anew, or the chip hangs.",
+        "It is tried again. If it stays so, take the power from the Pi for ten seconds: a reboot may leave "
+        "the chip as it is.",
+    ),
+    93: Problem(
+        "hef_wrong_device", "{hef} was compiled for another chip.", "Install the Hailo-10H's HEF.", "hef"
+    ),
+    96: _LOST,
+    97: _LOST,
 }

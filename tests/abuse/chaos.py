@@ -116,7 +116,9 @@ class Chaos:
             [
                 ("crash_after_tokens", 2), ("read_hang_after_tokens", 2), ("stall_after_tokens", 1),
                 ("decode_fails_after_tokens", 2), ("encoder_status", 8), ("poison", True),
-                ("generate_hang", True), ("crash_in_load", True), ("load_status", 71), ("device_busy", True),
+                ("generate_hang", True), ("crash_in_load", True), ("load_status", 71), ("load_status", 62),
+                ("device_busy", True), ("vdevice_status", 89), ("open_loses_wakeup", True),
+                ("release_loses_wakeup", True), ("abort_in_release", True),
             ]
         )  # fmt: skip
         self.server.inject(**{name: value}, times={name: 1})

@@ -12,13 +12,16 @@ from collections.abc import Callable
 import atheris
 
 with atheris.instrument_imports(include=["hailo_vision"]):
-    from hailo_vision import config, conversation
+    from hailo_vision import config
     from hailo_vision.config import MediaConfig
-    from hailo_vision.errors import InvalidRequest
-    from hailo_vision.media import decode_inline, is_link, to_frame
-    from hailo_vision.npu import messages
-    from hailo_vision.npu.messages import ProtocolError
-    from hailo_vision.schema import AnalyzeRequest, ChatRequest, decode
+    from hailo_vision.errors import RequestError
+    from hailo_vision.http.body import decode
+    from hailo_vision.http.openai.reading import image_of, turns_of
+    from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
+    from hailo_vision.images.decode import to_frame
+    from hailo_vision.images.inline import decode_inline, is_link
+    from hailo_vision.npu import protocol
+    from hailo_vision.npu.protocol import ProtocolError
 
 import msgspec
 
@@ -38,21 +41,21 @@ _analyze = msgspec.json.Decoder(AnalyzeRequest)
 
 
 def request(data: bytes) -> None:
-    """A body, as far as its turns and pictures."""
+    """A body, as far as its turns and images."""
     try:
-        conversation.read(decode(data, _chat).messages)
-    except InvalidRequest as error:
+        turns_of({str(n): message for n, message in enumerate(decode(data, _chat).messages)})
+    except RequestError as error:
         require(len(error.message) < 1000, error.message)
     try:
         for image in decode(data, _analyze).images:
             if not isinstance(image, str):
-                conversation.image_source(image, "images[0]")
-    except InvalidRequest:
+                image_of(image, "images[0]")
+    except RequestError:
         return
 
 
 def image(data: bytes) -> None:
-    """A picture as text, data URI or base64, and as bytes."""
+    """An image as text, data URI or base64, and as bytes."""
     text = data.decode("utf-8", "replace")
     for inline in (True, False):
         if inline and is_link(text):
@@ -62,7 +65,7 @@ def image(data: bytes) -> None:
                 decode_inline(text, "x", _LIMITS) if inline else data, (336, 336, 3), "x", _LIMITS
             )
             require(frame.shape == (336, 336, 3), str(frame.shape))
-        except InvalidRequest as error:
+        except RequestError as error:
             require(len(error.message) < 300 and "0x" not in error.message, error.message)
 
 
@@ -76,11 +79,11 @@ def settings(data: bytes) -> None:
 
 def message(data: bytes) -> None:
     """What one process may hear from the other."""
-    for decoder in (messages.to_npu, messages.from_npu):
+    for decoder in (protocol.to_npu, protocol.from_npu):
         try:
-            if len(data) >= messages.LENGTH_BYTES:
-                messages.body_length(data[: messages.LENGTH_BYTES])
-            messages.decode(data, decoder)
+            if len(data) >= protocol.LENGTH_BYTES:
+                protocol.body_length(data[: protocol.LENGTH_BYTES])
+            protocol.decode(data, decoder)
         except ProtocolError:
             continue
 

@@ -23,11 +23,11 @@ _TOP = 0
 _CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)")
 _WORD = re.compile(r'"((?:\\x[0-9a-f]{2})*)"|(AT_FDCWD)<[^>]*>|(\d+)<((?:\\x[0-9a-f]{2})*)[^>]*>|([^,]+)')
 _CHANGES = (
-    "openat,write,lseek,ftruncate,truncate,fsync,fdatasync,sync,rename,renameat,renameat2,unlink,unlinkat,"
+    "openat,write,lseek,ftruncate,truncate,fsync,fdatasync,sync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,"
     "symlink,symlinkat,mkdir,mkdirat,rmdir,chmod,fchmod,fchmodat"
 )
 # Whoever makes a writer use one of these must teach it to this file first.
-_UNKNOWN = "pwrite64,writev,copy_file_range,sendfile,link,linkat,fallocate,syncfs,open,creat"
+_UNKNOWN = "pwrite64,writev,copy_file_range,sendfile,fallocate,syncfs,open,creat"
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,9 @@ class Recording:
             folder, old = self._parent(path)
             assert self._parent(paths[1])[0] == folder, "only names in one folder change at once"
             self._do(Change(folder, names=((old, None), (self._parent(paths[1])[1], self._find(path)))))
+        elif name.startswith("link"):
+            folder, new = self._parent(paths[1])
+            self._do(Change(folder, names=((new, self._find(path)),)))
         elif name.startswith("unlink") or name == "rmdir":
             folder, old = self._parent(path)
             self._do(Change(folder, names=((old, None),)))

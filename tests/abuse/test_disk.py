@@ -1,9 +1,10 @@
-"""No byte is free where the service may write: what needs the disk says so, and goes on once there is one."""
+"""No byte is free where the model goes: that is told, and the transfer goes on once there is one."""
 
 from pathlib import Path
 
 import pytest
 from support.mirror import serve
+from support.model_script import Script
 from support.server import Server
 
 from tests.abuse.chaos import filled, small_disk
@@ -17,10 +18,12 @@ def test_a_model_that_finds_no_room_is_fetched_once_there_is_some(free_bytes: in
         server = Server(place)
         mirror.content = server.hef.read_bytes()
         server.hef.unlink()
-        resources = {"resources_dir": str(server.hef.parent), "fetched_dir": str(place / "fetched")}
-        server.configure({"model": {"url": mirror.url, **resources}})
+        server.configure({"model": {"hef_path": str(server.hef)}})
+        script = Script(server.hef, url=mirror.url)
+        script.beside("part.json").write_text("{}")
         try:
             with filled(place, free_bytes):
+                fetching = script.start("fetch")
                 server.start(wait=False)
                 server.wait_for(lambda: server.health()["problem"] is not None)
                 problem = server.health()["problem"]
@@ -29,5 +32,8 @@ def test_a_model_that_finds_no_room_is_fetched_once_there_is_some(free_bytes: in
                 assert server.chat(HELLO).status_code == 503
             server.wait_for(lambda: server.http.get("/health/ready").status_code == 200)
             assert server.answer(HELLO)
+            assert fetching.wait(30) == 0
         finally:
+            fetching.kill()
+            fetching.communicate()
             server.close()

@@ -1,23 +1,32 @@
 """HTTP that no honest client sends: smuggling shapes, floods, and connections that only want to stay."""
 
+import gzip
+import json
 import socket
 import time
+import zlib
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from support.server import Server
 
-from hailo_vision import guard
+from hailo_vision.http import limits
 from tests.abuse.wire import HELLO, connected, drain, exchange, post, statuses
 
 MakeServer = Callable[..., Server]
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: pi\r\n\r\n"
+GET = b"GET /v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
 CHUNKED = "Transfer-Encoding: chunked"
 
 
 def chunked(body: bytes, *, size: bytes | None = None, end: bytes = b"\r\n") -> bytes:
     return (size or b"%x" % len(body)) + b"\r\n" + body + end + b"0\r\n\r\n"
+
+
+def trailed(fields: bytes) -> bytes:
+    """A chunked body with something between its last chunk and its end."""
+    return chunked(HELLO).removesuffix(b"\r\n") + fields + b"\r\n"
 
 
 # Each holds a second request in what one of two servers takes for a body and the other does not.
@@ -49,7 +58,14 @@ SMUGGLING: dict[str, bytes] = {
     "negative chunk": post(chunked(HELLO, size=b"-1"), CHUNKED, length=False),
     "endless chunk size": post(chunked(HELLO, size=b"f" * 40), CHUNKED, length=False),
     "chunk without its end": post(chunked(HELLO, end=b"XX"), CHUNKED, length=False),
-    "trailer": post(b"%x\r\n" % len(HELLO) + HELLO + b"\r\n0\r\nX: y\r\n\r\n", CHUNKED, length=False),
+    "trailer without a colon": post(trailed(b"X y\r\n"), CHUNKED, length=False),
+    "trailer with a space": post(trailed(b"X : y\r\n"), CHUNKED, length=False),
+    "folded trailer": post(trailed(b"X: y\r\n z\r\n"), CHUNKED, length=False),
+    "trailer with a lone LF": post(trailed(b"X: y\nGET /smuggled HTTP/1.1\r\n"), CHUNKED, length=False),
+    "a request as a trailer": post(trailed(SMUGGLED), CHUNKED, length=False),
+    "endless trailers": post(trailed(b"X: y\r\n" * 10_000), CHUNKED, length=False),
+    "chunked to HTTP/1.0": post(chunked(HELLO), CHUNKED, length=False, version="1.0"),
+    "three empty lines": b"\r\n" * 3 + post(),
 }
 
 
@@ -66,11 +82,98 @@ def test_honest_chunks_are_read(server: Server) -> None:
     assert exchange(server, post(chunked(HELLO, size=b"%X;a=b" % len(HELLO)), CHUNKED, length=False)) == [200]
 
 
+@pytest.mark.parametrize("value", ["Chunked", "CHUNKED", "chunked ", "\tchunked"])
+def test_the_name_of_a_coding_has_no_case(value: str, server: Server) -> None:
+    request = post(chunked(HELLO), f"Transfer-Encoding: {value}", length=False)
+    assert exchange(server, request + GET) == [200, 200]
+
+
+def test_trailers_are_skipped(server: Server) -> None:
+    request = post(trailed(b'X-Checksum: 1\r\nServer-Timing: a;b="c"\r\n'), CHUNKED, length=False)
+    assert exchange(server, request + GET) == [200, 200]
+    assert exchange(server, *(bytes([byte]) for byte in request + GET)) == [200, 200]
+
+
+def test_an_empty_line_before_a_request_is_skipped(server: Server) -> None:
+    """Clients of old send one after a body."""
+    assert exchange(server, b"\r\n" + GET) == [200]
+    assert exchange(server, b"\r\n", GET) == [200]
+    assert exchange(server, post() + b"\r\n" + GET + b"\r\n") == [200, 200]
+    with connected(server) as connection:
+        for _ in range(3):
+            connection.sendall(post())
+            assert statuses(connection.recv(65536)) == [200]
+            connection.sendall(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1//models", "//v1/models", "/v1/v1/models", "//v1//v1//models?a=//", "/v1/v1/v1/models", "//models"],
+)
+def test_a_slip_in_a_base_url_does_no_harm(path: str, server: Server) -> None:
+    assert exchange(server, f"GET {path} HTTP/1.1\r\nHost: pi\r\n\r\n".encode()) == [200]
+
+
+def test_http_1_0_gets_no_chunks(server: Server) -> None:
+    body = json.dumps({**json.loads(HELLO), "stream": True}).encode()
+    with connected(server) as connection:
+        connection.sendall(post(body, "Connection: keep-alive", version="1.0"))
+        head, _, stream = drain(connection).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"\r\nconnection: close" in head.lower()
+    assert stream.startswith(b"data: {")
+    assert stream.endswith(b"data: [DONE]\n\n")
+    with connected(server) as connection:
+        connection.sendall(post(version="1.0"))
+        answer = drain(connection)
+    assert statuses(answer) == [200]
+    assert b"content-length" in answer.lower()
+
+
+def compressed(body: bytes = HELLO, coding: str = "gzip", *fields: str) -> bytes:
+    return post(gzip.compress(body), f"Content-Encoding: {coding}", *fields)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip"])
+def test_a_compressed_body_is_read(coding: str, server: Server) -> None:
+    assert exchange(server, compressed(coding=coding) + GET) == [200, 200]
+    assert exchange(server, post(HELLO, "Content-Encoding: identity")) == [200]
+    packed = gzip.compress(HELLO)
+    request = post(chunked(packed), CHUNKED, f"Content-Encoding: {coding}", length=False)
+    assert exchange(server, *(bytes([byte]) for byte in request)) == [200]
+
+
+@pytest.mark.parametrize(
+    "coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip, br", "gzip\r\nContent-Encoding: br"]
+)
+def test_other_codings_are_told_to_be_unsupported(coding: str, server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(compressed(coding=coding))
+        answer = drain(connection, idle=0.5)
+    assert statuses(answer) == [415]
+    assert b"expected gzip or none" in answer
+    assert b"accept-encoding: gzip" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        HELLO,
+        gzip.compress(HELLO)[:-4],
+        gzip.compress(HELLO) + b"x",
+        gzip.compress(HELLO)[:-8] + bytes(8),
+    ],
+    ids=["empty", "plain", "cut", "longer", "wrong sum"],
+)
+def test_a_body_that_is_no_gzip_is_refused(body: bytes, server: Server) -> None:
+    assert exchange(server, post(body, "Content-Encoding: gzip") + GET) == [400, 200]
+
+
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
-    get = b"GET /v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
     wrong = b"GET /nothing HTTP/1.1\r\nHost: pi\r\n\r\n"
-    assert exchange(server, get + wrong + post() + get) == [200, 404, 200, 200]
-    assert exchange(server, get * 300) == [200] * 300
+    assert exchange(server, GET + wrong + post() + GET) == [200, 404, 200, 200]
+    assert exchange(server, GET * 300) == [200] * 300
 
 
 def test_a_flood_of_headers_is_refused(server: Server) -> None:
@@ -176,7 +279,7 @@ def test_who_sends_a_byte_at_a_time_is_sent_away(patient: Server) -> None:
 def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server) -> None:
     held = []
     try:
-        for _ in range(guard.MAX_CONNECTIONS + 50):
+        for _ in range(limits.MAX_CONNECTIONS + 50):
             held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
         assert httpx.get(f"{patient.url}/health", timeout=5).status_code == 200
         assert exchange(patient, post()) == [200]
@@ -189,7 +292,7 @@ def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server
 def test_when_every_connection_has_a_request_further_ones_are_told_to_come_again(patient: Server) -> None:
     held = []
     try:
-        for _ in range(guard.MAX_CONNECTIONS):
+        for _ in range(limits.MAX_CONNECTIONS):
             held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
             held[-1].sendall(post(b"{", "Content-Length: 1000", length=False))
         with connected(patient) as connection:
@@ -202,11 +305,37 @@ def test_when_every_connection_has_a_request_further_ones_are_told_to_come_again
     patient.wait_for(lambda: patient.http.get("/health").status_code == 200)
 
 
+def test_a_bomb_bursts_at_the_limit_of_bodies(patient: Server) -> None:
+    """64 MB of nothing in 64 KB: the limit counts what comes out, and others are answered meanwhile."""
+    bomb = post(gzip.compress(bytes(64_000_000)), "Content-Encoding: gzip")
+    assert exchange(patient, bomb) == [413]
+    assert exchange(patient, post(gzip.compress(HELLO + b" " * 900_000), "Content-Encoding: gzip") + GET) == [
+        200,
+        200,
+    ]
+
+
+def test_what_comes_out_of_compressed_bodies_counts_for_all_together(patient: Server) -> None:
+    body = zlib.compressobj(wbits=31)
+    almost = body.compress(HELLO + b" " * 900_000) + body.flush(zlib.Z_SYNC_FLUSH)
+    head = post(b"", f"Content-Length: {len(almost) + 100}", "Content-Encoding: gzip", length=False)
+    held = [socket.create_connection(("127.0.0.1", patient.port), timeout=5) for _ in range(10)]
+    try:
+        for connection in held:
+            connection.sendall(head + almost)
+        answers = [drain(connection, idle=0.5) for connection in held]
+        assert [statuses(answer) for answer in answers].count([429]) >= 10 - limits.BODIES_IN_MEMORY
+    finally:
+        for connection in held:
+            connection.close()
+    patient.wait_for(lambda: exchange(patient, post()) == [200])
+
+
 def test_all_bodies_together_are_bounded(patient: Server) -> None:
     held = []
     refused = []
     try:
-        for _ in range(guard.BODIES_IN_MEMORY + 3):
+        for _ in range(limits.BODIES_IN_MEMORY + 3):
             connection = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
             held.append(connection)
             connection.sendall(post(b"x" * 900_000, "Content-Length: 950000", length=False))

@@ -10,15 +10,16 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from support.mirror import hef
 
 from emulator.fleet import mirror
 from tests.abuse import writers
 from tests.abuse.powercut import Recording, Tree, lay, read
 
 TOP = Path(__file__).resolve().parents[2]
-OLD_MODEL = bytes.fromhex("01484546") + b"\nsdk-version: 5.1.1\n" + bytes(range(255, -1, -1)) * 900
+OLD_MODEL = hef(b"\nsdk-version: 5.1.1\n" + bytes(range(255, -1, -1)) * 900)
 # What is made beside the file that it becomes; the next run takes it over.
-_UNFINISHED = (".new", ".part", ".part.json")
+_UNFINISHED = (".new", ".part", ".part.json", ".next", ".next.json", ".former", ".former.json")
 
 
 @pytest.fixture

@@ -10,17 +10,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from support.mirror import hef
+from support.model_script import SCRIPT
 from support.modules import call, load
 
-NEW_MODEL = bytes.fromhex("01484546") + b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 1200
+NEW_MODEL = hef(b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 1200)
 CONFIG = "model: new\n" * 50
 
 paths = load("playbooks/library/hailo_paths.py", "writing_paths")
 seal = load("playbooks/library/hailo_seal.py", "writing_seal")
 tree: Any = sys.modules["ansible.module_utils.hailo_tree"]
 state: Any = load("playbooks/module_utils/hailo_state.py", "writing_state")
-hef: Any = load("roles/hailo_model/library/hailo_hef.py", "writing_hef")
+with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
+    fetch: Any = load("roles/hailo_model/files/fetch.py", "writing_model")
 boot: Any = load("playbooks/library/hailo_boot.py", "writing_boot")
 boot.boot = load("playbooks/module_utils/hailo_boot.py", "writing_boot_files")
 wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "writing_wheelhouse")
@@ -75,23 +79,21 @@ def restore(root: Path) -> None:
 
 
 def model(root: Path, address: str) -> None:
-    """The model, from a server."""
-    done(call(hef, **_model(root, address)))
+    """The model, from a server; in place at once."""
+    order = _order(root, address)
+    fetch.fetch(order)
+    fetch.model.place(order)
+    fetch.model.keep(order)
 
 
 def why_no_model(root: Path, address: str) -> str:
     """Why the model that is there would be fetched anew; empty if it would not."""
-    return str(hef.why_not({"sha256": None, **_model(root, address)}))
+    order = _order(root, address)
+    return str(fetch.model.why_not(order, order.path))
 
 
-def _model(root: Path, address: str) -> dict[str, Any]:
-    return {
-        "path": f"{root}/model.hef",
-        "url": address,
-        "identity": "v2/model.hef",
-        "runtime": "5.1.1",
-        "retries": 0,
-    }
+def _order(root: Path, address: str) -> Any:
+    return fetch.Order(root / "model.hef", "v2/model.hef", address, "5.1.1", retries=0)
 
 
 def firmware(root: Path) -> None:
@@ -116,6 +118,4 @@ WRITERS: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__":
-    # Small files have many steps, too.
-    hef.hef.SYNCED_STEP = hef.hef.CHUNK = 64 * 1024
     WRITERS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

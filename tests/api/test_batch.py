@@ -69,7 +69,7 @@ def test_one_that_fails_does_not_fail_the_others(server: Server) -> None:
     assert broken["error"]["param"] == "images[0]"
     assert broken["analysis"] is None
     assert "blue" in blue["analysis"]
-    assert link["error"]["code"] == "image_url_not_allowed"
+    assert link["error"]["code"] == "invalid_image_url"
 
 
 def test_all_that_fail_alike_are_one_error(server: Server) -> None:
@@ -132,3 +132,12 @@ async def test_a_chat_gets_its_turn_between_two_pictures(make_server: Callable[.
         assert (await batch).status_code == 200
     prompts = [entry["prompt"] for entry in server.journal() if entry["event"] == "generate"]
     assert ["Hello there" in prompt for prompt in prompts] == [False, True, False, False, False]
+
+
+def test_a_cameras_password_is_not_echoed(server: Server) -> None:
+    link = "http://camera:pass-word-7@127.0.0.1:9/photo.jpg"
+    body = {"images": [link, data_uri(plain("red"))], "prompt": "Which colour is this?"}
+    response = server.http.post("/v1/vision/analyze", json=body)
+    assert response.json()["results"][0]["image_url"] == "http://127.0.0.1:9/photo.jpg"
+    assert "pass-word-7" not in response.text
+    assert "pass-word-7" not in server.log()

@@ -50,7 +50,9 @@ def test_history_and_system_messages_reach_the_model(server: Server) -> None:
     history = [{"role": "user", "content": "My boat is green."}, {"role": "assistant", "content": "Fine."}]
     plain_answer = server.answer(question)
     assert server.answer(*history, question) != plain_answer
-    assert server.answer({"role": "system", "content": "Speak of boats."}, question) != plain_answer
+    server.answer({"role": "system", "content": "Speak of boats."}, question)
+    prompts = [entry["prompt"] for entry in server.journal() if entry["event"] == "generate"]
+    assert "system\nSpeak of boats.<|im_end|>" in prompts[-1]
 
 
 def test_a_next_turn_is_answered_from_the_context(server: Server) -> None:

@@ -55,6 +55,19 @@ SHAPES: dict[str, dict[str, Any]] = {
     "the predecessor's documented shape": {"type": "image", "image_url": {"url": URI}},
     "the same with a string": {"type": "image", "image_url": URI},
     "input_image": {"type": "input_image", "image_url": URI, "detail": "auto"},
+    "url": {"type": "image", "url": URI},
+    "base64": {"type": "image", "base64": B64},
+    "on a text": {"type": "text", "text": "Look.", "image_url": {"url": URI}},
+}
+
+
+# Beside a message's content, as Ollama's and llama.cpp's clients write them; also beside all messages.
+LOOSE: dict[str, dict[str, Any]] = {
+    "images": {"images": [B64]},
+    "data URI": {"images": [URI]},
+    "image_data": {"image_data": [{"data": B64, "id": 1}]},
+    "image": {"image": URI},
+    "image_url": {"image_url": {"url": URI}},
 }
 
 
@@ -72,6 +85,38 @@ def test_a_picture_in_any_shape_is_seen(shape: str, server: Server) -> None:
         assert "red" in server.answer({"role": "user", "content": content})
 
 
+@pytest.mark.parametrize("shape", LOOSE)
+def test_a_picture_beside_the_content_is_seen(shape: str, server: Server) -> None:
+    assert "red" in server.answer({"role": "user", "content": "Which colour is this?", **LOOSE[shape]})
+    assert "red" in server.answer({"role": "user", "content": "Which colour is this?"}, **LOOSE[shape])
+    assert "red" in server.answer(
+        {"role": "tool", "content": None, "tool_call_id": "1", **LOOSE[shape]},
+        {"role": "user", "content": "Which colour is this?"},
+    )
+
+
+def test_a_tools_picture_is_seen(server: Server) -> None:
+    tool = {"role": "tool", "tool_call_id": "1", "content": ["A photo:", SHAPES["image_url object"]]}
+    assert "red" in server.answer(tool, {"role": "user", "content": "Which colour is this?"})
+
+
+@pytest.mark.parametrize("role", ["system", "assistant"])
+def test_a_picture_that_is_not_read_is_refused(role: str, server: Server) -> None:
+    response = server.chat({"role": role, "content": "x", "images": [B64]}, user("Hi"))
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "messages[0].images[0]"
+
+
+def test_an_answer_that_was_begun_is_continued(server: Server) -> None:
+    """The prompt ends in the given text, and what comes back goes on from there."""
+    question = {"role": "user", "content": "Tell me something about the sea."}
+    whole = server.answer(question, max_tokens=60)
+    begun = whole[: len(whole) // 2]
+    for content in (begun, [{"type": "output_text", "text": begun}]):
+        server.answer(question, {"role": "assistant", "content": content})
+        assert prompt_of_the_last(server).endswith(f"<|im_start|>assistant\n{begun}")
+
+
 @pytest.mark.parametrize(
     ("part", "param"),
     [
@@ -80,7 +125,6 @@ def test_a_picture_in_any_shape_is_seen(shape: str, server: Server) -> None:
         ({"type": "video_url", "video_url": {"url": URI}}, "content[1].type"),
         ({"type": 5}, "content[1].type"),
         ({"text": "no type"}, "content[1].type"),
-        ("just text", "content[1]"),
         (None, "content[1]"),
         ({"type": "text"}, "content[1].text"),
         ({"type": "text", "text": None}, "content[1].text"),
@@ -119,7 +163,6 @@ def test_any_other_part_is_refused_by_its_path(part: Any, param: str, server: Se
         {"role": "user", "content": 5},
         {"role": "system", "content": None},
         {"role": "system", "content": [SHAPES["image_url object"]]},
-        {"role": "tool", "content": None},
         {"role": "User", "content": "Hi"},
         {"role": "narrator", "content": "Hi"},
         {"role": None, "content": "Hi"},
@@ -146,6 +189,8 @@ def test_messages_that_are_none(message: Any, server: Server) -> None:
         {"role": "assistant", "content": "My boat is green."},
         {"role": "assistant", "content": [{"type": "text", "text": "My boat is green."}]},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "My boat is green."}]},
+        {"role": "assistant", "content": [{"type": "output_text", "text": "My boat is green."}]},
+        {"role": "user", "content": ["My boat is green."]},
         {"role": "tool", "content": "My boat is green.", "tool_call_id": "1"},
         {"role": "tool", "content": [{"type": "text", "text": "My boat is green."}], "tool_call_id": "1"},
         {"role": "function", "content": "My boat is green.", "name": "f"},

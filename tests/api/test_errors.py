@@ -40,7 +40,6 @@ def post(server: Server, content: bytes | str, **headers: str) -> httpx.Response
         json.dumps(BODY).encode() + b" trailing",
         b"\xff\xfe",
         b'{"model": "\xff"}',
-        b'"\\ud800"x',
         b'{"a":' * 100_000,
         b"\x00",
         b"model=x&messages=y",
@@ -99,7 +98,7 @@ def test_an_unknown_model(server: Server) -> None:
         (b"", "invalid_image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_image_format"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_image_format"),
-        (b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heic" + bytes(100), "unsupported_image_format"),
+        (b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heic" + bytes(100), "invalid_image"),
         (b"II*\x00" + bytes(100), "unsupported_image_format"),
         (b"%PDF-1.7 " + bytes(100), "unsupported_image_format"),
         (plain("red")[:60], "invalid_image"),
@@ -154,7 +153,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(make_server: Any)
 def test_unknown_routes_and_methods(prefix: str, server: Server) -> None:
     http = server.http
     assert error_of(http.get(f"{prefix}/nothing"), 404)["code"] == "not_found"
-    assert error_of(http.post(f"{prefix}/responses", json={}), 404)["code"] == "not_found"
+    assert error_of(http.post(f"{prefix}/embeddings", json={}), 404)["code"] == "not_found"
     response = http.get(f"{prefix}/chat/completions")
     assert error_of(response, 405)["code"] == "method_not_allowed"
     assert response.headers["allow"] == "POST"
@@ -196,3 +195,32 @@ def test_what_is_no_http_is_a_4xx_or_a_closed_connection(raw: bytes, server: Ser
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505")), answer[:200]
     assert "Traceback" not in server.log()
     assert server.answer(HELLO)
+
+
+@pytest.mark.parametrize("name", [MODEL.upper(), f"{MODEL}:latest", f"{MODEL.title()}:LATEST"])
+def test_a_models_name_in_other_forms(name: str, server: Server) -> None:
+    assert post(server, json.dumps({**BODY, "model": name})).status_code == 200
+    assert server.http.get(f"/v1/models/{name}").status_code == 200
+
+
+def test_a_providers_prefix_is_named(server: Server) -> None:
+    error = error_of(post(server, json.dumps({**BODY, "model": f"openai/{MODEL}"})), 404)
+    assert "Leave 'openai/' out" in error["message"]
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\uDE00", "\\\\\\ud83d", "\\ud83dx\\ude00"])
+def test_half_a_surrogate_pair_is_a_character_that_is_lost(half: str, server: Server) -> None:
+    """JavaScript makes them by cutting strings; JSON's grammar allows them."""
+    text = json.dumps(BODY)[:-1] + f', "user": "{half}", "stop": "{half}"}}'
+    assert post(server, text.encode()).status_code == 200
+
+
+def test_whole_surrogate_pairs_stay_beside_half_ones(server: Server) -> None:
+    message = '{"role": "user", "content": "\\ud83d\\ude00 \\\\ud83d \\ud83d"}'
+    assert post(server, f'{{"model": "{MODEL}", "messages": [{message}]}}'.encode()).status_code == 200
+    prompt = [entry for entry in server.journal() if entry["event"] == "generate"][-1]["prompt"]
+    assert "\U0001f600 \\ud83d \ufffd" in prompt
+
+
+def test_a_byte_order_mark_is_skipped(server: Server) -> None:
+    assert post(server, b"\xef\xbb\xbf" + json.dumps(BODY).encode()).status_code == 200

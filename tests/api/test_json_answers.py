@@ -109,10 +109,30 @@ def test_frigates_schema(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    "response_format",
+    [
+        {"type": "json_object", "schema": SCHEMA},
+        {"type": "json_schema", "schema": SCHEMA},
+        {"type": "json_schema", "name": "picture", "schema": SCHEMA, "strict": True},
+        {"type": "json_schema", "json_schema": {"schema": SCHEMA}},
+    ],
+)
+def test_a_schema_counts_wherever_it_stands(response_format: Any, server: Server) -> None:
+    completion = server.chat(QUESTION, response_format=response_format).json()
+    assert set(json.loads(completion["choices"][0]["message"]["content"])) == set(SCHEMA["required"])
+
+
+def test_many_pictures_each_with_a_json_answer(server: Server) -> None:
+    images = [QUESTION["content"][1]["image_url"]["url"]] * 2
+    body = {"images": images, "prompt": "Describe it.", "response_format": schema_format(), "temperature": 0}
+    results = server.http.post("/v1/vision/analyze", json=body).json()["results"]
+    assert [set(json.loads(result["analysis"])) for result in results] == [set(SCHEMA["required"])] * 2
+
+
+@pytest.mark.parametrize(
     ("response_format", "param"),
     [
         ({"type": "json_schema"}, "response_format.json_schema"),
-        ({"type": "json_schema", "json_schema": {"schema": {}}}, "response_format.json_schema.name"),
         (schema_format("text"), "response_format.json_schema.schema"),
         (schema_format({"type": "banana"}), "response_format.json_schema.schema"),
         (schema_format({"properties": []}), "response_format.json_schema.schema"),

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from openai import APITimeoutError, AsyncOpenAI
 from support.events import parse
-from support.openai_schema import ERROR, check
+from support.openai_schema import CHUNK, ERROR, check
 from support.pictures import image_part, photo, user
 from support.server import MODEL, Server
-from support.slow import ABORTED, COMPLETE, LONG, SLOW, generations
+from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, generations, idle, leave, until
 
 BODY: dict[str, Any] = {"model": MODEL, "messages": [LONG], "temperature": 0}
 SHORT = {**BODY, "max_tokens": 2}
@@ -22,7 +22,7 @@ SHORT = {**BODY, "max_tokens": 2}
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = {"server": {"queue_size": 2, "keep_alive_comment_interval": 0.1}}
+    config = {"server": {"queue_size": 2, "heartbeat_interval": 0.1}}
     server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
     try:
         yield server.start()
@@ -40,25 +40,6 @@ def slow(shared: Server) -> Server:
 
 def client_of(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.api, timeout=30)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        await asyncio.sleep(0.02)
-
-
-def begun(server: Server) -> int:
-    return sum(event == "generate" for event, _ in generations(server))
-
-
-def idle(server: Server) -> Callable[[], bool]:
-    def is_idle() -> bool:
-        queue = server.health()["queue"]
-        return bool(queue["running"] == queue["waiting"] == 0)
-
-    return is_idle
 
 
 async def test_first_come_first_served(slow: Server) -> None:
@@ -96,6 +77,18 @@ async def test_a_full_queue_is_told_with_an_honest_time(slow: Server) -> None:
     await until(idle(slow))
 
 
+async def test_a_long_queue_does_not_make_the_service_unready(make_server: Callable[..., Server]) -> None:
+    # By the first guess a second request would wait 5 s.
+    server = make_server(config={"server": {"request_timeout": 4.0}}, emulator=SLOW).start()
+    async with client_of(server) as client:
+        running = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        await until(lambda: begun(server) == 1)
+        assert (await client.post("/chat/completions", json=SHORT)).status_code == 429
+        assert (await client.get(f"{server.url}/health/ready")).status_code == 200
+        running.cancel()
+    await until(idle(server))
+
+
 async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server) -> None:
     async with client_of(slow) as client:
         running = [asyncio.create_task(client.post("/chat/completions", json=BODY)) for _ in range(2)]
@@ -114,33 +107,24 @@ async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server)
             task.cancel()
 
 
-async def test_comments_come_while_queued_and_nothing_is_sent_before_them(slow: Server) -> None:
+async def test_signs_of_life_come_while_queued_and_are_chunks(slow: Server) -> None:
+    """Comments re-arm no client's timer, and some SDKs choke on them (openai/openai-go, PR 621)."""
     async with client_of(slow) as client:
         first = asyncio.create_task(client.post("/chat/completions", json=BODY))
         await until(lambda: begun(slow) == 1)
         async with client.stream("POST", "/chat/completions", json={**SHORT, "stream": True}) as response:
             lines = [line async for line in response.aiter_lines()]
         first.cancel()
-    comments = [line for line in lines if line.startswith(":")]
-    assert len(comments) >= 2
-    assert set(comments) == {": keep-alive"}
-    assert list(parse(lines))[-1] == "[DONE]"
-
-
-async def leave(
-    client: httpx.AsyncClient, path: str, body: dict[str, Any], after: Callable[[], bool]
-) -> None:
-    """Ask, and close the connection once something has happened."""
-
-    async def ask() -> None:
-        async with client.stream("POST", path, json=body) as response:
-            async for _ in response.aiter_raw():
-                pass
-
-    task = asyncio.create_task(ask())
-    await until(after)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    assert all(line.startswith("data: ") for line in lines if line)
+    *texts, done = parse(lines)
+    assert done == "[DONE]"
+    chunks = [json.loads(text) for text in texts]
+    for chunk in chunks:
+        check(chunk, CHUNK)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert deltas[1] == {}
+    assert all("role" not in delta for delta in deltas[1:])
 
 
 @pytest.mark.parametrize("picture", [False, True])

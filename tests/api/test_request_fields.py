@@ -46,6 +46,15 @@ def refused(server: Server, param: str | None, code: str | None = None, **fields
         {"top_k": -1, "top_p": 0, "temperature": 0},
         {"stop": []},
         {"stop": None, "seed": None, "max_tokens": None, "max_completion_tokens": None, "user": None},
+        {"max_tokens": 0},
+        {"max_tokens": -1, "max_completion_tokens": 0},
+        {"max_tokens": 50.0, "seed": 7.0, "top_k": 20.0, "n": 1.0},
+        {"top_k": 5_000_000_000},
+        {"stop": ""},
+        {"stop": ["", "x"]},
+        {"seed": 2**64 - 1},
+        {"keep_alive": "300"},
+        {"keep_alive": "-1"},
         {"seed": 2**63 - 1},
         {"seed": -(2**63)},
         {"keep_alive": "5m"},
@@ -71,15 +80,16 @@ def test_what_clients_send_is_accepted(fields: dict[str, Any], server: Server) -
         ("repetition_penalty", 0),
         ("frequency_penalty", 2.5),
         ("presence_penalty", -2.5),
-        ("max_tokens", 0),
-        ("max_tokens", -1),
+        ("max_tokens", -2),
         ("max_tokens", 1.5),
-        ("max_completion_tokens", 0),
+        ("max_completion_tokens", -7),
+        ("seed", 1.5),
+        ("top_k", 1.5),
+        ("tool_choice", "must"),
         ("seed", "x"),
         ("seed", 2**64),
         ("n", 0),
         ("n", 129),
-        ("stop", ""),
         ("stop", 5),
         ("stop", ["a", "b", "c", "d", "e"]),
         ("stream", "yes"),
@@ -113,19 +123,18 @@ def test_what_is_out_of_range_or_of_another_type_is_named(field: str, value: Any
         ("top_logprobs", None, {"top_logprobs": 5}),
         ("logit_bias", "unsupported_parameter", {"logit_bias": {"50256": -100}}),
         ("modalities", "unsupported_parameter", {"modalities": ["text", "audio"]}),
-        ("tool_choice", "unsupported_parameter", {"tool_choice": "required"}),
+        ("tool_choice", None, {"tool_choice": "required"}),
         (
             "tool_choice",
-            "unsupported_parameter",
+            None,
             {"tool_choice": {"type": "function", "function": {"name": "f"}}},
         ),
         (
             "tool_choice",
-            "unsupported_parameter",
+            None,
             {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required"}}},
         ),
-        ("function_call", "unsupported_parameter", {"function_call": {"name": "f"}}),
-        ("stop[1]", None, {"stop": ["a", ""]}),
+        ("function_call", None, {"function_call": {"name": "f"}}),
         ("response_format.type", None, {"response_format": {"type": "yaml"}}),
         ("response_format.type", "missing_required_parameter", {"response_format": {}}),
     ],
@@ -203,9 +212,6 @@ def test_a_prompt_that_does_not_fit_is_told_in_the_words_that_libraries_look_for
 
 def test_too_many_pictures_are_refused_before_they_are_decoded(server: Server) -> None:
     broken = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    six = server.chat({"role": "user", "content": [broken] * 6}).json()["error"]
-    assert six["code"] == "too_many_images"
-    assert "5" in six["message"]
     fifteen = server.chat({"role": "user", "content": [broken] * 15}).json()["error"]
     assert fifteen["code"] == "context_length_exceeded"
 

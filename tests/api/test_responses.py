@@ -1,113 +1,207 @@
-"""Responses and streams, field by field, against OpenAI's published description."""
+"""POST /v1/responses: OpenAI's newer API, whole and streamed."""
 
 import json
 from typing import Any
 
+import httpx
 import pytest
-from support.events import events, text_of
-from support.openai_schema import CHUNK, COMPLETION, MODEL, MODELS, check
-from support.pictures import photo, user
-from support.server import MODEL as NAME
-from support.server import Server
+from support.openai_schema import ERROR, check
+from support.pictures import data_uri, plain
+from support.server import MODEL, Server
 
-HELLO = {"role": "user", "content": "Tell me something about the sea."}
-QUESTION = user("What is this?", photo("coffee"))
-
-
-@pytest.mark.parametrize("message", [HELLO, QUESTION])
-def test_a_completion_fits_the_description(message: dict[str, Any], server: Server) -> None:
-    completion = server.chat(message).json()
-    check(completion, COMPLETION)
-    choice = completion["choices"][0]
-    assert choice["message"]["refusal"] is None
-    assert choice["logprobs"] is None
-    assert completion["model"] == NAME
+RED = data_uri(plain("red"), "image/png")
+IMAGE = {"type": "input_image", "image_url": RED, "detail": "auto"}
+QUESTION = {"role": "user", "content": [{"type": "input_text", "text": "Which colour is this?"}, IMAGE]}
+SCHEMA = {"type": "object", "properties": {"colour": {"type": "string"}}, "required": ["colour"]}
+TOOL = {"type": "function", "name": "tell", "parameters": SCHEMA, "strict": True}
 
 
-def test_usage_is_true(server: Server) -> None:
-    text = server.chat(HELLO).json()["usage"]
-    picture = server.chat(QUESTION).json()["usage"]
-    for usage in (text, picture):
-        details = usage["prompt_tokens_details"]
-        assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-        assert details["text_tokens"] + details["image_tokens"] == usage["prompt_tokens"]
-    assert text["prompt_tokens_details"]["image_tokens"] == 0
-    assert picture["prompt_tokens_details"]["image_tokens"] == 144
-    ends = [entry for entry in server.journal() if entry["event"] == "finished"]
-    assert picture["completion_tokens"] == ends[-1]["pieces"] - 1  # the last one ends the answer
+def ask(server: Server, asked: Any, **fields: Any) -> httpx.Response:
+    body = {"model": MODEL, "input": asked, "temperature": 0, **fields}
+    return server.http.post("/v1/responses", json=body)
 
 
-def test_the_cost_of_a_picture_can_be_measured_as_frigate_does(server: Server) -> None:
-    text = server.chat(user("."), max_tokens=1).json()["usage"]["prompt_tokens"]
-    picture = server.chat(user(".", photo("coffee")), max_tokens=1).json()["usage"]["prompt_tokens"]
-    assert 144 <= picture - text <= 148
+def answer(server: Server, asked: Any, **fields: Any) -> dict[str, Any]:
+    response = ask(server, asked, **fields)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
-def test_timings_and_performance(server: Server) -> None:
-    completion = server.chat(QUESTION).json()
-    timings, usage = completion["timings"], completion["usage"]
-    assert timings["cache_n"] + timings["prompt_n"] == usage["prompt_tokens"]
-    assert timings["predicted_n"] == usage["completion_tokens"]
-    assert set(completion["performance"]) == {"inference_time_ms", "load_time_ms"}
+def text_of(response: dict[str, Any]) -> str:
+    (item,) = response["output"]
+    (part,) = item["content"]
+    return str(part["text"])
 
 
-@pytest.mark.parametrize("usage", [True, False, None])
-@pytest.mark.parametrize("message", [HELLO, QUESTION])
-def test_a_stream_fits_the_description(message: dict[str, Any], usage: bool | None, server: Server) -> None:
-    options = {} if usage is None else {"stream_options": {"include_usage": usage}}
-    response = server.chat(message, stream=True, **options)
+def events_of(response: httpx.Response) -> list[dict[str, Any]]:
+    assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("text/event-stream")
-    assert response.headers["cache-control"] == "no-cache"
-    assert response.headers["x-accel-buffering"] == "no"
-    assert "content-length" not in response.headers
-    assert response.headers["x-request-id"]
-    chunks = events(response)
-    for chunk in chunks:
-        check(chunk, CHUNK)
-    assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
-    if usage:
-        assert chunks[-1]["choices"] == []
-        assert chunks.pop()["usage"] == server.chat(message).json()["usage"] | {
-            "prompt_tokens_details": chunks_details(server, message)
-        }
-    assert all(("usage" in chunk) == bool(usage) and not chunk.get("usage") for chunk in chunks)
-    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    assert chunks[-1]["choices"][0]["delta"] == {}
-    reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
-    assert reasons == [None] * (len(chunks) - 1) + ["stop"]
-    assert all(chunk["choices"][0]["delta"]["content"] for chunk in chunks[1:-1])
-    assert text_of(chunks) == server.answer(message)
+    events = []
+    for block in response.text.strip().split("\n\n"):
+        name, data = block.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {event['type']}"
+        events.append(event)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    return events
 
 
-def chunks_details(server: Server, message: dict[str, Any]) -> dict[str, Any]:
-    """The details of a prompt of which nothing is found in the context."""
-    details: dict[str, Any] = server.chat(message).json()["usage"]["prompt_tokens_details"]
-    return details
+def test_a_text_is_answered(server: Server) -> None:
+    response = answer(server, "Tell me something about the sea.", metadata={"a": "b"}, store=True)
+    assert (response["object"], response["status"], response["model"]) == ("response", "completed", MODEL)
+    assert response["id"].startswith("resp_")
+    assert response["store"] is False
+    assert response["metadata"] == {"a": "b"}
+    (item,) = response["output"]
+    assert (item["type"], item["role"], item["status"]) == ("message", "assistant", "completed")
+    assert item["content"][0]["annotations"] == []
+    usage = response["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert text_of(response)
 
 
-def test_a_stream_that_is_cut_by_the_limit_says_so(server: Server) -> None:
-    chunks = events(server.chat(HELLO, stream=True, max_tokens=2))
-    assert chunks[-1]["choices"][0]["finish_reason"] == "length"
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [QUESTION],
+        [{"type": "message", **QUESTION}],
+        [
+            {"role": "developer", "content": "Be short."},
+            {"type": "reasoning", "id": "rs_1", "summary": []},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "Hello", "annotations": []}]},
+            {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "1", "output": "It rains."},
+            QUESTION,
+        ],
+        [
+            {"type": "function_call_output", "call_id": "1", "output": [IMAGE]},
+            {"role": "user", "content": "Which colour is this?"},
+        ],
+    ],
+)
+def test_items_are_read(asked: Any, server: Server) -> None:
+    assert "red" in text_of(answer(server, asked))
 
 
-def test_characters_are_never_cut(server: Server) -> None:
-    message = {"role": "user", "content": "Repeat: 👍🏽 héllo 你好 🇩🇪"}
-    for chunk in events(server.chat(message, stream=True)):
-        assert "\ufffd" not in json.dumps(chunk, ensure_ascii=False)
+def test_instructions_are_the_system_text(server: Server) -> None:
+    answer(server, "Hello", instructions="You are a parrot.")
+    prompt = [entry for entry in server.journal() if entry["event"] == "generate"][-1]["prompt"]
+    assert prompt.startswith("<|im_start|>system\nYou are a parrot.<|im_end|>")
 
 
-def test_models_fit_the_description(server: Server) -> None:
-    listed = server.http.get("/v1/models").json()
-    check(listed, MODELS)
-    one = server.http.get(f"/v1/models/{NAME}").json()
-    check(one, MODEL)
-    assert listed["data"] == [one]
-    assert one["id"] == NAME
-    assert one["max_model_len"] == one["meta"]["n_ctx"] == 2048
-    assert one["architecture"]["input_modalities"] == ["text", "image"]
+def test_the_limit_makes_it_incomplete(server: Server) -> None:
+    response = answer(server, "Tell me a story.", max_output_tokens=3)
+    assert response["status"] == response["output"][0]["status"] == "incomplete"
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert response["usage"]["output_tokens"] == 3
+    assert events_of(ask(server, "Tell me a story.", max_output_tokens=3, stream=True))[-1]["type"] == (
+        "response.incomplete"
+    )
 
 
-def test_answers_are_not_compressed(server: Server) -> None:
-    """Compression would hold the tokens of a stream back."""
-    response = server.chat(HELLO, stream=True)
-    assert "content-encoding" not in response.headers
+def test_json_by_a_flat_format(server: Server) -> None:
+    wanted = {"type": "json_schema", "name": "x", "schema": SCHEMA, "strict": True}
+    response = answer(server, [QUESTION], text={"format": wanted, "verbosity": "low"})
+    assert set(json.loads(text_of(response))) == {"colour"}
+    assert response["text"]["format"] == wanted
+    assert response["json_report"]["valid"] is True
+    assert isinstance(
+        json.loads(text_of(answer(server, [QUESTION], text={"format": {"type": "json_object"}}))), dict
+    )
+
+
+def test_a_stream_is_what_sdks_need(server: Server) -> None:
+    events = events_of(ask(server, [QUESTION], stream=True))
+    names = [event["type"].removeprefix("response.") for event in events]
+    deltas = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
+    assert names == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        *["output_text.delta"] * len(deltas),
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    whole = events[-1]["response"]
+    assert "".join(deltas) == text_of(whole) == events[-4]["text"]
+    assert whole["id"] == events[0]["response"]["id"]
+    assert events[2]["item"]["id"] == whole["output"][0]["id"] == events[4]["item_id"]
+    assert events[0]["response"]["output"] == []
+    assert whole["usage"]["output_tokens"] >= len(deltas)
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "tell"}])
+def test_a_forced_tool_is_called(choice: Any, server: Server) -> None:
+    (item,) = answer(server, [QUESTION], tools=[TOOL], tool_choice=choice)["output"]
+    assert (item["type"], item["name"]) == ("function_call", "tell")
+    assert item["call_id"]
+    assert set(json.loads(item["arguments"])) == {"colour"}
+    events = events_of(ask(server, [QUESTION], tools=[TOOL], tool_choice=choice, stream=True))
+    names = [event["type"].removeprefix("response.") for event in events]
+    assert names == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "function_call_arguments.delta",
+        "function_call_arguments.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert events[-1]["response"]["output"][0]["arguments"] == events[3]["delta"]
+
+
+def test_what_fails_after_the_first_event_is_a_failed_response(make_server: Any) -> None:
+    server = make_server(faults={"crash_after_tokens": 3}).start()
+    last = events_of(ask(server, "Tell me a story.", stream=True))[-1]
+    assert last["type"] == "response.failed"
+    assert last["response"]["status"] == "failed"
+    assert last["response"]["error"]["code"] == "server_error"
+    assert last["response"]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"background": True}, "background"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+            "input[0].content[0].type",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "input[0].content[0].image_url",
+        ),
+        ({"input": [{"role": "user"}]}, "input[0].content"),
+        ({"input": [{"role": "wizard", "content": "x"}]}, "input[0].role"),
+        ({"input": []}, "input"),
+        ({"input": 5}, "input"),
+        ({"input": None}, "input"),
+        ({"model": None}, "model"),
+        ({"temperature": 3}, "temperature"),
+        ({"max_output_tokens": "x"}, "max_output_tokens"),
+        ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
+        ({"text": {"format": {"type": "json_schema", "schema": {"type": "x"}}}}, "text.format.schema"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        (
+            {"input": [{"role": "user", "content": [{**IMAGE, "image_url": "data:,x"}]}]},
+            "input[0].content[0].image_url",
+        ),
+    ],
+)
+def test_what_can_not_be_done_is_named(fields: dict[str, Any], param: str, server: Server) -> None:
+    response = (
+        ask(server, **{"asked": "Hi", **fields})
+        if "input" not in fields
+        else server.http.post("/v1/responses", json={"model": MODEL, **fields})
+    )
+    assert response.status_code == 400, response.text
+    check(response.json(), ERROR)
+    assert response.json()["error"]["param"] == param

@@ -10,20 +10,17 @@ from tests.bench.stage import CHAT, Stage, chat
 
 # What a process does is told by the innermost file on its stack that has a word of these.
 _FRONT = (
-    ("log line", ("/logging/", "hailo_vision/account")),
-    ("metrics", ("prometheus_client/", "hailo_vision/metrics")),
-    ("chat template", ("jinja2/", "hailo_vision/prompt", "<template>")),
-    (
-        "request and answer: JSON, checks, headers",
-        ("schema.py", "conversation.py", "chat.py", "web.py", "routes.py", "app.py"),
-    ),
-    ("Sanic: HTTP, routing, sending", ("/sanic", "guard.py")),
+    ("log line", ("/logging/", "hailo_vision/http/request_log")),
+    ("metrics", ("prometheus_client/", "hailo_vision/http/metrics")),
+    ("chat template", ("jinja2/", "hailo_vision/inference/prompt", "<template>")),
+    ("Sanic: HTTP, routing, sending", ("/sanic", "hailo_vision/http/limits")),
+    ("request and answer: JSON, checks, headers", ("hailo_vision/http/", "inference/conversation.py")),
     ("to and from the NPU process", ("hailo_vision/npu/",)),
-    ("queue, engine, tasks", ("hailo_vision/", "/asyncio/")),
+    ("queue, supervisor, tasks", ("hailo_vision/", "/asyncio/")),
 )
 _NPU = (
     ("the emulator", ("hailo_platform/",)),
-    ("to and from the front process", ("hailo_vision/npu/channel", "hailo_vision/npu/messages")),
+    ("to and from the front process", ("npu/worker/channel", "npu/protocol")),
     ("the NPU process's own", ("hailo_vision/npu/",)),
 )
 

@@ -20,7 +20,7 @@ from support.pictures import image_part
 from support.server import MODEL, ROOT, Server
 
 from hailo_vision.config import MediaConfig
-from hailo_vision.media import Frame, to_frame
+from hailo_vision.images.decode import Frame, to_frame
 from tests.bench.direct import MODULES, Direct
 from tests.bench.wire import Client
 

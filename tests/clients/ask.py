@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 from openai import OpenAI, OpenAIError
 
 MODEL = "qwen2-vl-2b-instruct"
@@ -20,7 +21,7 @@ def ask(url: str, photo: Path, question: str) -> str:
     """Stream one answer to the terminal and return it.
 
     Raises:
-        OpenAIError: the service refused or could not be reached.
+        OpenAIError, httpx.HTTPError: the service refused, could not be reached, or broke off.
     """
     client = OpenAI(base_url=f"{url}/v1", api_key="hailo", timeout=120, max_retries=2)
     data = base64.b64encode(photo.read_bytes()).decode()
@@ -37,13 +38,16 @@ def ask(url: str, photo: Path, question: str) -> str:
         ],
         stream=True,
     )
-    answer = ""
+    answer, finished = "", False
     for chunk in stream:
         for choice in chunk.choices:
+            finished = finished or choice.finish_reason is not None
             piece = choice.delta.content or ""
             answer += piece
             print(piece, end="", flush=True)
     print()
+    if not finished:
+        raise httpx.RemoteProtocolError("the answer was cut")
     return answer
 
 
@@ -60,7 +64,7 @@ def main() -> int:
         begun = time.monotonic()
         try:
             answer = ask(url, options.photo, options.question)
-        except OpenAIError as error:
+        except (OpenAIError, httpx.HTTPError) as error:
             print(f"{url} did not answer: {error}", file=sys.stderr)
             failed += 1
             continue

@@ -9,6 +9,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
+from openai.types.responses import ResponseInputParam
 from pydantic import BaseModel
 from support.pictures import data_uri, photo, plain
 from support.server import MODEL, Server
@@ -204,3 +205,57 @@ def test_json_mode(client: OpenAI) -> None:
         model=MODEL, messages=HELLO, response_format={"type": "json_object"}
     )
     assert isinstance(json.loads(completion.choices[0].message.content or ""), dict)
+
+
+def about_in_responses(picture: bytes) -> ResponseInputParam:
+    return [
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "Which colour is this?"},
+                {"type": "input_image", "image_url": data_uri(picture), "detail": "auto"},
+            ],
+        }
+    ]
+
+
+def test_responses(client: OpenAI) -> None:
+    response = client.responses.create(model=MODEL, input=about_in_responses(plain("red")), temperature=0)
+    assert "red" in response.output_text
+    assert response.usage
+    assert response.usage.total_tokens
+
+
+def test_responses_as_raw_events(client: OpenAI) -> None:
+    stream = client.responses.create(
+        model=MODEL, input=about_in_responses(plain("red")), temperature=0, stream=True
+    )
+    events = list(stream)
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert "red" in text
+    assert events[-1].type == "response.completed"
+
+
+def test_responses_by_the_helper(client: OpenAI) -> None:
+    with client.responses.stream(
+        model=MODEL, input=about_in_responses(plain("red")), temperature=0
+    ) as stream:
+        for _ in stream:
+            pass
+        assert "red" in stream.get_final_response().output_text
+
+
+def test_responses_parsed(client: OpenAI) -> None:
+    class Scene(BaseModel):
+        colour: str
+        count: int
+
+    response = client.responses.parse(
+        model=MODEL, input=about_in_responses(plain("red")), text_format=Scene, temperature=0
+    )
+    assert isinstance(response.output_parsed, Scene)
+
+
+def test_responses_that_fail(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="stored"):
+        client.responses.create(model=MODEL, input="Hi", previous_response_id="resp_1")

@@ -21,7 +21,7 @@ def wheel(folder: Path, version: str, broken: bool = False) -> Path:
     module = source / "hailo_vision" / "__init__.py"
     module.write_text(re.sub(r"(?m)^__version__ = .*$", f'__version__ = "{version}"', module.read_text()))
     if broken:
-        (source / "hailo_vision" / "app.py").write_text(f'raise RuntimeError("{REASON}")\n')
+        (source / "hailo_vision" / "http" / "app.py").write_text(f'raise RuntimeError("{REASON}")\n')
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*command, "--no-build-isolation", f"--wheel-dir={source}", str(source)], check=True)
     return next(source.glob("*.whl"))

@@ -1,6 +1,8 @@
-"""The model on booted hosts: fetched by the service when it is missing, and by the role for all to see."""
+"""The model on booted hosts: fetched by its unit, at boot when it is missing and for the deployment."""
 
 import re
+import time
+from collections.abc import Callable
 
 import httpx
 from support.fleets import SCENARIO
@@ -9,27 +11,59 @@ from support.mirror import serve
 from tests.deploy.conftest import Pi, changes, playbook
 
 FILE = "Qwen2-VL-2B-Instruct.hef"
-PLACED = f"/var/lib/hailo-vision/resources/{FILE}"
-FETCHED = "/var/lib/hailo-vision/fetched"
+FOLDER = "/var/lib/hailo-vision/resources"
+PLACED = f"{FOLDER}/{FILE}"
+ORDER = "/etc/hailo/credentials/hailo-model.json"
 # Slow enough for a transfer to outlast a second, and for two at a time to meet.
 PAUSE = 0.05
 
 
-def test_a_service_whose_model_is_gone_fetches_it_and_answers(pi: Pi) -> None:
+def test_a_service_whose_model_is_gone_has_it_fetched_and_answers(pi: Pi) -> None:
     whole = pi.run(f"sha256sum < {PLACED}")
-    pi.run(
-        f"rm {PLACED}; systemctl reset-failed hailo-vision.service; systemctl restart hailo-vision.service"
-    )
+    pi.run(f"rm {PLACED}; systemctl restart hailo-vision.service")
     pi.wait_ready()
     assert pi.ask("coffee.jpg")
-    assert pi.run(f"cat {FETCHED}/*.hef | sha256sum") == whole
-    assert pi.run(f"stat --format %U {FETCHED}/*.hef") == "hailo-vision"
-    assert "NPU fetching" in pi.run("journalctl -b -u hailo-vision.service -o cat --lines=20")
+    assert pi.run(f"sha256sum < {PLACED}") == whole
+    assert pi.run(f"stat --format '%U %a' {PLACED} {FOLDER}").splitlines() == ["root 644", "root 755"]
+    assert pi.property("Result", "hailo-model.service") == "success"
 
 
-def test_the_role_shows_its_progress_keeps_to_its_transfers_and_takes_over(pis: list[Pi]) -> None:
-    """After the test above: one host has the service's own copy, the other gets a model that is cut."""
-    pis[1].run(f"truncate --size=-1 {PLACED}")
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "nothing happened"
+        time.sleep(0.25)
+
+
+def test_a_host_that_boots_before_its_mirror_says_so_and_goes_on_by_itself(pi: Pi) -> None:
+    """And what is secret in the address is told to nobody."""
+    with serve(str(SCENARIO.gateway)) as mirror:
+        address = mirror.url
+        content = httpx.get(f"{SCENARIO.mirror_url}/v5.1.1/blob/{FILE}").content
+    order = pi.run(f"cat {ORDER}")
+    secret = address.replace("//", "//bob:s3cret@") + "?token=s3cret"
+    pi.run(f'sed -i \'s|"url": .*|"url": "{secret}"|\' {ORDER}; rm {PLACED}; systemctl reboot', check=False)
+    wait_for(lambda: pi.health().get("state") == "fetching" and pi.health()["problem"])
+    problem = pi.health()["problem"]
+    assert problem["code"] == "hef_fetch_failed"
+    assert f"{address} can't be had" in problem["message"]
+    with serve(str(SCENARIO.gateway), int(address.split(":")[2].split("/")[0])) as mirror:
+        mirror.content, mirror.pause = content, PAUSE
+        wait_for(lambda: pi.health().get("fetch"))
+        seen = pi.run(
+            "ps -eo args; systemctl status hailo-model hailo-vision; curl -s localhost:11435/health"
+        )
+        assert "curl --disable --config" in seen
+        pi.wait_ready()
+    told = pi.run(f"journalctl -b; cat {FOLDER}/.*.json")
+    assert "s3cret" not in seen + told
+    pi.run(f"cat > {ORDER} <<'EOF'\n{order}\nEOF")
+    assert pi.ask("coffee.jpg")
+
+
+def test_the_role_shows_its_progress_and_keeps_to_its_transfers(pis: list[Pi]) -> None:
+    for pi in pis:
+        pi.run(f"truncate --size=-1 {PLACED}")
     with serve(str(SCENARIO.gateway)) as mirror:
         mirror.content = httpx.get(f"{SCENARIO.mirror_url}/v5.1.1/blob/{FILE}").content
         mirror.pause = PAUSE
@@ -38,8 +72,10 @@ def test_the_role_shows_its_progress_keeps_to_its_transfers_and_takes_over(pis: 
         result = playbook("site.yml", "--tags", "hailo_model", "--extra-vars", settings)
     assert result.returncode == 0, result.stdout[-3000:]
     for pi in pis:
-        assert changes(result, pi) == 1
         assert re.search(rf"^{pi.name}: \d+% of 0\.0 GB", result.stdout, re.MULTILINE), result.stdout[-3000:]
         assert pi.run(f"sha256sum < {PLACED}") == pis[0].run(f"sha256sum < {PLACED}")
-        assert pi.run(f"ls -d {FETCHED} 2>/dev/null", check=False) == ""
+        assert pi.run(f"ls -A {FOLDER}").split() == [f".{FILE}.json", FILE]
     assert mirror.most_at_once == 1
+    again = playbook("site.yml", "--tags", "hailo_model")
+    assert [changes(again, pi) for pi in pis] == [1, 1], again.stdout[-3000:]
+    assert [changes(playbook("site.yml", "--tags", "hailo_model"), pi) for pi in pis] == [0, 0]

@@ -5,8 +5,8 @@ import pytest
 from tests.deploy.conftest import Pi, changes, playbook
 
 TRACES = """
-find /etc /opt /usr/local /var/lib -name '*hailo-vision*' -o -path /etc/hailo -o -name hailo.slice \\
-    -o -name '7?-hailo*.rules' -o -path /var/lib/hailo-driver
+find /etc /opt /usr/local /var/lib -name '*hailo-vision*' -o -name 'hailo-model*' -o -path /etc/hailo \\
+    -o -name hailo.slice -o -name '7?-hailo*.rules' -o -path /var/lib/hailo-driver
 getent passwd hailo-vision
 getent group hailo hailo-vision
 systemctl list-units --all --no-legend 'hailo-vision*' hailo.slice

@@ -62,6 +62,22 @@ def test_pictures_in_later_turns(pair: list[Server]) -> None:
     assert answer == reply(fresh, *messages)[0]
 
 
+def test_more_pictures_than_a_call_takes(pair: list[Server]) -> None:
+    """The prompt and its continuation are prefilled in parts."""
+    reusing, fresh = pair
+    colours = ["red", "green", "blue", "yellow", "black", "white"]
+    messages = [user(*map(plain, colours), "Which colours are these?")]
+    for more in (["orange", "purple"], ["brown"]):
+        answer, _ = reply(reusing, *messages, max_tokens=30)
+        assert answer == reply(fresh, *messages, max_tokens=30)[0]
+        messages += [answer, user(*map(plain, more), "And these?")]
+    answer, usage = reply(reusing, *messages, max_tokens=30)
+    expected, plain_usage = reply(fresh, *messages, max_tokens=30)
+    assert answer == expected
+    assert usage["prompt_tokens"] == plain_usage["prompt_tokens"]
+    assert cached(usage) > 8 * 144
+
+
 def test_another_picture_under_the_same_words_is_seen(pair: list[Server]) -> None:
     reusing, fresh = pair
     first = user("What colour?", plain("red"))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from support.server import ROOT, Server
 MakeServer = Callable[..., Server]
 
 
-def doctor(server: Server) -> tuple[int, dict[str, Any]]:
-    """Exit status, and the findings by check."""
+def doctor(server: Server, programs: str = "") -> tuple[int, dict[str, Any]]:
+    """Exit status, and the findings by check; programs is a folder of some that stand before the host's."""
     environment = server.environment()
     done = subprocess.run(
         [
@@ -25,7 +26,8 @@ def doctor(server: Server) -> tuple[int, dict[str, Any]]:
             "--config",
             server.directory / "config.yaml",
         ],
-        env={**environment, "PATH": f"{ROOT / 'emulator' / 'bin'}:{environment['PATH']}"},
+        env={**environment, "PATH": f"{programs}:{ROOT / 'emulator' / 'bin'}:{environment['PATH']}"},
+        cwd=server.directory,
         capture_output=True,
         check=False,
         text=True,
@@ -41,11 +43,49 @@ def test_nothing_is_wrong(make_server: MakeServer) -> None:
     assert "firmware 5.1.1" in findings["versions"]["message"]
 
 
+def test_it_leaves_no_logs_behind(make_server: MakeServer) -> None:
+    server = make_server()
+    before = set(server.directory.iterdir())
+    assert doctor(server)[0] == 0
+    assert {path for path in set(server.directory.iterdir()) - before if path.suffix == ".log"} == set()
+
+
+def program(folder: Path, name: str, output: str) -> None:
+    """A program that prints something."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\ncat <<'EOF'\n{output}\nEOF\n")
+    (folder / name).chmod(0o755)
+
+
+def test_firmware_that_outlived_a_reboot_is_told(make_server: MakeServer, tmp_path: Path) -> None:
+    """The driver never replaces running firmware: a reboot after an upgrade does not help."""
+    server = make_server()
+    server.inject(firmware_version="5.1.0")
+    programs = tmp_path / "programs"
+    program(programs, "dmesg", "[    9.1] hailo1x 0001:01:00.0: SOC Firmware batch was already loaded")
+    status, findings = doctor(server, str(programs))
+    assert status == 1
+    assert "kept its firmware" in findings["versions"]["message"]
+    assert "power" in findings["versions"]["cure"]
+
+
+def test_a_firewall_that_closes_the_port_is_told(make_server: MakeServer, tmp_path: Path) -> None:
+    chain = {"family": "inet", "table": "filter", "name": "input", "hook": "input", "policy": "drop"}
+    program(tmp_path / "programs", "nft", json.dumps({"nftables": [{"chain": chain}]}))
+    server = make_server(config={"server": {"host": "0.0.0.0"}})
+    status, findings = doctor(server, str(tmp_path / "programs"))
+    assert status == 1
+    assert str(server.port) in findings["firewall"]["message"]
+    local = make_server()
+    assert doctor(local, str(tmp_path / "programs"))[1]["firewall"]["ok"]
+
+
 def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeServer) -> None:
     server = make_server().start()
     status, findings = doctor(server)
     assert status == 0
     assert "state ready" in findings["service"]["message"]
+    assert f"(pid {server.health()['npu_pid']}" in findings["device"]["message"]
     assert "firmware" not in findings["versions"]["message"]
 
 

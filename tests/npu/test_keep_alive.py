@@ -1,8 +1,11 @@
 """An idle model is unloaded, and comes back with the next request."""
 
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+from support.pictures import plain
 from support.server import Server
 
 HELLO = {"role": "user", "content": "Hello!"}
@@ -30,7 +33,7 @@ def test_idle_time_is_counted_from_the_last_request(make_server: MakeServer) -> 
 
 
 def test_a_request_says_how_long_the_model_stays(make_server: MakeServer) -> None:
-    server = make_server().start()
+    server = make_server(config={"model": {"client_keep_alive": "any"}}).start()
     assert server.answer(HELLO, keep_alive="5m")
     time.sleep(0.6)
     assert server.health()["state"] == "ready"
@@ -53,3 +56,50 @@ def test_a_keep_alive_that_is_no_duration_is_refused(make_server: MakeServer) ->
     refused = server.chat(HELLO, keep_alive="soon")
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "keep_alive"
+
+
+def test_the_model_stays_while_a_request_waits_for_its_picture(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}, "media": {"allow_hosts": ["127.0.0.1"]}})
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    with socket.create_server(("127.0.0.1", 0)) as origin, ThreadPoolExecutor(1) as clients:
+        url = f"http://127.0.0.1:{origin.getsockname()[1]}/picture.png"
+        part = {"type": "image_url", "image_url": {"url": url}}
+        slow = clients.submit(server.answer, {"role": "user", "content": [part]})
+        connection, _ = origin.accept()
+        with connection:
+            assert server.answer(HELLO)
+            time.sleep(0.6)  # more than the supervisor's tick
+            assert server.health()["state"] == "ready"
+            picture = plain("red")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(picture), picture))
+            assert slow.result()
+    assert server.health()["loads"] == 2
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+
+
+def test_a_stop_does_not_wait_for_who_has_left_while_loads_fail(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    server.inject(load_status=71)
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        body = b'{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: pi\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body)
+        server.wait_for(lambda: server.health()["state"] == "restarting")
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 15  # shutdown_timeout is 30 s
+
+
+def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_server: MakeServer) -> None:
+    """Each load may cost contiguous memory that only a reboot gives back."""
+    server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
+    for _ in range(3):
+        assert server.answer(HELLO, keep_alive=0)
+    assert server.health()["loads"] == 1
+    short = make_server(config={"model": {"keep_alive": "200ms"}}).start(wait=False)
+    short.wait_for(lambda: short.health()["state"] == "unloaded")
+    assert short.answer(HELLO, keep_alive="10m")
+    time.sleep(0.6)
+    assert short.health()["state"] == "ready"

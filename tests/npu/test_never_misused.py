@@ -1,7 +1,7 @@
 """Whatever a request holds, no call is made that would poison or desynchronise the model.
 
 The emulator records what must never happen: a poisoned model, an overflowed context, two completions
-alive, a frame whose memory is not what HailoRT reads.
+alive, a frame whose memory is not what HailoRT reads, a model released before its completion.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from support.pictures import data_uri, plain
 from support.server import MODEL, Server
 
-NEVER = {"poisoned", "overflow", "assertion", "non_contiguous", "session_closed", "rejected"}
+NEVER = {
+    "poisoned", "overflow", "assertion", "non_contiguous", "session_closed", "rejected", "desynchronised",
+    "server_died", "sigabrt",
+}  # fmt: skip
 PICTURES = [data_uri(plain(colour)) for colour in ("red", "green", "blue")]
 
 
@@ -47,7 +50,7 @@ MESSAGE = st.one_of(
     st.fixed_dictionaries(
         {
             "role": st.just("user"),
-            "content": st.one_of(TEXT, st.lists(PART, min_size=1, max_size=7)),
+            "content": st.one_of(TEXT, st.lists(PART, min_size=1, max_size=9)),
         }
     ),
     st.fixed_dictionaries({"role": st.sampled_from(["system", "assistant", "developer"]), "content": TEXT}),

@@ -49,7 +49,6 @@ for _name in (
     "hailo_holders",
     "hailo_tree",
     "hailo_state",
-    "hailo_model_file",
     "hailo_wheel",
 ):
     _full = f"ansible.module_utils.{_name}"

@@ -11,11 +11,15 @@ class Origin:
     """Serves raw HTTP responses by path on a loopback port.
 
     Attributes:
+        guarded: what is answered instead to a request without an Authorization header, by path.
+        endless: what is sent before the connection is left open until the client leaves, by path.
         asked: the head of every request, in order.
     """
 
     def __init__(self, responses: Mapping[str, bytes], tls: ssl.SSLContext | None = None) -> None:
         self.responses = dict(responses)
+        self.guarded: dict[str, bytes] = {}
+        self.endless: dict[str, bytes] = {}
         self.asked: list[str] = []
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -49,7 +53,13 @@ class Origin:
                     head += stream.recv(4096)
                 self.asked.append(head.decode())
                 path = head.split()[1].decode()
-                stream.sendall(self.responses[path])
+                if path in self.guarded and b"\r\nAuthorization:" not in head:
+                    stream.sendall(self.guarded[path])
+                elif path in self.endless:
+                    stream.sendall(self.endless[path])
+                    stream.recv(1)
+                else:
+                    stream.sendall(self.responses.get(path, response(b"", "404 Not Found")))
         except OSError:
             return
 

@@ -1,4 +1,4 @@
-"""Pictures for tests."""
+"""Images for tests."""
 
 import base64
 import io
@@ -16,23 +16,23 @@ def photo(name: str) -> bytes:
 
 
 def plain(colour: str, size: tuple[int, int] = (64, 48), image_format: str = "PNG") -> bytes:
-    """A picture of one colour."""
+    """An image of one colour."""
     buffer = io.BytesIO()
     Image.new("RGB", size, colour).save(buffer, image_format)
     return buffer.getvalue()
 
 
-def data_uri(picture: bytes, media_type: str = "image/jpeg") -> str:
-    return f"data:{media_type};base64,{base64.b64encode(picture).decode()}"
+def data_uri(image: bytes, media_type: str = "image/jpeg") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(image).decode()}"
 
 
-def image_part(picture: bytes) -> dict[str, object]:
+def image_part(image: bytes) -> dict[str, object]:
     """The content part that every client sends."""
-    return {"type": "image_url", "image_url": {"url": data_uri(picture)}}
+    return {"type": "image_url", "image_url": {"url": data_uri(image)}}
 
 
 def user(*content: str | bytes) -> dict[str, Any]:
-    """A user message of texts and pictures."""
+    """A user message of texts and images."""
     parts = [
         image_part(part) if isinstance(part, bytes) else {"type": "text", "text": part} for part in content
     ]

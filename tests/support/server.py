@@ -18,11 +18,13 @@ ROOT = Path(__file__).parents[2]
 MODEL = "qwen2-vl-2b-instruct"
 HEF = "Qwen2-VL-2B-Instruct.hef"
 
-# The socket becomes descriptor 3, and the environment names the process that may take it.
+# The sockets become descriptors 3 and 4, and the environment names the process that may take them.
 _AS_SYSTEMD_DOES = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+import fcntl, os, sys
+copies = [fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1].split(",")]
+for number, copy in enumerate(copies, 3):
+    os.dup2(copy, number)
+os.environ.update(LISTEN_FDS=str(len(copies)), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -34,7 +36,9 @@ class Server:
         url: where it listens; `api` is the same with /v1, as SDKs want it.
         http: a client of it.
         extra_environment: what the service finds in its environment besides.
-        listener: a listening socket that the service inherits, as from a socket unit.
+        listener: a listening socket that the service inherits, as from a socket unit; second_listener is
+            another one.
+        stderr: where it writes its log instead of a file.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Server:
             hef: whether there is a model file.
         """
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/v1"
         self.http = httpx.Client(base_url=self.url, timeout=30)
@@ -78,6 +82,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.extra_environment: dict[str, str] = {}
         self.listener: socket.socket | None = None
+        self.second_listener: socket.socket | None = None
+        self.stderr: int | None = None
 
     @property
     def hef(self) -> Path:
@@ -119,16 +125,17 @@ class Server:
     def start(self, *, wait: bool = True) -> "Server":
         """Start the service; unless told otherwise, wait until it is ready."""
         command = [sys.executable, "-m", "hailo_vision", "serve", "--config", str(self.config_file)]
-        if self.listener:
-            command = [sys.executable, "-c", _AS_SYSTEMD_DOES, str(self.listener.fileno()), *command]
+        listeners = [one.fileno() for one in (self.listener, self.second_listener) if one]
+        if listeners:
+            command = [sys.executable, "-c", _AS_SYSTEMD_DOES, ",".join(map(str, listeners)), *command]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 env=self.environment() | self.extra_environment,
-                pass_fds=[self.listener.fileno()] if self.listener else [],
+                pass_fds=listeners,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
-                stderr=log,
+                stderr=log if self.stderr is None else self.stderr,
                 stdout=log,
             )
         if wait:
@@ -204,7 +211,7 @@ class Server:
         }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

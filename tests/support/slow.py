@@ -1,6 +1,11 @@
-"""A service whose emulated NPU takes its time, and what its journal tells."""
+"""A service whose emulated NPU takes its time, what its journal tells, and clients that leave it."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
+
+import httpx
 
 from support.server import Server
 
@@ -32,3 +37,38 @@ def generations(server: Server) -> list[tuple[str, bool | None]]:
 
 ABORTED = [("generate", None), ("release", True)]
 COMPLETE = [("generate", None), ("release", False)]
+
+
+def begun(server: Server) -> int:
+    return sum(event == "generate" for event, _ in generations(server))
+
+
+def idle(server: Server) -> Callable[[], bool]:
+    def is_idle() -> bool:
+        queue = server.health()["queue"]
+        return bool(queue["running"] == queue["waiting"] == 0)
+
+    return is_idle
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        await asyncio.sleep(0.02)
+
+
+async def leave(
+    client: httpx.AsyncClient, path: str, body: dict[str, Any], after: Callable[[], bool]
+) -> None:
+    """Ask, and close the connection once something has happened."""
+
+    async def ask() -> None:
+        async with client.stream("POST", path, json=body) as response:
+            async for _ in response.aiter_raw():
+                pass
+
+    task = asyncio.create_task(ask())
+    await until(after)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

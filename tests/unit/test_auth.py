@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hailo_vision import auth
-from hailo_vision.auth import Keys, keys_file
-from hailo_vision.errors import Unauthorized
+from hailo_vision.http import auth
+from hailo_vision.http.auth import Keys, keys_file
+from hailo_vision.http.errors import Unauthorized
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_the_time_taken_tells_nothing(given: str, path: Path, monkeypatch: pytes
         compared.append((one, other))
         return one == other
 
-    monkeypatch.setattr("hailo_vision.auth.hmac.compare_digest", compare)
+    monkeypatch.setattr("hailo_vision.http.auth.hmac.compare_digest", compare)
     with contextlib.suppress(Unauthorized):
         Keys(path).check(f"Bearer {given}", "")
     assert len(compared) == len({other for _, other in compared}) == 2

@@ -4,18 +4,20 @@ import json
 
 import pytest
 
-from hailo_vision.streaming import ChunkWriter
+from hailo_vision import __version__
+from hailo_vision.http.openai.writing import ChunkWriter, Reply
 
 
 @pytest.mark.parametrize("model", ["qwen2-vl-2b-instruct", '"', '"content":""', "content", "\\"])
 @pytest.mark.parametrize("with_usage", [True, False])
 def test_a_chunk_is_what_it_is_made_of(model: str, with_usage: bool) -> None:
-    chunks = ChunkWriter("chatcmpl-1", 17, model, "hailo-vision-1", with_usage)
+    reply = Reply(model, None, legacy=False)
+    chunks = ChunkWriter(reply, with_usage)
     chunk = json.loads(chunks.text('a "b"\n\u65e5\U0001f600'))
     assert chunk == {
-        "id": "chatcmpl-1",
+        "id": reply.fields["id"],
         "object": "chat.completion.chunk",
-        "created": 17,
+        "created": reply.fields["created"],
         "model": model,
         "choices": [
             {
@@ -25,7 +27,8 @@ def test_a_chunk_is_what_it_is_made_of(model: str, with_usage: bool) -> None:
                 "finish_reason": None,
             }
         ],
-        "system_fingerprint": "hailo-vision-1",
+        "system_fingerprint": f"hailo-vision-{__version__}",
         **({"usage": None} if with_usage else {}),
     }
-    assert list(chunk) == list(json.loads(chunks.role()))
+    role = chunks.heartbeat().removeprefix(b"data: ")
+    assert list(chunk) == list(json.loads(role))

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from hailo_vision.npu import messages, worker
-from hailo_vision.npu.channel import Channel
-from hailo_vision.npu.messages import Ended, FromNpu, Pieces
-from hailo_vision.npu.worker import Outbox
+from hailo_vision.npu import protocol
+from hailo_vision.npu.protocol import Ended, FromNpu, Pieces
+from hailo_vision.npu.worker import loop
+from hailo_vision.npu.worker.channel import Channel
+from hailo_vision.npu.worker.loop import Outbox
 
 
 class Wire:
@@ -31,8 +32,8 @@ class Wire:
             return []
         found = []
         while data:
-            end = messages.LENGTH_BYTES + messages.body_length(data[: messages.LENGTH_BYTES])
-            found.append(messages.decode(data[messages.LENGTH_BYTES : end], messages.from_npu))
+            end = protocol.LENGTH_BYTES + protocol.body_length(data[: protocol.LENGTH_BYTES])
+            found.append(protocol.decode(data[protocol.LENGTH_BYTES : end], protocol.from_npu))
             data = data[end:]
         return found
 
@@ -54,7 +55,7 @@ def test_the_first_piece_waits_for_nothing(wire: Wire) -> None:
 def test_pieces_that_come_thick_go_together_and_none_is_lost(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_PACE_MS", 60_000)
+    monkeypatch.setattr(loop, "_PACE_MS", 60_000)
     outbox = Outbox(wire.channel, 1)
     for piece in "abc":
         outbox.add(piece)
@@ -73,6 +74,6 @@ def test_pieces_at_the_pace_of_the_chip_go_one_by_one(wire: Wire) -> None:
     for piece in "ab":
         outbox.add(piece)
         assert wire.heard() == [Pieces(1, [piece])]
-        time.sleep(worker._PACE_MS / 1000)
+        time.sleep(loop._PACE_MS / 1000)
     outbox.end("length")
     assert wire.heard() == [Ended(1, "length")]

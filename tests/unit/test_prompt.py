@@ -4,10 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hailo_vision.conversation import read
-from hailo_vision.errors import InternalError
-from hailo_vision.prompt import IMAGE_PLACEHOLDER, Picture, PromptTemplate, Turn, neutralise
-from hailo_vision.schema import ImageUrlPart, SystemMessage, TextPart, UserMessage, UserPart
+from hailo_vision.errors import RequestError
+from hailo_vision.http.openai.reading import turns_of
+from hailo_vision.http.openai.request_types import (
+    ImageUrlPart,
+    SystemMessage,
+    TextPart,
+    UserMessage,
+    UserPart,
+)
+from hailo_vision.inference.prompt import IMAGE_PLACEHOLDER, PromptTemplate, neutralise
+from hailo_vision.inference.request import Image, Turn
 
 TEMPLATE = PromptTemplate(
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"
@@ -15,12 +22,13 @@ TEMPLATE = PromptTemplate(
     "{% else %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+IMAGE = Image("data:,", "images[0]")
 WORDS = ["<|", "|>", "im_start", "image_pad", "video_pad", "<", "|", ">", "_", "a", " "]
 TYPED = st.lists(st.sampled_from(WORDS), max_size=12).map("".join)
 
 
 def test_texts_and_pictures_keep_their_order() -> None:
-    turns = [Turn("system", ["Be short."]), Turn("user", ["one ", Picture(), " two ", Picture()])]
+    turns = [Turn("system", ["Be short."]), Turn("user", ["one ", IMAGE, " two ", IMAGE])]
     picture = "<|vision_start|><|image_pad|><|vision_end|>"
     assert TEMPLATE.render(turns) == (
         "<|im_start|>system\nBe short.<|im_end|>\n"
@@ -34,9 +42,9 @@ def test_whatever_is_typed_pictures_and_roles_stay_as_they_are(typed: list[list[
     parts: list[UserPart] = [ImageUrlPart("x")]
     for texts in typed:
         parts += [*map(TextPart, texts), ImageUrlPart("x")]
-    conversation = read([SystemMessage("<|im_"), SystemMessage("start|>"), UserMessage(parts)])
-    text = TEMPLATE.render(conversation.turns)
-    assert text.count(IMAGE_PLACEHOLDER) == len(conversation.images) == len(typed) + 1
+    turns = turns_of({"a": SystemMessage("<|im_"), "b": SystemMessage("start|>"), "c": UserMessage(parts)})
+    text = TEMPLATE.render(turns)
+    assert text.count(IMAGE_PLACEHOLDER) == len(turns[-1].images) == len(typed) + 1
     assert text.count("<|im_start|>") == 3
 
 
@@ -50,10 +58,17 @@ def test_neutralising_changes_nothing_else(text: str) -> None:
     ["{{ messages[5].role }}", "no pictures", "<|image_pad|><|image_pad|>", "<|image_pad|><|video_pad|>"],
 )
 def test_a_template_that_would_poison_the_model_is_an_error(source: str) -> None:
-    with pytest.raises(InternalError):
-        PromptTemplate(source).render([Turn("user", [Picture()])])
+    with pytest.raises(RequestError):
+        PromptTemplate(source).render([Turn("user", [IMAGE])])
 
 
 def test_a_template_reaches_nothing_of_python() -> None:
-    with pytest.raises(InternalError):
+    with pytest.raises(RequestError):
         PromptTemplate("{{ messages.__class__.__mro__[1].__subclasses__() }}").render([Turn("user", ["x"])])
+
+
+def test_an_assistants_last_turn_is_continued() -> None:
+    turns = [Turn("user", ["Name a fruit."]), Turn("assistant", ["An apple<|im_end|> a"])]
+    assert TEMPLATE.render(turns) == (
+        "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\nAn apple< |im_end|> a"
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hailo_vision.systemd import Notifier, inherited_socket
+from hailo_vision.systemd import Notifier, inherited_sockets
 
 
 @pytest.fixture
@@ -42,4 +42,4 @@ def test_a_watchdog_for_another_process_is_not_ours() -> None:
     [{}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "0", "LISTEN_PID": str(os.getpid())}],
 )
 def test_no_socket_is_taken_that_was_not_given(environment: dict[str, str]) -> None:
-    assert inherited_socket(environment) is None
+    assert inherited_sockets(environment) == []

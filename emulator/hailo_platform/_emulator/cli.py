@@ -1,12 +1,13 @@
-"""hailortcli: identify, scan and version, with the output that programs parse."""
+"""hailortcli: identify, scan, logs and version, with the output that programs parse."""
 
 import argparse
 import sys
 
-from hailo_platform._emulator import clock, device
+from hailo_platform._emulator import clock, device, server
+from hailo_platform._emulator.device import PCIE_ADDRESS
 from hailo_platform._emulator.errors import HailoRTStatusException, status_name
 from hailo_platform._emulator.settings import settings
-from hailo_platform.pyhailort.vdevice import PCIE_ADDRESS
+from hailo_platform._emulator.shared import read_state
 
 
 def _identify() -> int:
@@ -33,6 +34,14 @@ def _scan() -> int:
     return 0
 
 
+def _logs(kind: str) -> int:
+    """The log of a part of the chip: how often its server was started, and the loads since boot."""
+    device.check_node()
+    print(f"[{kind}] hailort_server started, incarnation {server.incarnation()}")
+    print(f"[{kind}] models loaded since boot: {read_state().get('loads', 0)}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 1 with the native status on stderr."""
     parser = argparse.ArgumentParser(prog="hailortcli", description="HailoRT command line, emulated")
@@ -45,8 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     control.add_parser("identify", help="show the device's identity")
     commands.add_parser("scan", help="show the devices")
+    logs = commands.add_parser("logs", help="show a log of the chip")
+    logs.add_argument("kind", choices=("runtime", "system_control", "nnc"))
     options = parser.parse_args(arguments)
     try:
+        if options.command == "logs":
+            return _logs(options.kind)
         return _identify() if options.command == "fw-control" else _scan()
     except HailoRTStatusException as error:
         status = int(error.args[0])

@@ -17,6 +17,7 @@ _NANOSECONDS = 1_000_000_000
 
 # PyDLL keeps the GIL during a call, unlike CDLL.
 _libc = ctypes.PyDLL(None)
+_releasing_libc = ctypes.CDLL(None)
 _cond_clockwait = getattr(_libc, "pthread_cond_clockwait", None)
 
 
@@ -24,10 +25,14 @@ class _Timespec(ctypes.Structure):
     _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
 
 
+def _timespec(seconds: float) -> _Timespec:
+    whole = int(seconds)
+    return _Timespec(whole, int((seconds - whole) * _NANOSECONDS))
+
+
 def _hold_until(deadline: float) -> None:
     """Sleep in C until the monotonic time `deadline` (seconds); signals do not end it."""
-    whole = int(deadline)
-    spec = _Timespec(whole, int((deadline - whole) * _NANOSECONDS))
+    spec = _timespec(deadline)
     if _cond_clockwait is None:
         while time.monotonic() < deadline:
             _libc.clock_nanosleep(_CLOCK_MONOTONIC, 1, ctypes.byref(spec), None)
@@ -57,6 +62,21 @@ def wait_until(deadline: float) -> None:
         _hold_until(deadline)
     else:
         time.sleep(max(0.0, deadline - time.monotonic()))
+
+
+def wait_for_event(deadline: float) -> bool:
+    """Block as wait_until does, but on poll(2): False if a handled signal broke the wait.
+
+    Source: libhailort/src/os/posix/linux/event.cpp of hailo-ai/hailort takes poll's EINTR for a failure.
+    """
+    if deadline <= time.monotonic():
+        return True
+    source.let_go()
+    libc = _libc if settings().hold_gil else _releasing_libc
+    while (left := min(deadline - time.monotonic(), _FOREVER_S)) > 0:
+        if libc.ppoll(None, 0, ctypes.byref(_timespec(left)), None) < 0:
+            return False
+    return True
 
 
 def spend(seconds: float) -> None:

@@ -5,22 +5,26 @@ each token has the moment at which it is ready, and reading it blocks until then
 GIL while it waits, as the native one does.
 """
 
+import atexit
+import math
 import os
+import random
 import signal
 import sys
 import time
+import weakref
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hailo_platform._emulator import clock, faults
+from hailo_platform._emulator import clock, faults, server
 from hailo_platform._emulator.errors import Status, failure
 from hailo_platform._emulator.journal import record
 from hailo_platform._emulator.session import GenerationStatus, Session
 from hailo_platform._emulator.settings import settings
-from hailo_platform._emulator.shared import update_state
 
 _QUEUE_LENGTH = 1024
 _PREFILL_CHUNK = 96
+_READ_GOES_FIRST = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,25 @@ class Completion:
         self._pieces_read = 0
         self._final: Delivery | None = None
         self._closed = False
+        session.note_request(self._begun + self._prefill_seconds(session.cells_of(prompt)))
+        alive.add(self)
 
     # Reading
+
+    def wait_for_prefill(self) -> None:
+        """With no token to generate (5.2.0) generate() itself waits, and the completion is at its end."""
+        delivery = self._front()
+        clock.wait_until(delivery.ready)
+        if delivery.error is not None:
+            raise failure(delivery.error)
+        self.status = delivery.status
 
     def read(self, timeout_ms: int) -> str:
         """The next piece.
 
-        Raises native status 6 after the end, 4 if nothing came in time (and reading may go on), 62 if
-        the link is lost.
+        Raises native status 6 after the end, and if the chip failed or the link was lost while nothing
+        waited to be read; 4 if nothing came in time (and reading may go on); 8 if a handled signal broke the
+        wait (and reading may go on).
         """
         if self.status is not GenerationStatus.GENERATING:
             raise failure(Status.INVALID_OPERATION)
@@ -70,10 +85,7 @@ class Completion:
         delivery = self._front()
         if delivery.error is not None:
             self._fail(delivery, deadline)
-        if delivery.ready > deadline:
-            clock.wait_until(deadline)
-            raise failure(Status.TIMEOUT)
-        clock.wait_until(delivery.ready)
+        self._wait_for(delivery, deadline)
         self._waiting.popleft()
         self._last_read = clock.now()
         self._read_times.append(self._last_read)
@@ -92,17 +104,19 @@ class Completion:
         return text
 
     def _fail(self, delivery: Delivery, deadline: float) -> None:
-        """Only a reader that waits at that moment is told of a failure; a later one waits in vain."""
+        """A reader with nothing left to read is told; after pieces that waited there is silence."""
         paced = self._cost(settings().timing.token) > 0
-        if paced and self._last_read > delivery.ready and not self._session.closed:
-            clock.wait_until(deadline)
-            raise failure(Status.TIMEOUT)
-        if delivery.ready > deadline:
-            clock.wait_until(deadline)
-            raise failure(Status.TIMEOUT)
-        clock.wait_until(delivery.ready)
+        if paced and self._last_read > delivery.ready:
+            self._wait_for(replace(delivery, ready=math.inf), deadline)
+        self._wait_for(delivery, deadline)
         assert delivery.error is not None
         raise failure(delivery.error)
+
+    def _wait_for(self, delivery: Delivery, deadline: float) -> None:
+        if not clock.wait_for_event(min(delivery.ready, deadline)):
+            raise failure(Status.INTERNAL_FAILURE)
+        if delivery.ready > deadline:
+            raise failure(Status.TIMEOUT)
 
     # Producing
 
@@ -128,6 +142,7 @@ class Completion:
             self._waiting.append(self._final)
             return
         self._waiting.append(self._next_piece())
+        self._session.note_request(self._last_ready)
 
     def _prefill(self) -> Status | None:
         tail = ". [{'type': 'text', 'text': " if faults.strikes("stray_tail") else ""
@@ -137,16 +152,18 @@ class Completion:
             self._last_ready = clock.now() if not self._session.engine.paced else self._last_ready
             record("generation_failed", generation=self.generation, error=str(error))
             return Status(int(str(error))) if str(error).isdigit() else Status.INTERNAL_FAILURE
-        chunks = -(-self.prompt_cells // _PREFILL_CHUNK)
-        self._last_ready += self._cost(settings().timing.prefill_chunk) * chunks
+        self._last_ready += self._prefill_seconds(self.prompt_cells)
         record(
             "prefill",
             generation=self.generation,
             cells=self.prompt_cells,
             usage=self._session.cache.usage,
-            chunks=chunks,
+            chunks=_chunks(self.prompt_cells),
         )
         return None
+
+    def _prefill_seconds(self, cells: int) -> float:
+        return self._cost(settings().timing.prefill_chunk) * _chunks(cells)
 
     def _next_piece(self) -> Delivery:
         step = self._session.step()
@@ -169,8 +186,10 @@ class Completion:
 
     def _injected_failure(self) -> Status | None:
         if faults.strikes_at("link_lost_after_tokens", self._produced):
-            lose_link(self._session)
-            return Status(settings().faults.link_lost_status)
+            server.lose_link()
+        if server.is_gone(self._session.incarnation):
+            self._session.close("the link was lost")
+            return Status.INVALID_OPERATION
         if faults.strikes_at("decode_fails_after_tokens", self._produced):
             return Status.INVALID_OPERATION
         if faults.strikes_at("stall_after_tokens", self._produced):
@@ -178,12 +197,25 @@ class Completion:
         return None
 
     def _cost(self, seconds: float) -> float:
-        return seconds * settings().time_scale if self._session.engine.paced else 0.0
+        engine = self._session.engine
+        return seconds * settings().time_scale * engine.pace if engine.paced else 0.0
 
     @property
     def undefined_to_disturb(self) -> bool:
         """Whether another generation or a cleared context now would be undefined behaviour."""
-        return not self._closed and self.status is GenerationStatus.GENERATING
+        open_still = not self._closed and not self._session.closed
+        return open_still and self.status is GenerationStatus.GENERATING
+
+    @property
+    def running(self) -> bool:
+        """Whether the chip is at work on it now."""
+        self.catch_up()
+        return not self._closed and (self._final is None or self._final.ready > clock.now())
+
+    @property
+    def severed(self) -> bool:
+        """Whether its link was lost before it came to its end: destroying it is std::terminate."""
+        return not self._closed and self._session.closed and self.status is GenerationStatus.GENERATING
 
     def catch_up(self) -> None:
         """Produce what the chip has produced by now, read or not."""
@@ -205,15 +237,13 @@ class Completion:
         """Abort what is still running and wait for its end; the discarded pieces are gone."""
         if self._closed:
             return
-        self.catch_up()
-        running = self._final is None or self._final.ready > clock.now()
-        lost = self._session.closed and self.status is GenerationStatus.GENERATING
-        if (running or lost) and faults.strikes("abort_in_release"):
+        running = self.running
+        if self.severed or (running and faults.strikes("abort_in_release")):
             record("sigabrt", generation=self.generation, pieces=self._pieces_read)
             os.abort()
         if self._final is None:
             self._abort()
-        elif running:
+        else:
             clock.wait_until(self._final.ready)
         self._closed = True
         self._note_end("release", aborted=running)
@@ -224,6 +254,10 @@ class Completion:
 
     def _abort(self) -> None:
         self._wait_for_inference()
+        if self._produced > 1 and self._final is None and random.random() < _READ_GOES_FIRST:
+            # The client's mutex is not fair: its reader may ask for one more token before the abort is sent.
+            self._produce()
+            clock.wait_until(self._last_ready)
         self._session.abort_requested = True
         self._last_ready = min(self._last_ready, clock.now())
         while self._final is None:
@@ -258,10 +292,18 @@ class Completion:
         )
 
 
-def lose_link(session: Session) -> None:
-    """Close a session's link; unless the settings let it recover, the chip is lost until a power cycle."""
-    session.closed = True
-    recovers = settings().faults.link_recovers
-    record("link_lost", recovers=recovers)
-    if not recovers:
-        update_state(lambda state: state.update(lost=True))
+def _chunks(cells: int) -> int:
+    return -(-cells // _PREFILL_CHUNK)
+
+
+alive: weakref.WeakSet[Completion] = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_interpreter() -> None:
+    """What is destroyed with the interpreter goes in no good order."""
+    for completion in list(alive):
+        if completion.severed:
+            os.abort()
+        if completion.running:
+            server.die_with_client("the interpreter was left while a completion generates")

@@ -36,6 +36,8 @@ class CpuEngine:
     """Qwen2-VL computed by transformers. Construction loads the weights and takes as long as that takes."""
 
     paced = False
+    pace = 0.0
+    max_frames: int | None = None
     frame_shape = (_SIDE, _SIDE, 3)
 
     def __init__(self, folder: str, dtype: str) -> None:
@@ -55,6 +57,7 @@ class CpuEngine:
             raise failure(Status.INVALID_HEF) from error
         self._new_cache = transformers.DynamicCache
         self.identity = f"{Path(folder).name} on the CPU"
+        self.tokens = "the model's own"
         self.template: str = self._tokenizer.chat_template or QWEN2_VL_TEMPLATE
         self.image_pad: int = self._model.config.image_token_id
         self.video_pad: int = self._model.config.video_token_id

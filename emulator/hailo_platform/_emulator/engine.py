@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from hailo_platform._emulator import vision, vocabulary
 from hailo_platform._emulator.cache import Cell, KvCache
+from hailo_platform._emulator.kinds import ModelKind
 from hailo_platform._emulator.language import LanguageModel
 from hailo_platform._emulator.sampler import Params
-from hailo_platform._emulator.template import QWEN2_VL_TEMPLATE
-from hailo_platform._emulator.tokenizer import PieceDecoder, detokenize, tokenize
+from hailo_platform._emulator.tokenizer import PieceDecoder, detokenize, tokenize, tokens
 
 
 class Decoder(Protocol):
@@ -25,16 +25,20 @@ class Decoder(Protocol):
 class Engine(Protocol):
     """A model: tokenizer, vision encoder and next-token function.
 
-    `paced` tells that the published durations apply; an engine that really computes takes its own time.
+    `paced` tells that the published durations apply, times `pace`; an engine that really computes takes its
+    own time. `tokens` names whose tokens it counts.
     """
 
     paced: bool
+    pace: float
     template: str
     end_tokens: tuple[int, ...]
     image_pad: int
     video_pad: int
     frame_shape: tuple[int, int, int]
+    max_frames: int | None
     identity: str
+    tokens: str
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens recognised."""
@@ -65,15 +69,16 @@ class EmulatedEngine:
     """The emulator's own model: measures frames, composes English."""
 
     paced = True
-    template = QWEN2_VL_TEMPLATE
     end_tokens: tuple[int, ...] = (vocabulary.IM_END, vocabulary.END_OF_TEXT)
     image_pad = vocabulary.IMAGE_PAD
     video_pad = vocabulary.VIDEO_PAD
-    frame_shape = (336, 336, 3)
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, identity: str, kind: ModelKind, *, damaged: bool = False) -> None:
         self.identity = identity
-        self._model = LanguageModel()
+        self.template, self.frame_shape = kind.template, kind.frame_shape
+        self.max_frames, self.pace = kind.max_frames, kind.pace
+        self.tokens = tokens().name
+        self._model = LanguageModel(damaged=damaged)
 
     def tokenize(self, text: str) -> list[int]:
         """See Engine."""

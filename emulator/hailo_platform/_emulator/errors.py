@@ -37,6 +37,9 @@ class Status(IntEnum):
     OUT_OF_HOST_CMA_MEMORY = 81
     DRIVER_INVALID_RESPONSE = 85
     DRIVER_INVALID_IOCTL = 86
+    DRIVER_TIMEOUT = 87
+    DRIVER_INTERRUPTED = 88
+    CONNECTION_REFUSED = 89
     HEF_FILE_CORRUPTED = 91
     HEF_NOT_SUPPORTED = 92
     HEF_NOT_COMPATIBLE_WITH_DEVICE = 93
@@ -45,11 +48,11 @@ class Status(IntEnum):
 
 
 def status_name(code: int) -> str:
-    """HailoRT's name of a status, e.g. "HAILO_TIMEOUT"; "HAILO_STATUS_N" for one that is not modelled."""
+    """HailoRT's name of a status, e.g. "HAILO_TIMEOUT"; empty for a number that is none."""
     try:
         return f"HAILO_{Status(code).name}"
     except ValueError:
-        return f"HAILO_STATUS_{code}"
+        return ""
 
 
 class HailoRTException(Exception):

@@ -11,12 +11,14 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from hailo_platform._emulator import clock, context_blob, faults, heffile, log
-from hailo_platform._emulator.completion import Completion, lose_link
-from hailo_platform._emulator.device import Claim, KvCacheClaim, is_lost
+from hailo_platform._emulator import clock, context_blob, faults, heffile, log, server, transfer
+from hailo_platform._emulator.completion import Completion
+from hailo_platform._emulator.device import Claim, KvCacheClaim
 from hailo_platform._emulator.engine import EmulatedEngine, Engine
 from hailo_platform._emulator.errors import EmulatorAssertion, Status, failure
+from hailo_platform._emulator.heffile import HefInfo
 from hailo_platform._emulator.journal import record
+from hailo_platform._emulator.kinds import kind_of
 from hailo_platform._emulator.sampler import Params
 from hailo_platform._emulator.session import MAX_FRAMES_511, Session
 from hailo_platform._emulator.settings import settings
@@ -39,28 +41,31 @@ class LoadedModel:
             self.release()
             record("load_failed", status=str(error))
             raise
-        record("loaded", path=model_path, engine=self.session.engine.identity)
+        engine = self.session.engine
+        record("loaded", path=model_path, engine=engine.identity, tokens=engine.tokens)
 
     def _load(self, claim: Claim, model_path: str, optimize_memory_on_device: bool) -> None:
         current = settings()
         self._version = current.version_tuple()
         real = (Path(model_path) / "config.json").is_file()
-        if not real and not Path(model_path).is_file():
+        if not real and model_path and not Path(model_path).exists():
             raise failure(Status.OPEN_FILE_FAILURE)
         if optimize_memory_on_device:
             raise failure(Status.NOT_IMPLEMENTED)
-        if is_lost():
-            raise failure(Status.DRIVER_OPERATION_FAILED)
+        server.refuse_while_away()
+        if server.is_gone(claim.incarnation):
+            raise failure(Status.COMMUNICATION_CLOSED)
         self._inject_load_faults()
-        engine = _cpu_engine(model_path) if real else _emulated_engine(model_path, self._version)
+        info = None if real else heffile.check(model_path, self._version)
         if self._version >= (5, 2):
             self._kv = KvCacheClaim()
         self._count_load()
         claim.retain()
         self._claim = claim
-        if engine.paced:
-            clock.spend(current.timing.load)
-        self.session = Session(engine, current.context_capacity)
+        engine = _cpu_engine(model_path) if info is None else _emulated_engine(model_path, info)
+        if info is not None:
+            transfer.send(current, kind_of(info.model).megabytes)
+        self.session = Session(engine, current.context_capacity, self._kv, claim.incarnation)
         self.chat = ChatTemplate(engine.template, later_system_is_error=self._version >= (5, 2))
 
     def _inject_load_faults(self) -> None:
@@ -81,7 +86,15 @@ class LoadedModel:
             raise failure(Status.OUT_OF_HOST_CMA_MEMORY)
 
     def release(self) -> None:
-        """Unload: give up the chip's cache and, with the device, the place on the chip."""
+        """Unload: give up the chip's cache and, with the device, the place on the chip.
+
+        While a completion generates the server dies of it, and this process with it.
+        """
+        live = self._live() if self._live else None
+        if live is not None and live.running and not self.session.closed:
+            server.die_with_client("a model was released while a completion generates")
+        if self._claim is not None and faults.strikes("model_release_hang"):
+            clock.hang()
         if self._kv is not None:
             self._kv.release()
             self._kv = None
@@ -152,20 +165,28 @@ class LoadedModel:
         )
         completion = Completion(session, prompt, self._generations)
         self._live = weakref.ref(completion)
+        if params.max_generated_tokens == 0:
+            completion.wait_for_prefill()
         return completion
 
     def _upload(self, frames: list[bytes], videos: list[list[bytes]]) -> None:
         """Send and encode the frames, with the checks of the emulated version."""
         session = self.session
         size = self.frame_bytes()
+        most = session.engine.max_frames
+        if most is not None and len(frames) > most:
+            raise failure(Status.INVALID_ARGUMENT)
         if self._version < (5, 2):
             if len(frames) > MAX_FRAMES_511:
-                session.desynchronised = True
+                session.desynchronise()
                 raise failure(Status.INVALID_ARGUMENT)
             for index, frame in enumerate(frames):
-                if len(frame) != size:
-                    # The frames after a bad one stay unread and are taken for requests.
-                    session.desynchronised = index + 1 < len(frames)
+                if len(frame) > size:
+                    session.close("a frame was too big")
+                    raise failure(Status.INVALID_OPERATION)
+                if len(frame) < size:
+                    if index + 1 < len(frames):
+                        session.desynchronise()
                     raise failure(Status.INVALID_ARGUMENT)
         for group, video in [*(([f], False) for f in frames), *((v, True) for v in videos)]:
             self._encode(group, video, size)
@@ -176,7 +197,10 @@ class LoadedModel:
             session.leave_broken_frame()
             raise failure(Status.INVALID_OPERATION)
         if session.engine.paced:
-            clock.spend(settings().timing.frame_encode * (-(-len(group) // 2) if video else 1))
+            passes = -(-len(group) // 2) if video else 1
+            seconds = settings().timing.frame_encode * passes * session.engine.pace
+            session.note_request(clock.now() + seconds * settings().time_scale)
+            clock.spend(seconds)
         if faults.strikes("encoder_status"):
             session.leave_broken_frame()
             raise failure(settings().faults.encoder_status)
@@ -257,8 +281,8 @@ class LoadedModel:
     def _settle(self) -> None:
         """Check the link and wait for the running inference."""
         live = self._live() if self._live else None
-        if is_lost() and not self.session.closed:
-            lose_link(self.session)
+        if not self.session.closed and server.is_gone(self.session.incarnation):
+            self.session.close("the server is gone")
         self.session.check_link()
         if live is not None and live.undefined_to_disturb:
             live.finish_running_token()
@@ -275,9 +299,11 @@ class LoadedModel:
             raise EmulatorAssertion(f"undefined behaviour on the chip: {what}")
 
 
-def _emulated_engine(model_path: str, version: tuple[int, ...]) -> Engine:
-    info = heffile.check(model_path, version)
-    return EmulatedEngine(f"{info.model} {info.sdk_version}")
+def _emulated_engine(model_path: str, info: HefInfo) -> Engine:
+    if not info.whole:
+        record("damaged", path=model_path)
+    identity = f"{info.model} {info.sdk_version}"
+    return EmulatedEngine(identity, kind_of(info.model), damaged=not info.whole)
 
 
 def _cpu_engine(folder: str) -> Engine:

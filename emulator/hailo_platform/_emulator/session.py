@@ -13,6 +13,7 @@ from enum import Enum
 
 from hailo_platform._emulator import log
 from hailo_platform._emulator.cache import TOKENS_PER_FRAME, Cell, KvCache, VisionCell
+from hailo_platform._emulator.device import KvCacheClaim
 from hailo_platform._emulator.engine import Engine
 from hailo_platform._emulator.errors import Status, failure
 from hailo_platform._emulator.journal import record
@@ -22,6 +23,8 @@ from hailo_platform._emulator.shared import count
 MAX_FRAMES_511 = 5
 NO_TOKEN = -1
 _STOP_WINDOW = 50
+# One prefill of a full context, and more than the chip waits for one inference (inference_manager.hpp: 15 s).
+_LONGEST_INFERENCE_S = 30.0
 
 
 class GenerationStatus(Enum):
@@ -58,8 +61,12 @@ class Recovery:
 class Session:
     """One model on the chip."""
 
-    def __init__(self, engine: Engine, capacity: int) -> None:
+    def __init__(
+        self, engine: Engine, capacity: int, kv: KvCacheClaim | None = None, incarnation: int = 0
+    ) -> None:
         self.engine = engine
+        self.incarnation = incarnation
+        self._kv = kv
         self.cache = KvCache(capacity)
         self.closed = False
         self.desynchronised = False
@@ -79,12 +86,26 @@ class Session:
     # Requests
 
     def check_link(self) -> None:
-        """Raise 62 on a session whose link is gone, or that was desynchronised by an earlier call."""
-        if self.desynchronised and not self.closed:
-            self.closed = True
-            record("session_closed", reason="desynchronised")
+        """Raise 62 if the link is gone, 8 if an earlier call left frames that are taken for requests."""
         if self.closed:
             raise failure(Status.COMMUNICATION_CLOSED)
+        if self.desynchronised:
+            raise failure(Status.INTERNAL_FAILURE)
+
+    def desynchronise(self) -> None:
+        """Frames stay unread on the line (5.1.1): they are taken for the next requests."""
+        self.desynchronised = True
+        record("desynchronised")
+
+    def close(self, reason: str) -> None:
+        """The connection is gone."""
+        self.closed = True
+        record("session_closed", reason=reason)
+
+    def note_request(self, until: float) -> None:
+        """The chip is at work until that monotonic time, even if this process dies."""
+        if self._kv is not None:
+            self._kv.note_request(min(until, time.monotonic() + _LONGEST_INFERENCE_S))
 
     def usage(self) -> int:
         """Cache usage and the pending prefix, as get_context_usage_size reports it."""
@@ -122,6 +143,11 @@ class Session:
         """An encoder pass failed: its place among the pending frames stays taken."""
         self._pending.append(([], False))
         self._note_poison()
+
+    def cells_of(self, prompt: str) -> int:
+        """How many cells the prefill of a prompt takes, its frames included."""
+        frames = sum(len(cells) - 1 for cells, _ in self._pending if cells)
+        return len(self.engine.tokenize(prompt)) + frames
 
     def prefill(self, prompt: str, tail: str) -> int:
         """Put the prompt into the cache and return how many cells it took.
@@ -171,7 +197,7 @@ class Session:
             self.engine.feed(self._last)
         token = self.engine.next_token(self._history, self._params, self._rng)
         if self._params.max_generated_tokens == 0:
-            # Prefill only (5.2.0): one empty piece, nothing waits for the next prompt.
+            # Prefill only (5.2.0): nothing waits for the next prompt.
             return Step(NO_TOKEN, GenerationStatus.MAX_TOKENS_REACHED, computed=True, ends=True)
         self._last = token
         self._produced += 1

@@ -43,7 +43,10 @@ class Timing:
     tokenize: float = 0.002
     context_io: float = 2.0
     identify: float = 0.05
-    abort_waits_for: str = "chunk"
+    server_restart: float = 1.0
+    wakeup_timeout: float = 10.0
+    transfer_limit: float = 120.0
+    abort_waits_for: str = "prefill"
 
 
 # Published in hailo_model_zoo's docs: 5.1.0 loads in 21.55 s, 5.2.0 in 6.226 s and gives 6.73 tokens/s,
@@ -66,7 +69,10 @@ class Faults:
     device_busy: bool = False
     permission_denied: bool = False
     vdevice_status: int = 0
+    open_loses_wakeup: bool = False
+    release_loses_wakeup: bool = False
     load_status: int = 0
+    storage_mb_s: float = 0.0
     load_hang: bool = False
     load_extra_s: float = 0.0
     encoder_status: int = 0
@@ -76,11 +82,12 @@ class Faults:
     decode_fails_after_tokens: int = -1
     stall_after_tokens: int = -1
     link_lost_after_tokens: int = -1
-    link_lost_status: int = 62
     link_recovers: bool = False
     crash_after_tokens: int = -1
     crash_in_load: bool = False
     abort_in_release: bool = False
+    orphan_hangs: bool = False
+    model_release_hang: bool = False
     stray_tail: bool = False
     firmware_version: str = ""
     times: Mapping[str, int] = field(default_factory=dict)
@@ -98,6 +105,7 @@ class Settings:
     state_dir: str = "/dev/shm"
     loads_until_cma_is_gone: int = 0
     context_capacity: int = 2048
+    tokens: str = "auto"
     cpu_dtype: str = "float32"
     timing: Timing = field(default_factory=Timing)
     faults: Faults = field(default_factory=Faults)
@@ -153,6 +161,8 @@ def _build(table: Mapping[str, Any], environment: Mapping[str, str], stamp: str)
     version = top.get("version", Settings.version)
     if version not in VERSIONS:
         raise SettingsError(f"version: {version!r} is not emulated; known: {', '.join(VERSIONS)}")
+    if top.get("tokens", "auto") not in ("auto", "stand-in"):
+        raise SettingsError("tokens: expected 'auto' or 'stand-in'")
     if version == "5.3.0":
         top.setdefault("device", _DEVICE_FROM_5_3_0)
     timing_base = TIMING_BY_VERSION[version]

@@ -1,7 +1,7 @@
-"""The chat template of Qwen2-VL and the state that HailoRT keeps with it.
+"""The chat templates of Qwen2-VL and Qwen3-VL, and the state that HailoRT keeps with one.
 
-Semantics: libhailort/src/genai/llm/minja_wrapper/minja_wrapper.cpp of hailo-ai/hailort. The template is
-written here after the published one of Qwen2-VL-Instruct: same output for the same messages.
+Semantics: libhailort/src/genai/llm/minja_wrapper/minja_wrapper.cpp of hailo-ai/hailort. The templates
+are written here after the published ones: same output for the same messages.
 """
 
 import json
@@ -13,10 +13,12 @@ from hailo_platform._emulator.errors import Status, failure
 if TYPE_CHECKING:
     from jinja2 import Template
 
-QWEN2_VL_TEMPLATE = (
+_DEFAULT_SYSTEM = (
     "{% if messages[0]['role'] != 'system' %}"
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "{% endif %}"
+)
+_TURNS = (
     "{% for message in messages %}"
     "<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}"
@@ -38,6 +40,9 @@ QWEN2_VL_TEMPLATE = (
     "<|im_start|>assistant\n"
     "{% endif %}"
 )
+QWEN2_VL_TEMPLATE = _DEFAULT_SYSTEM + _TURNS
+# Without a system message there is none.
+QWEN3_VL_TEMPLATE = _TURNS
 _PLACEHOLDER = {"role": "TMP", "content": "TMP"}
 
 
@@ -93,4 +98,6 @@ class ChatTemplate:
             raise failure(Status.INTERNAL_FAILURE) from error
 
     def _apply(self, messages: list[dict[str, Any]], *, generation_prompt: bool) -> str:
-        return _compiled(self.source).render(messages=messages, add_generation_prompt=generation_prompt)
+        # minja loops over null as over nothing.
+        shown = [{**m, "content": []} if m.get("content", "") is None else m for m in messages]
+        return _compiled(self.source).render(messages=shown, add_generation_prompt=generation_prompt)

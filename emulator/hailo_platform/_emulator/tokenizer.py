@@ -1,87 +1,56 @@
-"""A deterministic byte-level tokenizer that knows Qwen's special tokens, also inside a user's text.
+"""The tokens of the emulated model: Qwen's own where their ranks are installed, else a stand-in's.
 
-Text is cut into runs of letters (with the space before them) and single other characters; a run becomes
-the longest known tokens from left to right. So any prefix of a text's tokens is the tokenization of the
-text up to there, and a special token separates what is around it: the same text gives the same tokens
-whether it was sent whole or in parts that begin at a special token.
+A special token in a text is recognised wherever it stands, also inside a user's words.
 """
 
-import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
+from typing import Protocol
 
-from hailo_platform._emulator import vocabulary as v
+from hailo_platform._emulator import qwen, standin
+from hailo_platform._emulator.settings import settings
 
-_PART = re.compile("|".join([*map(re.escape, v.SPECIAL_TOKENS), " ?[A-Za-z]+", "."]), re.DOTALL)
-_SPECIAL_TEXT = {identity: text.encode() for text, identity in v.SPECIAL_TOKENS.items()}
-_FIRST_SPECIAL = v.END_OF_TEXT
 REPLACEMENT = "\ufffd"
 
 
+class Tokens(Protocol):
+    """What `qwen.QwenTokens` and the stand-in offer."""
+
+    name: str
+
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text."""
+
+    def settled(self, text: str) -> list[int]:
+        """The first of them, which stay the same however the text goes on."""
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for; empty for an id that is no token."""
+
+
+@cache
+def _tokens(wanted: str) -> Tokens:
+    found = qwen.installed() if wanted == "auto" else None
+    return found or standin.StandInTokens()
+
+
+def tokens() -> Tokens:
+    """The tokens in use, by the setting `tokens`."""
+    return _tokens(settings().tokens)
+
+
 def tokenize(text: str) -> list[int]:
-    """The token ids of a text; special tokens in it are recognised wherever they stand.
+    """The token ids of a text.
 
     Raises UnicodeEncodeError for a lone surrogate, as the conversion to UTF-8 in the bindings does.
     """
     text.encode()
-    return [token for part in _PART.findall(text) for token in _tokens_of(part)]
+    return tokens().tokenize(text)
 
 
-@lru_cache(4096)
-def _tokens_of(part: str) -> tuple[int, ...]:
-    if part in v.SPECIAL_TOKENS:
-        return (v.SPECIAL_TOKENS[part],)
-    if len(part) == 1:
-        return tuple(_character(part))
-    tokens: list[int] = []
-    known, longest = v.words(), v.longest_word()
-    position = 0
-    while position < len(part):
-        for length in range(min(longest, len(part) - position), 1, -1):
-            identity = known.get(part[position : position + length])
-            if identity is not None:
-                tokens.append(identity)
-                position += length
-                break
-        else:
-            tokens.append(ord(part[position]))
-            position += 1
-    return tuple(tokens)
-
-
-def _character(character: str) -> list[int]:
-    """The tokens of one character: some of three bytes and all of four bytes are split inside."""
-    data = character.encode()
-    if len(data) == 1:
-        return [data[0]]
-    if len(data) == 2 or (len(data) == 3 and ord(character) % 3):
-        return [v.CHARACTER_BASE + ord(character)]
-    if len(data) == 3:
-        return [v.THREE_BYTE_BASE + (data[0] - 0xE0) * 64 + data[1] - 0x80, data[2]]
-    return [v.FOUR_BYTE_BASE + (data[0] - 0xF0) * 64 + data[1] - 0x80, data[2], data[3]]
-
-
-@lru_cache(4096)
-def token_bytes(token: int) -> bytes:
-    """The bytes that a token stands for; empty for an id that is no token."""
-    if 0 <= token < v.PAIR_BASE:
-        return bytes([token])
-    if token >= _FIRST_SPECIAL:
-        return _SPECIAL_TEXT.get(token, b"")
-    if token >= v.FOUR_BYTE_BASE:
-        first, second = divmod(token - v.FOUR_BYTE_BASE, 64)
-        return bytes([0xF0 + first, 0x80 + second]) if first < 8 else b""
-    if token >= v.THREE_BYTE_BASE:
-        first, second = divmod(token - v.THREE_BYTE_BASE, 64)
-        return bytes([0xE0 + first, 0x80 + second]) if first < 16 else b""
-    if token >= v.CHARACTER_BASE:
-        return chr(token - v.CHARACTER_BASE).encode("utf-8", "ignore")
-    return v.word_bytes().get(token, b"")
-
-
-def detokenize(tokens: Iterable[int]) -> str:
+def detokenize(ids: Iterable[int]) -> str:
     """The text of whole tokens; bytes that are no UTF-8 become U+FFFD."""
-    return b"".join(map(token_bytes, tokens)).decode("utf-8", "replace")
+    return b"".join(map(tokens().token_bytes, ids)).decode("utf-8", "replace")
 
 
 class PieceDecoder:
@@ -91,8 +60,8 @@ class PieceDecoder:
     holds a replacement character are kept back with an empty piece until later ones complete them.
     """
 
-    def __init__(self, bytes_of: Callable[[int], bytes] = token_bytes) -> None:
-        self._bytes_of = bytes_of
+    def __init__(self, bytes_of: Callable[[int], bytes] | None = None) -> None:
+        self._bytes_of = bytes_of or tokens().token_bytes
         self._pending = b""
 
     def piece(self, token: int) -> str:

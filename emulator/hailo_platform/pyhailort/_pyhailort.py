@@ -9,6 +9,7 @@ from hailo_platform._emulator.errors import HailoRTStatusException as HailoRTSta
 from hailo_platform._emulator.errors import status_name
 from hailo_platform._emulator.session import GenerationStatus
 from hailo_platform._emulator.settings import settings
+from hailo_platform.pyhailort.casters import as_bool, as_text, as_uint32
 
 LLMGeneratorCompletionStatus = GenerationStatus
 __version__ = settings().version
@@ -61,8 +62,7 @@ class VDeviceParams:
 
     @device_count.setter
     def device_count(self, value: int) -> None:
-        _require(value, int, "device_count")
-        self._device_count = value
+        self._device_count = as_uint32("device_count", value)
 
     @property
     def device_ids(self) -> list[str]:
@@ -71,10 +71,9 @@ class VDeviceParams:
 
     @device_ids.setter
     def device_ids(self, value: list[str]) -> None:
-        _require(value, list, "device_ids")
-        for item in value:
-            _require(item, str, "device_ids")
-        self._device_ids = list(value)
+        if not isinstance(value, list):
+            raise TypeError("device_ids: incompatible function arguments: expected list")
+        self._device_ids = [as_text("device_ids", item) for item in value]
 
     @property
     def group_id(self) -> str:
@@ -83,8 +82,7 @@ class VDeviceParams:
 
     @group_id.setter
     def group_id(self, value: str) -> None:
-        _require(value, str, "group_id")
-        self._group_id = value
+        self._group_id = as_text("group_id", value)
 
     @property
     def multi_process_service(self) -> bool:
@@ -93,8 +91,7 @@ class VDeviceParams:
 
     @multi_process_service.setter
     def multi_process_service(self, value: bool) -> None:
-        _require(value, bool, "multi_process_service")
-        self._multi_process_service = value
+        self._multi_process_service = as_bool("multi_process_service", value)
 
     @property
     def scheduling_algorithm(self) -> SchedulingAlgorithm:
@@ -103,15 +100,13 @@ class VDeviceParams:
 
     @scheduling_algorithm.setter
     def scheduling_algorithm(self, value: SchedulingAlgorithm) -> None:
-        _require(value, SchedulingAlgorithm, "scheduling_algorithm")
+        if not isinstance(value, SchedulingAlgorithm):
+            raise TypeError(
+                "scheduling_algorithm: incompatible function arguments: expected SchedulingAlgorithm"
+            )
         self._scheduling_algorithm = value
 
 
-def _require(value: object, wanted: type, name: str) -> None:
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise TypeError(f"{name}: incompatible function arguments: expected {wanted.__name__}")
-
-
 def get_status_message(status: int) -> str:
-    """HailoRT's name of a status."""
+    """HailoRT's name of a status; empty for a number that is none."""
     return status_name(status)

@@ -48,6 +48,14 @@ class HailoRTStreamAborted(HailoRTException):
     """Status 63."""
 
 
+class HailoRTStreamAbortedByUser(HailoRTException):
+    """Exported by the package; no status becomes it."""
+
+
+class HailoStatusInvalidValueException(Exception):
+    """A number that is no status of HailoRT."""
+
+
 _CLASSES: dict[Status, tuple[type[HailoRTException], str]] = {
     Status.TIMEOUT: (
         HailoRTTimeout,
@@ -65,13 +73,18 @@ _CLASSES: dict[Status, tuple[type[HailoRTException], str]] = {
         HailoRTDriverOperationFailedException,
         "Failure in hailort driver ioctl. run 'dmesg | grep hailo' for more information",
     ),
-    Status.COMMUNICATION_CLOSED: (HailoCommunicationClosedException, "Communication closed"),
+    Status.COMMUNICATION_CLOSED: (
+        HailoCommunicationClosedException,
+        "Communication closed failure. Check server-client connection",
+    ),
     Status.STREAM_ABORT: (HailoRTStreamAborted, "Stream was aborted"),
 }
 
 
-def translated(status: int) -> HailoRTException:
+def translated(status: int) -> Exception:
     """The wrapper's exception for a native status."""
+    if not status_name(status):
+        return HailoStatusInvalidValueException(f"Value {status} is not a valid status")
     for known, (kind, text) in _CLASSES.items():
         if known == status:
             return kind(text)

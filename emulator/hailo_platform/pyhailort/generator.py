@@ -1,11 +1,11 @@
 """LLMGeneratorCompletion: a running generation, read piece by piece."""
 
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from hailo_platform._emulator.completion import Completion
 from hailo_platform._emulator.settings import settings
 from hailo_platform.pyhailort._pyhailort import LLMGeneratorCompletionStatus
+from hailo_platform.pyhailort.casters import as_uint32
 from hailo_platform.pyhailort.exceptions import NativeCall
 
 _DEFAULT_TIMEOUT_MS = 10000
@@ -17,27 +17,23 @@ class LLMGeneratorCompletion:
     After release() every use raises AttributeError.
     """
 
-    def __init__(self, completion: Completion) -> None:
-        self._completion: Completion = completion
+    def __init__(self, generator_completion: Completion) -> None:
+        self._completion: Completion = generator_completion
 
     def read(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS) -> str:
         """The next piece, possibly empty.
 
         Raises HailoRTTimeout if it did not come in time (reading may go on),
-        HailoRTInvalidOperationException after the end or if the chip failed,
-        HailoCommunicationClosedException if the link is lost.
+        HailoRTInvalidOperationException after the end, or if the chip failed or the link was lost,
+        HailoRTException (8) if a handled signal broke the wait (reading may go on).
         """
         with NativeCall():
-            return self._completion.read(timeout_ms)
+            return self._completion.read(as_uint32("timeout_ms", timeout_ms))
 
-    def read_all(self, timeout_ms: int | None = None) -> str:
+    def read_all(self, timeout_ms: int = _DEFAULT_TIMEOUT_MS) -> str:
         """All remaining pieces, within one time limit, which 5.3.0 wants to be told. Raises as read does."""
-        if timeout_ms is None:
-            if settings().version_tuple() >= (5, 3):
-                raise TypeError("read_all() missing 1 required positional argument: 'timeout_ms'")
-            timeout_ms = _DEFAULT_TIMEOUT_MS
         with NativeCall():
-            return self._completion.read_all(timeout_ms)
+            return self._completion.read_all(as_uint32("timeout_ms", timeout_ms))
 
     @property
     def generation_status(self) -> LLMGeneratorCompletionStatus:
@@ -62,7 +58,9 @@ class LLMGeneratorCompletion:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *args: Any) -> None:
         self.release()
+
+
+if settings().version_tuple() >= (5, 3):
+    LLMGeneratorCompletion.read_all.__defaults__ = None

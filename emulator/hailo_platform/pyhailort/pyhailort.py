@@ -21,13 +21,16 @@ from hailo_platform.pyhailort.exceptions import (
 )
 from hailo_platform.pyhailort.exceptions import HailoRTNotFoundException as HailoRTNotFoundException
 from hailo_platform.pyhailort.exceptions import HailoRTStreamAborted as HailoRTStreamAborted
+from hailo_platform.pyhailort.exceptions import HailoRTStreamAbortedByUser as HailoRTStreamAbortedByUser
 from hailo_platform.pyhailort.exceptions import HailoRTTimeout as HailoRTTimeout
 from hailo_platform.pyhailort.generator import LLMGeneratorCompletion as LLMGeneratorCompletion
+from hailo_platform.pyhailort.vdevice import Device as Device
 from hailo_platform.pyhailort.vdevice import VDevice as VDevice
 from hailo_platform.pyhailort.vlm import VLM as VLM
 
 __all__ = [
     "VLM",
+    "Device",
     "FormatOrder",
     "HailoCommunicationClosedException",
     "HailoRTDriverOperationFailedException",
@@ -38,6 +41,7 @@ __all__ = [
     "HailoRTInvalidOperationException",
     "HailoRTNotFoundException",
     "HailoRTStreamAborted",
+    "HailoRTStreamAbortedByUser",
     "HailoRTTimeout",
     "HailoSchedulingAlgorithm",
     "LLMGeneratorCompletion",

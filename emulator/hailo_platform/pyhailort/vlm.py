@@ -2,9 +2,9 @@
 
 import inspect
 import json
-import operator
+import os
+import signal
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ from hailo_platform._emulator.model import LoadedModel
 from hailo_platform._emulator.sampler import Params
 from hailo_platform._emulator.settings import settings
 from hailo_platform.pyhailort._pyhailort import FormatOrder, SchedulingAlgorithm
+from hailo_platform.pyhailort.casters import as_bool, as_float, as_text, as_uint32
 from hailo_platform.pyhailort.exceptions import NativeCall
 from hailo_platform.pyhailort.generator import LLMGeneratorCompletion
 from hailo_platform.pyhailort.vdevice import VDevice
 
-_UINT32_MAX = 0xFFFFFFFF
 _GENERATE_ALL_TIMEOUT_MS = 600000
 
 
@@ -48,7 +48,9 @@ class VLM:
     def __init__(self, vdevice: VDevice, model_path: str, optimize_memory_on_device: bool = False) -> None:
         claim = vdevice._claim
         if claim is None:
-            raise failure(Status.INVALID_OPERATION)
+            # The bindings take the null pointer of a released device as it is.
+            os.kill(os.getpid(), signal.SIGSEGV)
+        assert claim is not None
         if vdevice._params.scheduling_algorithm is SchedulingAlgorithm.NONE:
             raise failure(Status.NOT_SUPPORTED)
         if not isinstance(model_path, str):
@@ -64,9 +66,7 @@ class VLM:
     def __enter__(self) -> "VLM":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *args: Any) -> None:
         self.release()
 
     def generate(self, *arguments: Any, **named: Any) -> LLMGeneratorCompletion:
@@ -82,17 +82,17 @@ class VLM:
     def generate_all(self, *arguments: Any, **named: Any) -> str:
         """The whole answer as text, special tokens included; parameters as of generate, and timeout_ms."""
         given = _GENERATE_ALL.bind(self, *arguments, **named).arguments
-        timeout_ms: int = given.pop("timeout_ms", _GENERATE_ALL_TIMEOUT_MS)
+        timeout_ms = given.pop("timeout_ms", _GENERATE_ALL_TIMEOUT_MS)
         with self._start(given) as completion:
             return completion.read_all(timeout_ms)
 
     def _start(self, given: Mapping[str, Any]) -> LLMGeneratorCompletion:
         prompt, frames, videos = given["prompt"], given["frames"], given.get("videos") or []
         model = self._vlm
+        messages = _messages(prompt)
         for group in [frames, *videos]:
             _check_frames(group)
         params = _params({name: given.get(name) for name in _OPTIONS})
-        messages = _messages(prompt)
         pixels = [raw_bytes(frame) for frame in frames]
         moving = [[raw_bytes(frame) for frame in video] for video in videos]
         with NativeCall():
@@ -104,11 +104,9 @@ class VLM:
         return LLMGeneratorCompletion(completion)
 
     def tokenize(self, text: str) -> list[int]:
-        """The token ids of a text; special tokens in it count as such."""
-        if not isinstance(text, str):
-            raise TypeError("tokenize(): incompatible function arguments: expected str")
+        """The token ids of a text or of its bytes; special tokens in it count as such."""
         with NativeCall():
-            return self._vlm.tokenize(text)
+            return self._vlm.tokenize(as_text("text", text))
 
     def get_context_usage_size(self) -> int:
         """Tokens in the context, the pending last one included."""
@@ -130,10 +128,10 @@ class VLM:
         with NativeCall():
             return self._vlm.recovery()
 
-    def set_generation_recovery_sequence(self, recovery_sequence: str) -> None:
+    def set_generation_recovery_sequence(self, sequence: str) -> None:
         """Set that text; may be empty."""
         with NativeCall():
-            self._vlm.set_recovery(recovery_sequence)
+            self._vlm.set_recovery(as_text("sequence", sequence))
 
     def prompt_template(self) -> str:
         """The Jinja chat template."""
@@ -155,12 +153,12 @@ class VLM:
         with NativeCall():
             return self._vlm.save()
 
-    def load_context(self, context: bytes) -> None:
+    def load_context(self, context_data: bytes) -> None:
         """Restore what save_context gave."""
-        if not isinstance(context, bytes):
+        if not isinstance(context_data, bytes):
             raise TypeError("load_context(): incompatible function arguments: expected bytes")
         with NativeCall():
-            self._vlm.load(context)
+            self._vlm.load(context_data)
 
     def input_frame_size(self) -> int:
         """Bytes of a frame."""
@@ -192,14 +190,17 @@ def _check_frames(frames: Any) -> None:
         raise HailoRTException("frames must be a list of numpy arrays")
     for frame in frames:
         if not hasattr(frame, "dtype") or not hasattr(frame, "nbytes"):
-            raise HailoRTException("frames must be a list of numpy arrays")
+            raise HailoRTException("each frame must be a numpy array")
 
 
 def _messages(prompt: Any) -> list[str]:
-    """Each message as JSON; empty for a prompt that is text."""
-    if isinstance(prompt, str):
+    """Each message as JSON; empty for a prompt that is text, and from 5.2.0 for None."""
+    later = settings().version_tuple() >= (5, 2)
+    if isinstance(prompt, str) or (prompt is None and later):
         return []
-    if not isinstance(prompt, list) or not all(isinstance(message, dict) for message in prompt):
+    if not isinstance(prompt, list):
+        raise HailoRTException(f"prompt must be a list of dicts{'' if later else ' in chat format'}")
+    if not all(isinstance(message, dict) for message in prompt):
         raise HailoRTException("prompt must be a list of dicts")
     return [json.dumps(message) for message in prompt]
 
@@ -211,31 +212,9 @@ def _params(options: Mapping[str, Any]) -> Params:
         if value is None:
             continue
         if name in ("temperature", "top_p", "frequency_penalty"):
-            given[name] = _as_float(name, value)
+            given[name] = as_float(name, value)
         elif name == "do_sample":
-            given[name] = _as_bool(name, value)
+            given[name] = as_bool(name, value)
         else:
-            given[name] = _as_uint32(name, value)
+            given[name] = as_uint32(name, value)
     return Params(**given)
-
-
-def _as_float(name: str, value: Any) -> float:
-    if isinstance(value, str | bytes) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
-        raise TypeError(f"{name}: incompatible function arguments: expected float")
-    # The native parameter has 32 bits.
-    return float(np.float32(value))
-
-
-def _as_bool(name: str, value: Any) -> bool:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    raise TypeError(f"{name}: incompatible function arguments: expected bool")
-
-
-def _as_uint32(name: str, value: Any) -> int:
-    if isinstance(value, float) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: incompatible function arguments: expected int")
-    number = operator.index(value)
-    if not 0 <= number <= _UINT32_MAX:
-        raise TypeError(f"{name}: incompatible function arguments: {number} does not fit 32 bits")
-    return number

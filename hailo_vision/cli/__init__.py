@@ -1,0 +1,157 @@
+"""The command `hailo-vision`."""
+
+import argparse
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+
+from hailo_vision import __version__, config
+from hailo_vision.cli.client import Failed
+
+_BAD_USAGE = 2
+_BY_SIGNAL = 128  # what a shell adds to the number of the signal that ended a program
+_SERVICE = "http://127.0.0.1:11435"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for bad input, 130 after Ctrl-C, 141 when the reader of the
+        output has left.
+    """
+    options = _parser().parse_args(arguments)
+    # A terminal that lacks a character shows a question mark for it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status: int = options.run(options) or 0
+        print(end="", flush=True)
+        return status
+    except config.ConfigError as error:
+        return _fail(str(error), _BAD_USAGE)
+    except Failed as error:
+        return _fail(str(error), error.status)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", _BY_SIGNAL + signal.SIGINT)
+    except OSError as error:
+        # Python would try once more to write what is left, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return _BY_SIGNAL + signal.SIGPIPE
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror}", 1)
+
+
+def _fail(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hailo-vision", description="Serve Qwen2-VL on a Hailo-10H.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the HTTP API")
+    serve.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    serve.set_defaults(run=_serve)
+
+    check = commands.add_parser("check-config", help="check a configuration file")
+    check.add_argument("file", type=Path)
+    check.set_defaults(run=_check_config)
+
+    ask = commands.add_parser("ask", help="ask a running service about a picture")
+    ask.add_argument("image", type=Path)
+    ask.add_argument("prompt")
+    ask.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
+    ask.set_defaults(run=_ask)
+
+    bench = commands.add_parser("bench", help="measure what clients of a running service wait for")
+    bench.add_argument("image", type=Path, nargs="?", help="a picture to ask about (default: only text)")
+    bench.add_argument("--prompt", default="Describe what you see.", help="default: %(default)s")
+    bench.add_argument("--clients", type=_count, default=1, help="so many at once (default %(default)s)")
+    bench.add_argument("--requests", type=_count, default=5, help="of each client (default %(default)s)")
+    bench.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
+    bench.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
+    bench.add_argument("--json", action="store_true", help="print every answer's figures as JSON")
+    bench.set_defaults(run=_bench)
+
+    doctor = commands.add_parser("doctor", help="find out why the service does not answer")
+    doctor.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run=_doctor)
+
+    bundle = commands.add_parser(
+        "support-bundle", help="collect what tells how the service is, without secrets"
+    )
+    bundle.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    bundle.add_argument("--output", help="a new file, or - for standard output (default: one with the time)")
+    bundle.add_argument("--lines", type=_count, default=5000, help="of each log (default %(default)s)")
+    bundle.set_defaults(run=_support_bundle)
+
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(run=_version)
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+# Each imports what it needs by itself: Sanic alone takes most of a second on a Pi.
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from hailo_vision import logs
+    from hailo_vision.http.app import serve
+    from hailo_vision.systemd import inherited_sockets
+
+    settings = config.load_or_default(options.config)
+    try:
+        with logs.to_stderr():
+            serve(settings, inherited_sockets())
+    except OSError as error:
+        raise Failed(f"hailo-vision: cannot listen on {error.filename}: {error.strerror}") from error
+
+
+def _check_config(options: argparse.Namespace) -> None:
+    config.load(options.file)
+
+
+def _ask(options: argparse.Namespace) -> None:
+    from hailo_vision.cli.ask import ask
+
+    ask(options.url, options.image, options.prompt)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from hailo_vision.cli.bench import Options, bench
+
+    what = Options(options.clients, options.requests, options.prompt, options.max_tokens, options.json)
+    bench(options.url, options.image, what)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import msgspec
+
+    from hailo_vision.cli.doctor import examine, report
+
+    # HailoRT would leave its logs wherever somebody calls the doctor.
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    findings = examine(options.config)
+    print(msgspec.json.encode(findings).decode() if options.json else report(findings))
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _support_bundle(options: argparse.Namespace) -> None:
+    from hailo_vision.cli.support_bundle import support_bundle
+
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    support_bundle(options.config, options.output, options.lines)
+
+
+def _version(options: argparse.Namespace) -> None:
+    print(f"hailo-vision {__version__}")

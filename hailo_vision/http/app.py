@@ -1,0 +1,212 @@
+"""The HTTP side: a Sanic application around a Service, one process, one worker."""
+
+import asyncio
+import logging
+import re
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.response import BaseHTTPResponse
+
+from hailo_vision.config import Config, ConfigError, ServerConfig
+from hailo_vision.http import cors, limits, routes
+from hailo_vision.http.auth import Keys, client_key, keys_file
+from hailo_vision.http.errors import Unauthorized
+from hailo_vision.http.http1 import StrictRequest
+from hailo_vision.http.metrics import Metrics
+from hailo_vision.http.origin import Gatekeeper
+from hailo_vision.http.request_log import RequestRecord
+from hailo_vision.http.web import App
+from hailo_vision.inference.service import Service
+from hailo_vision.systemd import Herald, Notifier
+
+log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def create_app(config: Config) -> App:
+    """The application; the model starts to load once the port is open."""
+    app = Sanic("hailo-vision", configure_logging=False, request_class=StrictRequest)
+    app.config.update(
+        REQUEST_MAX_SIZE=config.server.max_body_bytes,
+        # Sanic counts from the last byte in either direction; the scheduler keeps the real deadline, for
+        # each image of a batch anew.
+        RESPONSE_TIMEOUT=(config.server.request_timeout + 60) * config.api.max_batch_images,
+        GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
+        KEEP_ALIVE_TIMEOUT=120,
+        ACCESS_LOG=False,
+        MOTD=False,
+    )
+    app.ctx.config = config
+    app.ctx.started = time.monotonic()
+    app.ctx.created = int(time.time())
+    app.ctx.keys = Keys(keys_file(config.auth.keys_file))
+    app.ctx.gatekeeper = Gatekeeper(config, app.ctx.keys.required)
+    app.before_server_start(_start)
+    app.before_server_stop(_stop)
+    limits.register(app)
+    if app.ctx.keys.required:
+        app.signal("http.routing.after")(_authorise_early)
+    app.register_middleware(_identify, "request")
+    app.register_middleware(_refuse_foreign_pages, "request")
+    if config.server.cors_origins:
+        cors.register(app, config.server.cors_origins)
+    app.register_middleware(_authorise, "request")
+    app.register_middleware(_label, "response")
+    app.exception(Exception)(_report)
+    routes.register(app)
+    return app
+
+
+def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
+    """Serve until SIGTERM or SIGINT, on the given listening sockets and on the configured ports that none of
+    them has.
+
+    Raises:
+        ConfigError: the TLS files can't be used.
+        OSError: a port can't be had; its filename is the address.
+    """
+    app = create_app(config)
+    server = config.server
+    tls = _tls(server.tls_cert, server.tls_key) if server.tls_cert else None
+    first, *more = _listeners(server, inherited)
+    # Its own lines about start and workers say nothing that ours don't.
+    for name in ("sanic.root", "sanic.server"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    app.prepare(
+        sock=first,
+        ssl=tls,
+        single_process=True,
+        motd=False,
+        access_log=False,
+        protocol=limits.GuardedProtocol,
+    )
+    # Sanic knows one socket only. The others make the same connections, bounded and ended together.
+    settings = app.state.server_info[0].settings
+    settings["connections"] = connections = set[Any]()
+    app.ctx.listening = []
+
+    async def listen(app: App) -> None:
+        loop = asyncio.get_running_loop()
+        connection = partial(
+            limits.GuardedProtocol, loop=loop, connections=connections, signal=settings["signal"], app=app
+        )
+        for listener in more:
+            app.ctx.listening.append(await loop.create_server(connection, sock=listener, ssl=tls))
+
+    app.after_server_start(listen)
+    Sanic.serve_single(app)
+
+
+def _listeners(server: ServerConfig, inherited: Sequence[socket.socket]) -> list[socket.socket]:
+    ports = [] if inherited else [server.port]
+    if server.ollama_port and server.ollama_port not in [one.getsockname()[1] for one in inherited]:
+        ports.append(server.ollama_port)
+    return [*inherited, *(_listen(server.host, port) for port in ports)]
+
+
+def _tls(certificate: str, key: str | None) -> ssl.SSLContext:
+    """Raises:
+    ConfigError: the files can't be read or don't belong together.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        reason = error.strerror or getattr(error, "reason", None) or error
+        raise ConfigError(f"server.tls_cert: {certificate} and {key} can't be used: {reason}") from error
+    return context
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == "::":
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+    return listener
+
+
+async def _start(app: App) -> None:
+    service = app.ctx.service = Service(app.ctx.config)
+    app.ctx.metrics = Metrics(service)
+    app.ctx.herald = Herald(service.supervisor, Notifier())
+    service.start()
+    app.ctx.herald.start()
+
+
+async def _stop(app: App) -> None:
+    app.ctx.herald.stopping()
+    await app.ctx.service.stop()
+    for listening in app.ctx.listening:
+        listening.close()
+    await app.ctx.herald.stop()
+
+
+async def _identify(request: Request) -> None:
+    given = request.headers.get("x-request-id", "")
+    request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
+
+
+async def _refuse_foreign_pages(request: Request) -> None:
+    """Raises:
+    Forbidden: a web page that the operator does not know may have made the request.
+    """
+    gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
+    gatekeeper.check_origin(request)
+    if not routes.is_open(request):
+        gatekeeper.check_host(request)
+
+
+async def _authorise(request: Request) -> None:
+    """Raises:
+    Unauthorized: the route is guarded and the request has no valid key.
+    """
+    if routes.is_open(request):
+        return
+    headers = request.headers
+    keys: Keys = request.app.ctx.keys
+    try:
+        credential = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
+    except Unauthorized as error:
+        if routes.is_page(request):
+            # Browsers ask for a password, and then send it with the page's own requests.
+            error.headers["WWW-Authenticate"] = 'Basic realm="hailo-vision", charset="UTF-8"'
+        raise
+    request.ctx.client = client_key(credential)
+
+
+async def _authorise_early(request: Request, **_: object) -> None:
+    """Before the body is read: who has no key can't make the service hold one.
+
+    Raises:
+        Unauthorized: as _authorise; what failed here fails there again, and becomes the response.
+    """
+    if request.method != "OPTIONS":
+        await _identify(request)
+        await _authorise(request)
+
+
+async def _label(request: Request, response: BaseHTTPResponse) -> None:
+    response.headers["x-request-id"] = getattr(request.ctx, "id", None) or uuid.uuid4().hex
+
+
+async def _report(request: Request, error: Exception) -> HTTPResponse:
+    """What failed outside of a handler, in the request's dialect."""
+    if getattr(request.ctx, "record", None) is None:
+        await _identify(request)
+    response = routes.failure_response(request, error)
+    routes.finish(request, response.status)
+    return response

@@ -1,0 +1,115 @@
+"""API keys: who may use the API, and as whom."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from hailo_vision.http.errors import Unauthorized
+
+log = logging.getLogger(__name__)
+
+CREDENTIAL = "api-keys"
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+def keys_file(configured: str | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The file of keys: the configured one, else the systemd credential "api-keys", else none."""
+    if configured is not None:
+        return Path(configured)
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    given = Path(directory, CREDENTIAL) if directory else None
+    return given if given and given.exists() else None
+
+
+class Keys:
+    """The keys in a file, one a line; empty lines and lines that begin with # are none.
+
+    The file is read again when it changes. While it can't be read or holds no key, nobody gets in: a
+    service that was meant to be closed must not open because of a typing error. In memory there are
+    only hashes.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """path: None lets everybody in."""
+        self._path = path
+        self._hashes: list[bytes] = []
+        self._stamp: tuple[int, int, int] | None = None
+        self._look_at = 0.0
+        self._told = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether anybody needs a key."""
+        return self._path is not None
+
+    def check(self, authorization: str, api_key: str) -> str:
+        """The credential of a request, by its headers Authorization and X-Api-Key.
+
+        Raises:
+            Unauthorized: keys are asked for and none of them was given.
+        """
+        given = _credential(authorization) or api_key.strip()
+        if self._path is None:
+            return given
+        self._refresh(self._path)
+        digest = hashlib.sha256(given.encode(errors="surrogateescape")).digest()
+        # All are compared, each in constant time: the time taken tells nothing about the keys.
+        if sum([hmac.compare_digest(digest, known) for known in self._hashes]):
+            return given
+        raise Unauthorized(
+            "The API key is not valid." if given else "An API key is required: Authorization: Bearer KEY.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    def _refresh(self, path: Path) -> None:
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_AGAIN_SECONDS
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp == self._stamp:
+                return
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            self._take([], f"cannot be read ({type(error).__name__})")
+            self._stamp = None
+            return
+        keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        self._take(keys, "" if keys else "holds no key")
+        self._stamp = stamp
+
+    def _take(self, keys: list[str], problem: str) -> None:
+        self._hashes = [hashlib.sha256(key.encode()).digest() for key in keys]
+        if problem and problem != self._told:
+            log.error("%s %s: every request is refused until it is mended.", self._path, problem)
+        elif not problem:
+            log.info("%d API keys read from %s", len(keys), self._path)
+        self._told = problem
+
+
+def _credential(authorization: str) -> str:
+    """The key in an Authorization header. Basic is what browsers can send by themselves: there the key
+    is the password, or the name of a user without one."""
+    scheme, _, value = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return ""
+        return password or name
+    return ""
+
+
+def client_key(credential: str) -> str:
+    """A client's identity for the reuse of its context, from which its credential can't be read."""
+    return hashlib.sha256(credential.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,73 @@
+"""Bodies into typed values: decoding one is its validation."""
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from hailo_vision.errors import Kind, RequestError
+
+T = TypeVar("T")
+
+# What a field may hold, for messages: the pattern that a field's path fits, and the values.
+Known = Sequence[tuple[re.Pattern[str], str]]
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+# Any escape of a JSON string; the first group is the second half of a whole surrogate pair.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+
+
+def decode(body: bytes, decoder: "msgspec.json.Decoder[T]", known: Known = ()) -> T:
+    """The request that a body holds.
+
+    Raises:
+        RequestError: it is no JSON, or not what the decoder's type asks for; `where` is the path of the
+            first offending field.
+    """
+    if body.startswith(_BYTE_ORDER_MARK):
+        body = body[len(_BYTE_ORDER_MARK) :]
+    try:
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            return decoder.decode(_ESCAPE.sub(_whole_character, body))
+    except msgspec.ValidationError as error:
+        raise explain(str(error), known) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    """Half of a surrogate pair becomes U+FFFD: JSON's grammar allows one, and JavaScript makes it by cutting
+    strings."""
+    is_half = escape[0][1:2] == b"u" and escape[1] is None
+    return rb"\ufffd" if is_half else escape[0]
+
+
+def explain(error: str, known: Known = (), below: str = "") -> RequestError:
+    """What msgspec found, by the path of the field; below: the path of what was converted."""
+    message, _, path = error.rpartition(" - at `$")
+    if not message:
+        message, path = error, ""
+    where = (below + path.rstrip("`")).removeprefix(".")
+    missing = _MISSING.match(message)
+    if missing:
+        where = f"{where}.{missing[1]}" if where else missing[1]
+        return RequestError(Kind.MISSING_PARAMETER, f"Missing required parameter: '{where}'.", where=where)
+    unexpected = _UNEXPECTED.match(message)
+    values = next((values for field, values in known if field.search(where)), None)
+    if unexpected and values:
+        message = f"Unsupported value {unexpected[1][:40]!r}; expected one of {values}"
+    return RequestError(
+        Kind.INVALID_VALUE,
+        f"Invalid '{where}': {message}." if where else f"Invalid body: {message}.",
+        where=where or None,
+    )

@@ -1,0 +1,61 @@
+"""Bodies that were compressed on their way (Content-Encoding, RFC 9110 section 8.4)."""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from hailo_vision.http.errors import BadRequest, UnsupportedCoding
+
+_GZIP = ("gzip", "x-gzip")
+_WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
+# What is decompressed before other requests get their turn: less than a millisecond.
+_STEP_BYTES = 256 * 1024
+
+
+def check_coding(given: str) -> bool:
+    """Whether a body with this Content-Encoding has to be decompressed.
+
+    Raises:
+        UnsupportedCoding: it is neither gzip nor plain.
+    """
+    coding = given.strip().lower()
+    if coding not in ("", "identity", *_GZIP):
+        raise UnsupportedCoding(
+            f"Content-Encoding {given[:40]!r} is not supported; expected gzip or none.",
+            headers={"Accept-Encoding": "gzip"},
+        )
+    return coding in _GZIP
+
+
+class Gunzip:
+    """Decompresses one body as it arrives.
+
+    Attributes:
+        take: called with each decompressed piece; what it raises ends the body.
+    """
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self.take = take
+        self._stream = zlib.decompressobj(_WITH_GZIP_HEADER)
+
+    async def feed(self, data: bytes) -> None:
+        """Raises:
+        BadRequest: this is no gzip, or goes on after its end.
+        """
+        while data:
+            if self._stream.eof:
+                raise BadRequest("The body goes on after the end of its gzip data.")
+            try:
+                piece = self._stream.decompress(data, _STEP_BYTES)
+            except zlib.error as error:
+                raise BadRequest("The body is not valid gzip.") from error
+            self.take(piece)
+            data = self._stream.unconsumed_tail or self._stream.unused_data
+            await asyncio.sleep(0)
+
+    def end(self) -> None:
+        """Raises:
+        BadRequest: there should be more.
+        """
+        if not self._stream.eof:
+            raise BadRequest("The body ends before its gzip data does.")

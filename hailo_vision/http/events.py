@@ -1,0 +1,116 @@
+"""Streamed responses: parts of an answer as they come, signs of life in between, failures told at the end.
+
+What goes wrong before the first part is an ordinary error response; afterwards it is told in the stream,
+because most clients take a stream that just ends for a complete answer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from sanic import HTTPResponse, Request
+
+from hailo_vision.http.errors import UNEXPECTED, Failure, failure_of
+
+log = logging.getLogger(__name__)
+
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_SLOWEST_READER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How a dialect streams; all texts are what is sent, framing included.
+
+    Attributes:
+        heartbeat: a sign of life that every client of the dialect takes; called anew for each.
+        failure: what tells a failure and ends the stream.
+    """
+
+    content_type: str
+    heartbeat: Callable[[], bytes]
+    failure: Callable[[Failure], bytes]
+
+
+def server_sent(*events: bytes) -> bytes:
+    """Events of which each is a JSON text. Data lines only: an `event:`, `id:` or `retry:` field makes some
+    of OpenAI's SDKs fail at chat completions."""
+    return b"".join([b"data: %b\n\n" % event for event in events])
+
+
+class Stream:
+    """One streamed response. It begins with the first part, or with a sign of life when nothing has come for
+    the configured interval.
+
+    A context manager: a failure in its body is told in the stream and ends it; if nothing was sent yet, it
+    is raised, to become an ordinary response.
+    """
+
+    def __init__(self, request: Request, wire: Wire) -> None:
+        self._request = request
+        self._wire = wire
+        self._interval: float = request.app.ctx.config.server.heartbeat_interval
+        self._response: HTTPResponse | None = None
+        self._lock = asyncio.Lock()
+        self._last_sent = time.monotonic()
+        self._heart: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._heart = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self._heart:
+            self._heart.cancel()
+        if error is None:
+            await self._end()
+        if not isinstance(error, Exception) or self._response is None:
+            return False
+        failure = failure_of(error)
+        if failure is UNEXPECTED:
+            log.error("Request %s failed unexpectedly", self._request.ctx.id, exc_info=error)
+        self._request.ctx.record.code = failure.code
+        await self.send(self._wire.failure(failure))
+        await self._end()
+        return True
+
+    async def send(self, data: bytes) -> None:
+        """Send parts in one piece; waits while the client reads too slowly."""
+        async with self._lock:
+            await self._write(data)
+
+    async def _end(self) -> None:
+        if self._response:
+            await self._response.eof()  # type: ignore[no-untyped-call]
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._last_sent + self._interval - time.monotonic())
+            async with self._lock:
+                if time.monotonic() - self._last_sent >= self._interval:
+                    await self._write(self._wire.heartbeat())
+
+    async def _write(self, data: bytes) -> None:
+        if self._response is None:
+            self._response = await self._request.respond(
+                content_type=self._wire.content_type, headers=_HEADERS
+            )
+        if not self._request.transport.get_write_buffer_size():  # type: ignore[attr-defined]
+            # All that was sent before is gone: this will not wait, and a timer would cost more than it.
+            await self._response.send(data)
+            self._last_sent = time.monotonic()
+            return
+        try:
+            async with asyncio.timeout(_SLOWEST_READER_SECONDS):
+                await self._response.send(data)
+        except TimeoutError:
+            # Nobody reads: as good as gone.
+            self._request.transport.abort()  # type: ignore[attr-defined]
+            raise asyncio.CancelledError from None
+        self._last_sent = time.monotonic()

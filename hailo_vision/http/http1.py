@@ -1,0 +1,169 @@
+"""HTTP/1.1 as Sanic reads and writes it, without what it reads too kindly, and with what it lacks.
+
+It reads some malformed requests in a way that a proxy in front of it may not (request smuggling, RFC 9112
+section 11.2), refuses some that are valid, and knows no compressed bodies.
+"""
+
+import io
+import re
+from typing import Any, cast
+
+from sanic import Request
+from sanic import exceptions as sanic_exceptions
+from sanic.compat import Header
+from sanic.headers import format_http1_response
+from sanic.http import Http, Stage
+from sanic.http.http1 import HTTP_CONTINUE
+
+from hailo_vision.http.coding import Gunzip, check_coding
+
+# A request line and fields as RFC 9112 (2.2, 3, 5) writes them: no folded lines, no space before the
+# colon, no lone CR or LF, no control characters.
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_FIELDS = re.compile(rb"(?:\r\n%b:[\t\x20-\x7e\x80-\xff]*)*" % _TOKEN)
+_HEAD = re.compile(rb"%b [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]%b" % (_TOKEN, _FIELDS.pattern))
+_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
+_SEVERAL_SLASHES = re.compile(rb"/{2,}")
+_SEVERAL_VERSIONS = re.compile(rb"^(?:/v1){2,}(?=/|$)")
+_LONGEST_CHUNK_HEAD = 64
+EMPTY_LINE = b"\r\n"
+_DIGITS = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
+
+
+class StrictHttp(Http):
+    """Sanic's HTTP/1.1 without what it reads too kindly, and with what it refuses of valid HTTP."""
+
+    def init_for_request(self) -> None:
+        """Clients of old send an empty line after a body: it is none of the next request (RFC 9112, 2.2)."""
+        super().init_for_request()  # type: ignore[no-untyped-call]
+        if self.recv_buffer.startswith(EMPTY_LINE):
+            del self.recv_buffer[: len(EMPTY_LINE)]
+        self.protocol.begin_request()  # type: ignore[attr-defined]
+
+    async def read(self) -> bytes | None:
+        """A part of the body, None at its end. What stands where a chunk must end is checked, which Sanic
+        skips; trailers, which it refuses, are checked as fields and then ignored (RFC 9112, 7.1.2)."""
+        if self.request_body != "chunked" or self.request_bytes_left:  # type: ignore[comparison-overlap]
+            data: bytes | None = await super().read()
+            return data
+        if self.expecting_continue:
+            self.expecting_continue = False
+            await self._send(HTTP_CONTINUE)
+        buffer = self.recv_buffer
+        while (
+            (end := buffer.find(b"\r\n", 2)) < 0
+            and b"\r\n".startswith(bytes(buffer[:2]))
+            and len(buffer) <= _LONGEST_CHUNK_HEAD
+        ):
+            await self._receive_more()
+        if buffer[:2] != b"\r\n" or not 0 < end <= _LONGEST_CHUNK_HEAD:
+            raise self._bad_chunks()
+        try:
+            last = self._safe_int(buffer[2:end].split(b";", 1)[0].decode(), 16) == 0
+        except ValueError as error:
+            raise self._bad_chunks() from error
+        if not last:
+            data = await super().read()
+            return data
+        del buffer[:end]
+        while (end := buffer.find(b"\r\n\r\n")) < 0 and len(buffer) <= self.HEADER_MAX_SIZE:
+            await self._receive_more()
+        if not 0 <= end <= self.HEADER_MAX_SIZE or not _FIELDS.fullmatch(buffer, 0, end):
+            raise self._bad_chunks()
+        del buffer[: end + 4]
+        self.request_body = None
+        return None
+
+    def _bad_chunks(self) -> sanic_exceptions.BadRequest:
+        self.keep_alive = False
+        return sanic_exceptions.BadRequest("Bad chunked encoding")
+
+    async def http1_response_header(self, data: bytes, end_stream: bool) -> None:
+        """HTTP/1.0 knows no chunks: there a stream ends with the connection (RFC 9112, 6.1 and 6.3)."""
+        response = self.response
+        has_length = end_stream or getattr(response, "body", None) or "content-length" in response.headers
+        if self.request.version != "1.0" or has_length or self.head_only:
+            await super().http1_response_header(data, end_stream)
+            return
+        self.keep_alive = False
+        response.headers["connection"] = "close"
+        self.stage = Stage.RESPONSE
+        self.response_func = self._send_to_the_end
+        await self._send(format_http1_response(response.status, response.processed_headers) + data)
+
+    async def _send_to_the_end(self, data: bytes, end_stream: bool) -> None:
+        await self._send(data)
+        if end_stream:
+            self.stage = Stage.IDLE
+            self.response_func = None  # type: ignore[assignment]  # Sanic's own way to end a response
+
+    def create_empty_request(self) -> None:
+        """What an error in the head is reported of: without the URL, at which Sanic may fail once more."""
+        self.url = None
+        super().create_empty_request()
+
+    @staticmethod
+    def _safe_int(value: str, base: int = 10) -> int:
+        """Digits only: int() takes spaces, "0x", and the digits of other scripts as well."""
+        value = value.rstrip(" \t")
+        if not _DIGITS[base].fullmatch(value):
+            raise ValueError(value)
+        return int(value, base)
+
+
+class StrictRequest(Request):
+    """A request whose head was looked at; Sanic makes it as soon as that is there."""
+
+    def __init__(
+        self, *, url_bytes: bytes, headers: Header, version: str, head: bytes = b"", **more: Any
+    ) -> None:
+        """Without a head it stands for one that could not be read.
+
+        Raises:
+            BadRequest: the head is none of an HTTP/1 request.
+        """
+        if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
+            raise sanic_exceptions.BadRequest("Bad Request")
+        if "transfer-encoding" in headers:
+            if version == "1.0":
+                raise sanic_exceptions.BadRequest("Bad Request")  # RFC 9112, 6.1: its framing is faulty
+            # Sanic compares it as it stands.
+            headers["transfer-encoding"] = headers["transfer-encoding"].strip(" \t").lower()
+        super().__init__(url_bytes=_tidy(url_bytes), headers=headers, version=version, head=head, **more)
+
+    async def receive_body(self) -> None:
+        """Into one buffer: to join all pieces at the end would hold up the event loop.
+
+        Raises:
+            PayloadTooLarge: it is larger than a body may be, once it is decompressed.
+            TooMany: so are all bodies together.
+        """
+        if self.body:
+            return
+        stream = cast(StrictHttp, self.stream)
+        compressed = check_coding(", ".join(self.headers.getall("content-encoding", ())))
+        body = io.BytesIO()
+
+        def take(piece: bytes) -> None:
+            body.write(piece)
+            if body.tell() > stream.request_max_size:
+                raise sanic_exceptions.PayloadTooLarge("Request body exceeds the size limit")
+            stream.protocol.count_decompressed(len(piece))  # type: ignore[attr-defined]
+
+        gunzip = Gunzip(take)
+        async for data in stream:
+            if compressed:
+                await gunzip.feed(data)
+            else:
+                body.write(data)
+        if compressed:
+            gunzip.end()
+        self.body = body.getvalue()
+
+
+def _tidy(url: bytes) -> bytes:
+    """The path without the slips of base URLs: a slash too many, /v1 twice."""
+    if not url.startswith(b"/"):
+        return url
+    path, mark, query = url.partition(b"?")
+    return _SEVERAL_VERSIONS.sub(b"/v1", _SEVERAL_SLASHES.sub(b"/", path)) + mark + query

@@ -1,0 +1,166 @@
+"""What one connection may cost the service.
+
+Sanic bounds a request's size and how long nothing comes. It does not bound how slowly something comes,
+how many connections there are, nor what all their bodies hold together.
+"""
+
+import time
+from asyncio import BaseTransport
+from typing import Any
+
+from sanic import exceptions as sanic_exceptions
+from sanic.http import Stage
+from sanic.server.protocols.http_protocol import HttpProtocol
+
+from hailo_vision.http.errors import TooMany, retry_after
+from hailo_vision.http.http1 import EMPTY_LINE, StrictHttp
+from hailo_vision.http.web import App
+
+MAX_CONNECTIONS = 512  # half of the descriptors that systemd gives a service
+BODIES_IN_MEMORY = 4  # times max_body_bytes, over all requests together
+HEAD_SECONDS = 20.0
+# A body may take as long as a slow link needs, as in Apache's mod_reqtimeout.
+BODY_SECONDS = 20.0
+BODY_BYTES_PER_SECOND = 500
+_LOOK_EVERY_SECONDS = 5.0
+_FIRST_WORD_SECONDS = 1.0
+_LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
+_RETRY_SECONDS = 5.0
+
+_FULL_BODY = (
+    b'{"error":{"message":"Too many connections are open.","type":"rate_limit_error","param":null,'
+    b'"code":"too_many_connections"}}'
+)
+_FULL = (
+    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
+)
+
+
+class GuardedProtocol(HttpProtocol):
+    """One connection."""
+
+    HTTP_CLASS = StrictHttp
+    __slots__ = ("_began", "_decompressed", "_received", "_refused", "_requests")
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._began = time.monotonic()
+        self._received = 0
+        self._decompressed = 0
+        self._refused = False
+        self._requests = 0
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        if len(self.connections) >= MAX_CONNECTIONS and not self._make_room():
+            transport.write(_FULL)  # type: ignore[attr-defined]
+            transport.close()
+            self._refused = True
+            return
+        super().connection_made(transport)  # type: ignore[no-untyped-call]
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been without a request for the longest; False if all have one."""
+        idle = [
+            other for other in self.connections if other.http is not None and other.http.stage is Stage.IDLE
+        ]
+        if not idle:
+            return False
+        min(idle, key=lambda other: float(other._time)).abort()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.conn_info is None:
+            return  # refused when it was made
+        self._hold(0)
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]
+
+    def begin_request(self) -> None:
+        """What was received so far belonged to the request before, but for what was sent ahead."""
+        self._requests += 1
+        self._began = time.monotonic()
+        self._hold(len(self.recv_buffer))
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            if self.conn_info is not None:
+                super().data_received(data)  # read and thrown away until the connection ends
+            return
+        if self.http is not None and self.http.stage is Stage.IDLE and not self.recv_buffer:
+            self._began = time.monotonic()
+            # None of the request: see StrictHttp.init_for_request.
+            data = data.removeprefix(EMPTY_LINE)
+            if not data:
+                return
+        self._received += len(data)
+        self.app.ctx.received_bytes += len(data)
+        super().data_received(data)
+        if self._too_much() and self._reading_body():
+            self._refuse(_too_large_together())
+
+    def count_decompressed(self, size: int) -> None:
+        """Raises:
+        TooMany: the bodies of all requests are too large together.
+        """
+        self._decompressed += size
+        self.app.ctx.received_bytes += size
+        if self._too_much():
+            self._hold(0)
+            raise _too_large_together()
+
+    def _too_much(self) -> bool:
+        return bool(self.app.ctx.received_bytes > BODIES_IN_MEMORY * self.request_max_size)
+
+    def close_if_idle(self) -> bool:
+        """Called when the service ends, which gives what is left two more seconds.
+
+        Who has just connected may be sending a request, and gets to be told that the service is stopping.
+        """
+        if self._requests <= 1 and time.monotonic() - self._began < _FIRST_WORD_SECONDS:
+            return False
+        return super().close_if_idle()
+
+    def _hold(self, size: int) -> None:
+        """So many bytes are held of what was received; all else is given back."""
+        self.app.ctx.received_bytes += size - self._received - self._decompressed
+        self._received, self._decompressed = size, 0
+
+    def check_timeouts(self) -> None:
+        """Called once a connection is made, and then by itself every few seconds."""
+        if not self._task or self.http is None:
+            return
+        seconds = time.monotonic() - self._began
+        allowed = BODY_SECONDS + self._received / BODY_BYTES_PER_SECOND
+        if (self.http.stage is Stage.REQUEST and seconds > HEAD_SECONDS) or (
+            self._reading_body() and seconds > allowed
+        ):
+            self._refuse(sanic_exceptions.RequestTimeout("Request Timeout"))
+            return
+        super().check_timeouts()  # type: ignore[no-untyped-call]
+
+    def _reading_body(self) -> bool:
+        # Before its first request a connection has no such attribute.
+        return bool(getattr(self.http, "request_body", None))
+
+    def _refuse(self, error: Exception) -> None:
+        """End the request with an error, and the connection soon after, whatever still comes."""
+        if self._refused or not self._task:
+            return
+        self._refused = True
+        self._hold(0)
+        self.http.exception = error
+        self._task.cancel()
+        if self._callback_check_timeouts:
+            self._callback_check_timeouts.cancel()
+        self._callback_check_timeouts = self.loop.call_later(_LAST_WORD_SECONDS, self.abort)
+
+
+def _too_large_together() -> TooMany:
+    return TooMany("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
+
+
+def register(app: App) -> None:
+    """Bound what the application's connections may cost."""
+    app.ctx.received_bytes = 0
+    # Heads are looked at every few seconds: Sanic takes half of the shortest of its time limits.
+    app.config.REQUEST_TIMEOUT = 2 * _LOOK_EVERY_SECONDS

@@ -1,0 +1,147 @@
+"""Figures for Prometheus, named in the habit of vLLM's; one registry for each application."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from hailo_vision import __version__
+from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
+from hailo_vision.inference.answer import Figures
+from hailo_vision.inference.service import Service
+from hailo_vision.npu.protocol import Problem
+from hailo_vision.npu.supervisor import State
+
+_PREFIX = "hailo_vision"
+OK = 200
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+_TOKENS = (1, 4, 16, 32, 64, 128, 256, 512, 1024, 1536, 2048)
+_RATES = (1, 2, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 50, 100)
+_POSITIONS = (0, 1, 2, 4, 8, 16, 32, 64)
+
+
+class Metrics:
+    """Counts what requests cost and reads the supervisor's state when asked."""
+
+    def __init__(self, service: Service) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Live(service))
+        self._supervisor = service.supervisor
+        self._problem: Problem | None = None
+        service.supervisor.listeners.append(self._watch_supervisor)
+        self._count()
+        self._measure()
+
+    def _count(self) -> None:
+        self.requests = self._counter("requests", "Requests answered", "route", "status")
+        self.rejected = self._counter("rejected", "Requests refused or failed, by error code", "reason")
+        self.cancelled = self._counter("cancelled", "Requests whose client did not wait", "route")
+        self.prompt_tokens = self._counter("prompt_tokens", "Tokens of prompts")
+        self.cached_tokens = self._counter("prompt_tokens_cached", "Tokens of prompts found in the context")
+        self.generation_tokens = self._counter("generation_tokens", "Tokens generated")
+        self.images = self._counter("images", "Pictures put before the model")
+        self.finished = self._counter("request_success", "Requests that were answered", "finished_reason")
+        self.device_errors = self._counter("device_errors", "Faults of the NPU or its process", "code")
+
+    def _measure(self) -> None:
+        self.e2e = self._histogram("e2e_request_latency_seconds", "From request to end of response", _SECONDS)
+        self.queue = self._histogram("request_queue_time_seconds", "Waiting for the NPU", _SECONDS)
+        self.position = self._histogram("request_queue_position", "Requests ahead on arrival", _POSITIONS)
+        self.first_token = self._histogram(
+            "time_to_first_token_seconds", "From request to first token", _SECONDS
+        )
+        self.prefill = self._histogram("request_prefill_time_seconds", "From prompt to first token", _SECONDS)
+        self.decode = self._histogram("request_decode_time_seconds", "From first to last token", _SECONDS)
+        self.rate = self._histogram("tokens_per_second", "Rate of one answer after its first token", _RATES)
+        self.answer_tokens = self._histogram("request_generation_tokens", "Tokens of one answer", _TOKENS)
+        self.fetch = self._histogram("image_fetch_seconds", "Fetching a request's linked pictures", _SECONDS)
+        self.media = self._histogram("image_decode_seconds", "Decoding a request's pictures", _SECONDS)
+
+    def observe(self, record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
+        """Count a request that is over."""
+        self.requests.labels(record.route, str(status)).inc()
+        if status == CLIENT_GONE:
+            self.cancelled.labels(record.route).inc()
+        if record.code:
+            self.rejected.labels(record.code).inc()
+        if record.answers:
+            self.e2e.observe(seconds)
+        for one in figures:
+            self._observe(one)
+        if figures and status == OK and not record.code:
+            self.finished.labels(figures[-1].finish_reason).inc()
+
+    def _observe(self, figures: Figures) -> None:
+        """Count one generation."""
+        self.position.observe(figures.position)
+        self.images.inc(figures.images)
+        if figures.fetch_seconds:
+            self.fetch.observe(figures.fetch_seconds)
+        if figures.decode_seconds:
+            self.media.observe(figures.decode_seconds)
+        if figures.queue_seconds is not None:
+            self.queue.observe(figures.queue_seconds)
+        if figures.usage is None:
+            return
+        self.prompt_tokens.inc(figures.usage.prompt_tokens)
+        self.cached_tokens.inc(figures.usage.cached_tokens)
+        tokens, timings = figures.usage.completion_tokens, figures.timings
+        if figures.first_token_seconds is not None:
+            self.first_token.observe(figures.first_token_seconds)
+            self.prefill.observe(timings.prefill)
+            self.decode.observe(timings.decode)
+            self.rate.observe((tokens - 1) / timings.decode if timings.decode else 0.0)
+            self.generation_tokens.inc(tokens)
+        if figures.complete:
+            self.answer_tokens.observe(tokens)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The text of all figures and its content type, in the format that the scraper prefers."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _watch_supervisor(self) -> None:
+        problem = self._supervisor.problem
+        if problem is not None and problem is not self._problem:
+            self.device_errors.labels(problem.code).inc()
+        self._problem = problem
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, buckets=buckets, registry=self._registry)
+
+
+class _Live:
+    """What is true at the moment of asking."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._started = time.monotonic()
+
+    def collect(self) -> Iterator[Metric]:
+        service = self._service
+        supervisor, scheduler = service.supervisor, service.scheduler
+        info = supervisor.model
+        loaded = supervisor.state in (State.READY, State.GENERATING)
+        yield _gauge("num_requests_running", "Requests on the NPU", scheduler.running)
+        yield _gauge("num_requests_waiting", "Requests in the queue", scheduler.waiting)
+        yield _gauge("queue_size", "Requests that may wait", service.config.server.queue_size)
+        yield _gauge("model_loaded", "Whether the model is on the NPU", loaded)
+        yield _gauge("model_load_seconds", "How long the last load took", info.load_seconds if info else 0)
+        yield _gauge("uptime_seconds", "Age of the service", time.monotonic() - self._started)
+        yield CounterMetricFamily(f"{_PREFIX}_model_loads", "Loads of the model", value=supervisor.loads)
+        state = GaugeMetricFamily(f"{_PREFIX}_engine_state", "1 for the supervisor's state", labels=["state"])
+        for one in State:
+            state.add_metric([one.value], float(supervisor.state is one))
+        yield state
+        build = GaugeMetricFamily(f"{_PREFIX}_build_info", "Versions", labels=["version", "hailort"])
+        build.add_metric([__version__, info.runtime_version if info else ""], 1)
+        yield build
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=float(value))

@@ -1,0 +1,134 @@
+"""The routes that tell of the model, and those that would change it: it is its deployment's to place."""
+
+import math
+from datetime import datetime, timedelta
+
+import msgspec
+from sanic import HTTPResponse, Request
+
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import decode
+from hailo_vision.http.errors import NotFound
+from hailo_vision.http.ollama.answer_types import (
+    Description,
+    ListedModel,
+    LoadedModel,
+    ModelDetails,
+    Progress,
+    Running,
+    Tags,
+    Version,
+)
+from hailo_vision.http.ollama.identity import identity
+from hailo_vision.http.ollama.replies import NDJSON, line, model_of, now
+from hailo_vision.http.ollama.request_types import NamedModel
+from hailo_vision.http.web import json_response
+from hailo_vision.inference.service import Service
+from hailo_vision.npu.supervisor import State
+
+# Clients take each part of it as an integer, so nothing may follow it.
+_VERSION = "0.12.6"
+# Parameters of the 2B models that there are for the Hailo-10H.
+_PARAMETERS = {"qwen2vl": 2_208_985_600, "qwen3vl": 2_127_532_032}
+_LATEST = ":latest"
+_CENTURIES = timedelta(days=365 * 300)
+
+_named = msgspec.json.Decoder(NamedModel)
+
+
+async def version(request: Request) -> HTTPResponse:
+    """GET /api/version"""
+    return json_response(Version(_VERSION))
+
+
+async def tags(request: Request) -> HTTPResponse:
+    """GET /api/tags"""
+    name, known = _tagged(request), identity(request)
+    model = ListedModel(
+        name=name,
+        model=name,
+        modified_at=known.modified_at,
+        size=known.size,
+        digest=known.digest,
+        details=_details(name),
+    )
+    return json_response(Tags([model]))
+
+
+async def ps(request: Request) -> HTTPResponse:
+    """GET /api/ps"""
+    service: Service = request.app.ctx.service
+    supervisor = service.supervisor
+    if supervisor.state not in (State.READY, State.GENERATING) or supervisor.model is None:
+        return json_response(Running([]))
+    name, known = _tagged(request), identity(request)
+    model = LoadedModel(
+        name=name,
+        model=name,
+        size=known.size,
+        digest=known.digest,
+        expires_at=_expiry(supervisor.keep_alive - max(0.0, supervisor.idle_seconds)),
+        size_vram=known.size,
+        context_length=supervisor.model.context_length,
+        details=_details(name),
+    )
+    return json_response(Running([model]))
+
+
+async def show(request: Request) -> HTTPResponse:
+    """POST /api/show"""
+    _require_named(request)
+    service: Service = request.app.ctx.service
+    details, model = _details(service.config.model.name), service.supervisor.model
+    family = details.family
+    info: dict[str, str | int] = {
+        "general.architecture": family,
+        "general.parameter_count": _PARAMETERS[family],
+    }
+    if model:
+        info[f"{family}.context_length"] = model.context_length
+    modified_at = identity(request).modified_at
+    return json_response(Description(details=details, model_info=info, modified_at=modified_at))
+
+
+async def pull(request: Request) -> HTTPResponse:
+    """POST /api/pull: the served model is here already, and there is no other to be had."""
+    body = _require_named(request)
+    done = Progress("success")
+    if body.stream is False:
+        return json_response(done)
+    return HTTPResponse(line(Progress("pulling manifest")) + line(done), content_type=NDJSON)
+
+
+async def embed(request: Request) -> HTTPResponse:
+    """POST /api/embed and /api/embeddings"""
+    raise RequestError(Kind.UNSUPPORTED_PARAMETER, "This model does not support embeddings.")
+
+
+async def change(request: Request) -> HTTPResponse:
+    """POST /api/create, /api/copy and /api/push, DELETE /api/delete"""
+    raise NotFound("The one model of this service is its deployment's to place: it is not changed from here.")
+
+
+def _require_named(request: Request) -> NamedModel:
+    """Raises:
+    RequestError: the body names no model that is served here.
+    """
+    body = decode(request.body, _named)
+    model_of(request, body.model or body.name)
+    return body
+
+
+def _tagged(request: Request) -> str:
+    """The model's name with a tag, which every name of Ollama's has."""
+    name: str = request.app.ctx.service.config.model.name
+    return name if ":" in name else name + _LATEST
+
+
+def _details(name: str) -> ModelDetails:
+    family = "qwen3vl" if name.lower().startswith("qwen3") else "qwen2vl"
+    return ModelDetails(family, (family,), f"{_PARAMETERS[family] / 1e9:.1f}B")
+
+
+def _expiry(seconds: float) -> datetime:
+    return now() + (_CENTURIES if math.isinf(seconds) else timedelta(seconds=max(0.0, seconds)))

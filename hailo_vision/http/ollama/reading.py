@@ -1,0 +1,150 @@
+"""Ollama's bodies as what is asked of the model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hailo_vision.config import ApiConfig
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
+from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields, Options
+from hailo_vision.inference.request import Image, JsonFormat, Turn
+
+# What other APIs and other routes have, and where it belongs.
+_PICTURES = "pictures are 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
+_OF_OTHERS = {"image": _PICTURES, "image_data": _PICTURES, "image_url": _PICTURES}
+_SCHEMA = {"response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions"}
+_NOT_IN_CHAT = {
+    "prompt": "a prompt goes to /api/generate; here it is a message",
+    "images": "pictures belong to a message: messages[].images",
+}
+_NOT_IN_GENERATE = {"messages": "messages go to /api/chat; here they are 'prompt' and 'system'"}
+
+# Ollama itself never cuts an answer, so its clients can't tell half a JSON text from a bad one.
+_LEAST_JSON_TOKENS = 512
+_TO_THE_END = 2**31  # tokens: more than any context holds
+
+
+def turns_of_chat(body: ChatRequest) -> list[Turn]:
+    """The conversation of a chat request; empty for one that only loads or unloads the model. System
+    messages, wherever they stand, become the one system turn that the model's template has a place for.
+
+    Raises:
+        RequestError: a picture stands where none is read.
+    """
+    _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_CHAT)
+    system: list[str] = []
+    turns: list[Turn] = []
+    for number, message in enumerate(body.messages or ()):
+        where = f"messages[{number}]"
+        _refuse(message, _OF_OTHERS, f"{where}.")
+        if message.role in ("system", "assistant"):
+            if message.images:
+                raise RequestError(
+                    Kind.INVALID_VALUE,
+                    f"Invalid '{where}.images': only messages of users and tools carry pictures.",
+                    where=f"{where}.images",
+                )
+            if message.role == "system":
+                system.append(message.content or "")
+            else:
+                turns.append(Turn("assistant", [message.content or ""]))
+        else:
+            turns.append(_user_turn(message.content, message.images, where))
+    if system:
+        turns.insert(0, Turn("system", ["\n\n".join(system)]))
+    return turns
+
+
+def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
+    """The one question of a generate request; empty for one that only loads or unloads the model.
+
+    Args:
+        model: the name that was asked for, for errors.
+
+    Raises:
+        RequestError: the body asks for what this model can't.
+    """
+    _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_GENERATE)
+    if body.suffix:
+        raise RequestError(Kind.UNSUPPORTED_PARAMETER, f"{model!r} does not support insert", where="suffix")
+    if body.raw:
+        raise RequestError(
+            Kind.UNSUPPORTED_PARAMETER, "Prompts are always rendered here: raw can't be true.", where="raw"
+        )
+    if not body.prompt and not body.images:
+        return []
+    system = [Turn("system", [body.system])] if body.system else []
+    return [*system, _user_turn(body.prompt, body.images, "")]
+
+
+def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> dict[str, Any]:
+    """The fields of a GenerationRequest that stand beside the conversation.
+
+    Args:
+        default_tokens: the longest answer where the client says nothing.
+
+    Raises:
+        RequestError: one has a value that can't be used, or asks for what the NPU can't.
+    """
+    if body.logprobs:
+        raise RequestError(
+            Kind.UNSUPPORTED_PARAMETER, "The NPU gives no log probabilities: logprobs can't be true.",
+            where="logprobs",
+        )  # fmt: skip
+    options = body.options or Options()
+    json = _json_format_of(body, api)
+    tokens = limit_of(options.num_predict, "options.num_predict")
+    if tokens is None:
+        tokens = max(default_tokens, _LEAST_JSON_TOKENS) if json else default_tokens
+    top_k = limit_of(options.top_k, "options.top_k")
+    stop = [options.stop] if isinstance(options.stop, str) else options.stop or ()
+    return {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "top_k": None if top_k is None else max(0, top_k),
+        "repetition_penalty": options.repeat_penalty,
+        "seed": _seed_of(options),
+        "max_tokens": tokens if tokens > 0 else _TO_THE_END,
+        "stop": [one for one in stop if one],
+        "json": json,
+        "keep_alive": keep_alive_of(body.keep_alive),
+    }
+
+
+def _user_turn(text: str | None, images: Sequence[str] | None, where: str) -> Turn:
+    place = f"{where}.images" if where else "images"
+    pictures = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
+    return Turn("user", [*pictures, text or ""])
+
+
+def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None:
+    wanted = body.format
+    if wanted is None or wanted == "":
+        return None
+    if isinstance(wanted, str) and wanted != "json":
+        raise RequestError(
+            Kind.INVALID_VALUE,
+            f"Invalid 'format': expected \"json\" or a JSON schema, got {wanted[:40]!r}.",
+            where="format",
+        )
+    if api.json_mode == "refuse":
+        raise RequestError(
+            Kind.UNSUPPORTED_PARAMETER, "Invalid parameter: 'format' is not supported with this model.",
+            where="format",
+        )  # fmt: skip
+    return JsonFormat(None if isinstance(wanted, str) else wanted, "format")
+
+
+def _seed_of(options: Options) -> int | None:
+    """-1 is Ollama's word for a random one; a seed of more than 64 bits is folded."""
+    seed = whole_of(options.seed, "options.seed")
+    return None if seed is None or seed == -1 else seed % 2**64
+
+
+def _refuse(body: object, fields: dict[str, str], prefix: str = "") -> None:
+    for name, advice in fields.items():
+        if getattr(body, name) is not None:
+            where = prefix + name
+            raise RequestError(
+                Kind.UNSUPPORTED_PARAMETER, f"'{where}' is no field of this route: {advice}.", where=where
+            )

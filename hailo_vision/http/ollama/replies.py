@@ -1,0 +1,147 @@
+"""What the two generating routes share: the model loaded or unloaded, an answer whole or line by line."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sanic import HTTPResponse, Request
+
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import Known, decode
+from hailo_vision.http.errors import Failure
+from hailo_vision.http.events import Stream, Wire
+from hailo_vision.http.fields import keep_alive_of
+from hailo_vision.http.ollama import errors
+from hailo_vision.http.ollama.answer_types import ChatReply, GenerateReply
+from hailo_vision.http.ollama.reading import options_of
+from hailo_vision.http.ollama.request_types import GenerationFields
+from hailo_vision.http.web import json_response
+from hailo_vision.inference.answer import Answer, whole_text
+from hailo_vision.inference.request import GenerationRequest, Turn
+from hailo_vision.inference.service import Service
+
+B = TypeVar("B", bound=GenerationFields)
+Reply = ChatReply | GenerateReply
+# A reply with this text, and the fields that the last one has besides.
+Make = Callable[[str, dict[str, Any]], Reply]
+
+NDJSON = "application/x-ndjson"
+_encode = msgspec.json.encode
+_PARTS = "It is a text here; a list of parts is OpenAI's form, which goes to /v1/chat/completions."
+
+
+def read(request: Request, decoder: "msgspec.json.Decoder[B]", known: Known = ()) -> tuple[B, str]:
+    """A generating route's body, and the model's name as the client has it.
+
+    Raises:
+        RequestError: it can't be read, or names no model that is served here.
+    """
+    try:
+        body = decode(request.body, decoder, known)
+    except RequestError as error:
+        if error.where and error.where.endswith(".content") and "got `array`" in error.message:
+            raise RequestError(error.kind, f"{error.message} {_PARTS}", where=error.where) from error
+        raise
+    return body, model_of(request, body.model)
+
+
+def model_of(request: Request, name: str | None) -> str:
+    """The model's name as the client has it.
+
+    Raises:
+        RequestError: it is missing, or is none that is served here.
+    """
+    service: Service = request.app.ctx.service
+    if name is None:
+        if service.config.api.model_required:
+            raise RequestError(Kind.MISSING_PARAMETER, "Missing required parameter: 'model'.", where="model")
+        return service.config.model.name
+    try:
+        service.check_model(name)
+    except RequestError as error:
+        # Clients look for Ollama's own words, and its users for what there is instead.
+        raise RequestError(error.kind, f"model '{name[:80]}' not found. {error.message}") from error
+    return name
+
+
+async def reply(
+    request: Request, body: GenerationFields, turns: Sequence[Turn], where: str, make: Make
+) -> HTTPResponse | None:
+    """Answer a conversation or, without one, load or unload the model.
+
+    Args:
+        where: the field that holds the conversation, for errors.
+
+    Raises:
+        RequestError: it can't be answered, now or as it is.
+    """
+    service: Service = request.app.ctx.service
+    if not turns:
+        return await _load_or_unload(service, body, make)
+    wanted = GenerationRequest(
+        turns=turns,
+        where=where,
+        client=request.ctx.client,
+        **options_of(body, service.config.api, service.config.generation.max_tokens),
+    )
+    service.admit(math.inf)
+    answer = service.answer(wanted)
+    request.ctx.record.answers.append(answer)
+    if body.stream is not False:
+        await _stream(request, answer, make)
+        return None
+    text = await whole_text(answer)
+    return json_response(make(text, _end(request, answer)))
+
+
+async def _load_or_unload(service: Service, body: GenerationFields, make: Make) -> HTTPResponse:
+    keep_alive = keep_alive_of(body.keep_alive)
+    if keep_alive == 0:
+        service.unload()
+        return json_response(make("", {"done": True, "done_reason": "unload"}))
+    await service.load(keep_alive)
+    return json_response(make("", {"done": True, "done_reason": "load"}))
+
+
+async def _stream(request: Request, answer: Answer, make: Make) -> None:
+    wire = Wire(NDJSON, lambda: line(make("", {})), _failure)
+    async with Stream(request, wire) as stream, aclosing(answer.texts()) as parts:
+        async for texts in parts:
+            await stream.send(b"".join([line(make(text, {})) for text in texts]))
+        await stream.send(line(make("", _end(request, answer))))
+
+
+def line(value: object) -> bytes:
+    """One line of a stream. An empty one would crash most clients, ollama-py among them."""
+    return _encode(value) + b"\n"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _failure(failure: Failure) -> bytes:
+    return errors.body(failure) + b"\n"
+
+
+def _end(request: Request, answer: Answer) -> dict[str, Any]:
+    """What the last reply tells of an answer that is complete."""
+    usage, timings = answer.usage, answer.timings
+    return {
+        "done": True,
+        "done_reason": answer.finish_reason,
+        "total_duration": _nanoseconds(time.monotonic() - request.ctx.record.started),
+        "load_duration": _nanoseconds(timings.load),
+        "prompt_eval_count": usage.prompt_tokens,
+        "prompt_eval_duration": _nanoseconds(timings.prefill),
+        "eval_count": usage.completion_tokens,
+        "eval_duration": _nanoseconds(timings.decode),
+    }
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,0 +1,97 @@
+"""What Ollama's clients send, as types (ollama/ollama, api/types.go); decoding a body is its validation.
+
+Optional fields take null as absent. Unknown fields and options are ignored, as Ollama does: think, tools,
+truncate, shift, template, context, num_ctx, ... But a picture or a schema in a field of another API is never
+ignored; those fields are declared here to be refused.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from hailo_vision.http.fields import Whole
+from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
+
+
+class _Type(msgspec.Struct, frozen=True):
+    pass
+
+
+class Options(_Type, frozen=True, kw_only=True):
+    """How an answer is generated.
+
+    Attributes:
+        num_predict: tokens of the answer; 0 or less for as many as the context holds.
+        top_k: 0 or less leaves nothing out.
+        seed: -1 for a random one.
+        repeat_penalty: 1 is off.
+        stop: any number of strings that end the answer.
+    """
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: Whole | None = None
+    seed: Whole | None = None
+    repeat_penalty: RepetitionPenalty | None = None
+    num_predict: Whole | None = None
+    stop: str | list[str] | None = None
+
+
+class _Foreign(_Type, frozen=True, kw_only=True):
+    """Fields in which other APIs send pictures."""
+
+    image: Any = None
+    image_data: Any = None
+    image_url: Any = None
+
+
+class Message(_Foreign, frozen=True, kw_only=True):
+    """One message; its images, base64 or data URIs, stand before its text."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | None = None
+    images: list[str] | None = None
+
+
+class GenerationFields(_Foreign, frozen=True, kw_only=True):
+    """Fields that both generating routes take.
+
+    Attributes:
+        format: "json", or the JSON schema of the answer.
+        keep_alive: how long the model stays loaded afterwards: seconds, "5m", -1 for ever.
+    """
+
+    model: str | None = None
+    stream: bool | None = None
+    format: str | dict[str, Any] | None = None
+    options: Options | None = None
+    keep_alive: float | str | None = None
+    logprobs: bool | None = None
+    response_format: Any = None
+
+
+class ChatRequest(GenerationFields, frozen=True, kw_only=True):
+    """Body of POST /api/chat; without messages it loads the model, or unloads it with keep_alive 0."""
+
+    messages: list[Message] | None = None
+    prompt: Any = None
+    images: Any = None
+
+
+class GenerateRequest(GenerationFields, frozen=True, kw_only=True):
+    """Body of POST /api/generate; without a prompt it loads the model, or unloads it with keep_alive 0."""
+
+    prompt: str | None = None
+    system: str | None = None
+    images: list[str] | None = None
+    suffix: str | None = None
+    raw: bool | None = None
+    messages: Any = None
+
+
+class NamedModel(_Type, frozen=True, kw_only=True):
+    """Body of POST /api/show and of POST /api/pull; name is the older field."""
+
+    model: str | None = None
+    name: str | None = None
+    stream: bool | None = None

@@ -1,0 +1,148 @@
+"""Forced tools: a client that lets the model only call a function wants an object of its parameters.
+
+That is an answer in JSON that fits the parameters' schema, told as a call. A model of 2 billion parameters
+does not choose well among tools, so where it is free to choose it answers in text.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import msgspec
+
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.openai.request_types import Function
+from hailo_vision.inference.request import JsonFormat
+
+_FREE = (None, "none", "auto")
+
+
+@dataclass(frozen=True)
+class ForcedTools:
+    """The functions of which one has to be called.
+
+    Attributes:
+        where, choice_where: the fields of the request that hold them, and that force a call.
+        named: the client itself chose the one.
+    """
+
+    functions: Sequence[Function]
+    where: str
+    choice_where: str
+    named: bool
+
+    @property
+    def json(self) -> JsonFormat:
+        """The form of the answer: the one function's arguments, or a name and its arguments."""
+        if len(self.functions) == 1:
+            (function,) = self.functions
+            order = f"Give the arguments for a call of the function {_described(function)}."
+            return JsonFormat(function.parameters, self.where, order)
+        calls = [
+            {
+                "type": "object",
+                "properties": {
+                    "name": {"const": function.name},
+                    # An identity of its own keeps the references inside the parameters right.
+                    "arguments": {"$id": f"urn:function:{number}", **(function.parameters or {})},
+                },
+                "required": ["name", "arguments"],
+                "additionalProperties": False,
+            }
+            for number, function in enumerate(self.functions)
+        ]
+        names = "; ".join(map(_described, self.functions))
+        return JsonFormat(
+            {"type": "object", "anyOf": calls}, self.where, f"Call one of these functions: {names}."
+        )
+
+    def call(self, text: str) -> tuple[str, str]:
+        """The name and the arguments (JSON text) that an answer gives."""
+        if len(self.functions) == 1:
+            return self.functions[0].name, text
+        try:
+            call = json.loads(text)
+            return str(call["name"]), json.dumps(call["arguments"], ensure_ascii=False)
+        except (ValueError, TypeError, KeyError):
+            return self.functions[0].name, text  # json_report says that it is no call
+
+
+def forced(
+    choice: str | Mapping[str, Any] | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+    where: str,
+    choice_where: str,
+) -> ForcedTools | None:
+    """The tools of which one has to be called; None where the model may do without.
+
+    Args:
+        choice: "none", "auto", "required", a named function in any of OpenAI's forms, or allowed_tools.
+        where, choice_where: the fields of the request that hold tools and choice.
+
+    Raises:
+        RequestError: the choice names a function that is not among the tools, or one is malformed.
+    """
+    names: list[str] | None = None
+    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
+        allowed = choice.get("allowed_tools", choice)
+        choice = allowed.get("mode") if isinstance(allowed, Mapping) else None
+        listed = allowed.get("tools") if isinstance(allowed, Mapping) else None
+        names = [_name(one) for one in listed or () if isinstance(one, Mapping)]
+    if choice in _FREE:
+        return None
+    named = isinstance(choice, Mapping)
+    if isinstance(choice, Mapping):
+        names = [_name(choice)]
+    elif choice not in ("required", "any"):
+        raise RequestError(
+            Kind.INVALID_VALUE,
+            f"Invalid '{choice_where}': expected 'none', 'auto', 'required' or a function.",
+            where=choice_where,
+        )
+    functions = [_function(tool, f"{where}[{number}]") for number, tool in enumerate(tools or ())]
+    found = [one for one in functions if names is None or one.name in names]
+    if not found:
+        raise RequestError(
+            Kind.INVALID_VALUE,
+            f"'{choice_where}' forces a call, and '{where}' holds no such function.",
+            where=choice_where,
+        )
+    return ForcedTools(found, where, choice_where, named)
+
+
+def refuse_tools(where: str) -> NoReturn:
+    """Raises:
+    RequestError: the operator wants no answers in JSON.
+    """
+    raise RequestError(
+        Kind.UNSUPPORTED_PARAMETER,
+        f"This model calls no tools: {where} can be 'none' or 'auto'.",
+        where=where,
+    )
+
+
+def call_id() -> str:
+    """An identity for one call."""
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def _name(choice: Mapping[str, Any]) -> str:
+    """The function's name in {"type": "function", "function": {"name"}}, or {"type": "function", "name"}."""
+    inner = choice.get("function")
+    return str(inner.get("name")) if isinstance(inner, Mapping) else str(choice.get("name"))
+
+
+def _function(tool: Mapping[str, Any], where: str) -> Function:
+    inner = tool.get("function")
+    if isinstance(inner, Mapping):
+        tool, where = inner, f"{where}.function"
+    try:
+        return msgspec.convert(tool, Function)
+    except msgspec.ValidationError as error:
+        raise RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': {error}.", where=where) from error
+
+
+def _described(function: Function) -> str:
+    return f"{function.name} ({function.description})" if function.description else function.name

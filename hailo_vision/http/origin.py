@@ -1,0 +1,109 @@
+"""Whose web pages may use the service: a browser asks for any page, from inside the operator's network.
+
+Two ways in are closed. A page of another site sends requests (cross-site request forgery): its browser
+names the page's origin in them. And a page lets its own host name lead to the service's address (DNS
+rebinding): then the browser takes service and page for one site, and only the Host header tells.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from sanic import Request
+
+from hailo_vision.config import Config
+from hailo_vision.http.errors import Forbidden
+
+# No public name server gives names below these: RFC 6761, 6762 and 8375; ICANN reserved internal in 2024; lan
+# and home are what routers use, and were never delegated.
+_PRIVATE = (".localhost", ".local", ".home.arpa", ".internal", ".lan", ".home")
+# Desktop programs made of web pages, and browsers' extensions: what a user installs is no page of another
+# site, and no site can have such an origin. "null" is no program: pages in a sandbox have it.
+_OF_A_PROGRAM = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*://")
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+class Gatekeeper:
+    """Tells requests that a foreign page may have made."""
+
+    def __init__(self, config: Config, keys_required: bool) -> None:
+        server = config.server
+        self._origins = server.cors_origins
+        # With keys, a page that was rebound has none; with TLS, the certificate is not made out to its name.
+        self._check_hosts = not keys_required and not server.tls_cert and "*" not in server.allowed_hosts
+        self._hosts = {*(name.lower() for name in server.allowed_hosts), socket.gethostname().lower()}
+
+    def check_origin(self, request: Request) -> None:
+        """Raises:
+        Forbidden: the request was made by a page of a site that cors_origins does not name.
+        """
+        origin = request.headers.get("origin")
+        if (
+            origin is None
+            or _OF_A_PROGRAM.match(origin)
+            or is_named(origin, self._origins)
+            or _same_site(origin, request)
+        ):
+            return
+        raise Forbidden(
+            f"Web pages of {origin[:80]!r} may not use this service; its operator can name that origin in "
+            "server.cors_origins.",
+            code="origin_not_allowed",
+        )
+
+    def check_host(self, request: Request) -> None:
+        """Raises:
+        Forbidden: the name by which the service was asked may be anybody's.
+        """
+        host = request.headers.get("host", "")
+        if self._check_hosts and not self._trusted(_name_of(host)):
+            raise Forbidden(
+                f"This service does not answer to the host name {host[:80]!r}; its operator can add it to "
+                "server.allowed_hosts, or set up keys or TLS.",
+                code="host_not_allowed",
+            )
+
+    def _trusted(self, name: str) -> bool:
+        if "." not in name or name.endswith(_PRIVATE) or name in self._hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            parts = name.split(".")
+            return any("." + ".".join(parts[start:]) in self._hosts for start in range(len(parts)))
+        return True
+
+
+def is_named(origin: str, origins: Collection[str]) -> bool:
+    """Whether an origin is among the configured ones."""
+    return "*" in origins or origin in origins
+
+
+def _same_site(origin: str, request: Request) -> bool:
+    """Whether a page of the service's own made a request.
+
+    Browsers say so themselves (Sec-Fetch-Site, which no page can set) where the page came by HTTPS or from
+    the same machine. Else the origin is the host that was asked for, at the service or at a proxy before it:
+    a page of another site can't set X-Forwarded-Host unless its origin is allowed (CORS).
+    """
+    headers = request.headers
+    if headers.get("sec-fetch-site") == "same-origin":
+        return True
+    try:
+        scheme, host, *_ = urlsplit(origin.lower())
+    except ValueError:
+        return False
+    port = _DEFAULT_PORT.get(scheme, "")
+    hosts = (headers.get("host", ""), headers.get("x-forwarded-host", "").partition(",")[0])
+    return bool(host) and host.removesuffix(port) in [
+        asked.strip().lower().removesuffix(port) for asked in hosts
+    ]
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a Host header, "" if there is none: no browser leaves it out."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower().removesuffix(".")

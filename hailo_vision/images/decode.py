@@ -1,0 +1,249 @@
+"""From the bytes of an image to the frame that the model sees.
+
+Formats are told by content. What can be refused by the header is refused before any pixel is decoded. After
+that, an image is only ever whole in the form in which its decoder leaves it: everything else is done strip by
+strip, on the way to a size near the frame's.
+"""
+
+import io
+import math
+import re
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
+from PIL.JpegImagePlugin import JpegImageFile
+
+from hailo_vision.config import MediaConfig
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.images import heic, jpeg
+
+Frame = NDArray[np.uint8]
+Fit = Literal["letterbox", "crop", "stretch"]
+
+_PILLOWS_FORMATS = ("PNG", "WEBP", "GIF", "BMP", *(("AVIF",) if features.check("avif") else ()))
+FORMATS = ("JPEG", *_PILLOWS_FORMATS, "HEIC")
+# What people send besides, by the first bytes: worth a clearer word than "no image".
+_OTHER_FORMATS = (
+    ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
+    ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),
+    ("TIFF", re.compile(rb"II\*\x00|MM\x00\*")),
+    ("JPEG 2000", re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51")),
+    ("PDF", re.compile(rb"%PDF")),
+    ("video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL)),
+)
+_SNIFFED = 1024
+# A row costs memory however short it is, so sides are limited as well as areas: to a JPEG's.
+_MAX_SIDE = 65_535
+# Where a pixel is dearer than elsewhere. What Pillow decodes of WebP and AVIF, four bytes a pixel, it copies
+# with the GIL held: 64 MB take 30 ms, in which the event loop stands still. libheif takes up to 20 bytes a
+# pixel.
+_MAX_PIXELS = {"WEBP": 16_000_000, "AVIF": 16_000_000, "HEIF": 25_000_000}
+# Images of more pixels are decoded one at a time.
+_LARGE_PIXELS = 16_000_000
+_one_large = threading.Lock()
+_STRIP_PIXELS = 500_000
+# Each scan of a progressive JPEG goes over the whole image, and an empty one takes a dozen bytes.
+_MAX_SCANS = 100
+# By the EXIF orientation: how the pixels have to be turned.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPPING = (5, 6, 7, 8)  # those that exchange width and height
+_EXIF_SHORT = 3
+
+
+def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: MediaConfig) -> Frame:
+    """Decode an image into a frame: uint8 RGB of the given (height, width, 3), contiguous and writable.
+
+    EXIF orientation is applied, transparency is laid on white, an animation gives its first frame.
+
+    Raises:
+        RequestError: the bytes are no image of a supported format, broken, or too many pixels.
+    """
+    height, width, _ = shape
+    with _reporting(data, where):
+        if not data.startswith(jpeg.START):
+            return _decode(data, width, height, where, limits)
+        scans, ended = jpeg.outline(data, _MAX_SCANS)
+        if scans > _MAX_SCANS:
+            raise RequestError(Kind.INVALID_IMAGE, f"The JPEG has more than {_MAX_SCANS} scans.", where=where)
+        if ended:
+            return _decode(data, width, height, where, limits)
+        # Some cameras leave out the end mark, which does no harm. If more is missing, the frame depends on
+        # what is put there instead.
+        frame = _decode(data + jpeg.END, width, height, where, limits)
+        if not np.array_equal(frame, _decode(data + jpeg.NOISE + jpeg.END, width, height, where, limits)):
+            raise _broken(where)
+        return frame
+
+
+def _decode(data: bytes, width: int, height: int, where: str, limits: MediaConfig) -> Frame:
+    image = _open(data)
+    with _one_large if _pixels(image, data, where, limits) > _LARGE_PIXELS else nullcontext():
+        image.draft(None, _enough(image.size, max(width, height), limits.fit))
+        image.load()
+        return np.array(_framed(image, width, height, limits.fit), dtype=np.uint8, order="C")
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    if data.startswith(jpeg.START):
+        return JpegImageFile(io.BytesIO(data))  # Image.open() would look for more images behind it
+    try:
+        image = Image.open(io.BytesIO(data), formats=_PILLOWS_FORMATS)
+    except UnidentifiedImageError:
+        if heic.SIGNATURE.match(data):
+            return heic.open_heic(data)
+        raise
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and any(";16" in str(tile.args) for tile in image.tile):
+        image.info["transparency"] = tuple(part >> 8 for part in key)  # as Pillow does with the pixels
+    return image
+
+
+def _pixels(image: ImageFile.ImageFile, data: bytes, where: str, limits: MediaConfig) -> int:
+    """How many pixels are to be decoded at once.
+
+    Raises:
+        RequestError: more than are allowed, or a side is too long.
+    """
+    width, height = heic.largest(data) if image.format == "HEIF" else image.size
+    allowed = min(limits.max_image_pixels, _MAX_PIXELS.get(image.format or "", limits.max_image_pixels))
+    if width * height > allowed or max(width, height) > _MAX_SIDE:
+        raise RequestError(
+            Kind.IMAGE_TOO_LARGE,
+            f"The {image.format} image has {width} x {height} pixels; expected at most {allowed} pixels, "
+            f"and {_MAX_SIDE} on a side.",
+            where=where,
+        )
+    return width * height
+
+
+def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:
+    """The size at which a JPEG has to be decoded, of its whole, 1/2, 1/4 and 1/8: from half as much again as
+    the frame shows of it, the resize is sharp."""
+    scale = 1.5 * side / (max(size) if fit == "letterbox" else min(size))
+    return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+
+
+@contextmanager
+def _reporting(data: bytes, where: str) -> Iterator[None]:
+    """Any failure of the decoder is the image's: told without the decoder's own words, which may
+    hold addresses (CVE-2026-22778 in vLLM)."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except UnidentifiedImageError as error:
+        raise _unidentified(data, where) from error
+    except Exception as error:
+        raise _broken(where) from error
+
+
+def _broken(where: str) -> RequestError:
+    return RequestError(Kind.INVALID_IMAGE, "The image is truncated or broken.", where=where)
+
+
+def _unidentified(data: bytes, where: str) -> RequestError:
+    supported = f"supported are {', '.join(FORMATS)}"
+    start = data[:_SNIFFED]
+    for name, signature in _OTHER_FORMATS:
+        if signature.match(start):
+            return RequestError(
+                Kind.UNSUPPORTED_IMAGE_FORMAT,
+                f"The image is of a format that is not read here ({name}); {supported}.",
+                where=where,
+            )
+    return RequestError(Kind.INVALID_IMAGE, f"The bytes are no image; {supported}.", where=where)
+
+
+def _framed(image: Image.Image, width: int, height: int, fit: Fit) -> Image.Image:
+    """The image turned upright and fitted into width x height."""
+    orientation = _orientation(image.info.get("exif") or b"")
+    if orientation in _SWAPPING:
+        width, height = height, width
+    box, size = (0.0, 0.0, float(image.width), float(image.height)), (width, height)
+    if fit == "crop":
+        visible = min(image.width / width, image.height / height)
+        left, top = (image.width - width * visible) / 2, (image.height - height * visible) / 2
+        box = (left, top, image.width - left, image.height - top)
+    elif fit == "letterbox":
+        scale = min(width / image.width, height / image.height)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    fitted = _resized(image, box, size)
+    if orientation in _TURNS:
+        fitted = fitted.transpose(_TURNS[orientation])
+    if fit != "letterbox":
+        return fitted
+    if orientation in _SWAPPING:
+        width, height = height, width
+    canvas = Image.new("RGB", (width, height))
+    canvas.paste(fitted, ((width - fitted.width) // 2, (height - fitted.height) // 2))
+    return canvas
+
+
+def _resized(
+    image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> Image.Image:
+    """The part of an image that is in a box, at the given size; RGB, strip by strip."""
+    left, top, right, bottom = (
+        math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]),
+    )  # fmt: skip
+    # Averaging whole blocks of pixels down to twice the size is quick and can't be told from the slow way.
+    across, down = (max(1, int((box[2 + axis] - box[axis]) / size[axis] / 2)) for axis in (0, 1))
+    rows = max(1, _STRIP_PIXELS // (right - left) // down) * down
+    reduced = Image.new("RGB", (math.ceil((right - left) / across), math.ceil((bottom - top) / down)))
+    for row in range(top, bottom, rows):
+        strip = _on_white(image.crop((left, row, right, min(row + rows, bottom))))
+        reduced.paste(strip.reduce((across, down)), (0, (row - top) // down))
+    within = (
+        (box[0] - left) / across, (box[1] - top) / down, (box[2] - left) / across, (box[3] - top) / down,
+    )  # fmt: skip
+    return reduced.resize(size, Image.Resampling.BICUBIC, box=within)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The image as RGB, what is transparent of it laid on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow clips 16-bit grey at 255 when it converts; the high byte is the image.
+        deep = np.asarray(image)
+        grey = (deep.astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+        if "transparency" in image.info:
+            grey[deep == image.info["transparency"]] = 255
+        image = Image.fromarray(grey)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _orientation(exif: bytes) -> int:
+    """Which way an image has to be turned: 1 (as it is) to 8, by the EXIF standard's tag 0x0112.
+
+    Nothing else of the EXIF data is looked at, as cameras write tags that nobody can read.
+    """
+    data = exif.removeprefix(b"Exif\x00\x00")
+    order = ">" if data.startswith(b"MM") else "<"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        for at in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", data, at)
+            if tag == ExifTags.Base.Orientation and kind == _EXIF_SHORT:
+                return int(value)
+    except struct.error:  # it is cut off
+        pass
+    return 1

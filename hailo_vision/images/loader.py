@@ -1,0 +1,79 @@
+"""Images for the model: fetched if they are links, decoded on threads of their own."""
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hailo_vision.config import MediaConfig
+from hailo_vision.images.decode import Frame, to_frame
+from hailo_vision.images.inline import decode_inline, is_link
+from hailo_vision.tuning import run_in_background
+
+if TYPE_CHECKING:
+    from hailo_vision.images.fetch import Fetcher
+
+# One core is left to the event loop, and more decoders would be no faster than the NPU needs.
+_DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
+
+
+@dataclass
+class ImageWork:
+    """What getting a request's images took, in seconds of work; also of those that could not be had."""
+
+    images: int = 0
+    fetch_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+
+class ImageLoader:
+    """Makes frames of what requests name."""
+
+    def __init__(self, config: MediaConfig) -> None:
+        self._config = config
+        self._decoders = ThreadPoolExecutor(_DECODERS, "images", run_in_background)
+
+    async def load(self, source: str, shape: tuple[int, int, int], where: str, work: ImageWork) -> Frame:
+        """The frame of one image.
+
+        Args:
+            source: a data URI, base64 text, or a link.
+            shape: (height, width, 3) of the frame: uint8 RGB.
+            where: the part of the request that names it, for errors.
+            work: what it took is added here.
+
+        Raises:
+            RequestError: the image can't be had, or is none.
+        """
+        data: bytes | None = None
+        if is_link(source):
+            started = time.monotonic()
+            try:
+                data = await self._fetcher.get(source.strip(), where)
+            finally:
+                work.fetch_seconds += time.monotonic() - started
+
+        def decode() -> Frame:
+            started = time.monotonic()
+            try:
+                octets = decode_inline(source, where, self._config) if data is None else data
+                return to_frame(octets, shape, where, self._config)
+            finally:
+                work.decode_seconds += time.monotonic() - started
+
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+
+    def close(self) -> None:
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        if "_fetcher" in self.__dict__:
+            self._fetcher.close()
+
+    @cached_property
+    def _fetcher(self) -> "Fetcher":
+        """Made when the first link comes: many services never see one, and its libraries take memory."""
+        from hailo_vision.images.fetch import Fetcher
+
+        return Fetcher(self._config)

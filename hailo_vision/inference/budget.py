@@ -1,0 +1,47 @@
+"""What fits the model's context: told before anything is prepared, where it can be told so early."""
+
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.inference.request import GenerationRequest
+from hailo_vision.npu.protocol import ModelInfo
+
+_TURN_TOKENS = 4  # the least that a turn takes: its two control tokens, its role, a line end
+_LONGEST_TOKEN = 256  # characters; twice as many as the longest token of Qwen2's vocabulary has
+
+
+def check(request: GenerationRequest, model: ModelInfo) -> None:
+    """Refuse at once what no counting of tokens could make fit: preparing it would hold up the event loop,
+    and it may be more than a message to the NPU process can carry.
+
+    Raises:
+        RequestError: more images than the model takes, or more turns or text than its context holds.
+    """
+    images = len(request.images)
+    if images * model.frame_tokens >= model.context_length:
+        raise _at_least(model.context_length, images * model.frame_tokens, request.where)
+    if images > model.max_frames:
+        raise RequestError(
+            Kind.TOO_MANY_IMAGES,
+            f"The conversation has {images} images; the model takes {model.max_frames}.",
+            where=request.where,
+        )
+    texts = sum(len(part) for turn in request.turns for part in turn.content if isinstance(part, str))
+    least = len(request.turns) * _TURN_TOKENS + texts // _LONGEST_TOKEN
+    if least >= model.context_length:
+        raise _at_least(model.context_length, least, request.where)
+
+
+def overflow(context_length: int, prompt_tokens: int | str, where: str) -> RequestError:
+    """The prompt does not fit. In the words that LiteLLM and LangChain recognise: LiteLLM by the first ones,
+    LangChain by the code or, where OpenAI's SDK does not show it that, by "prompt is too long"."""
+    return RequestError(
+        Kind.CONTEXT_LENGTH_EXCEEDED,
+        f"This model's maximum context length is {context_length} tokens. However, your messages resulted "
+        f"in {prompt_tokens} tokens: the prompt is too long. Please reduce the length of the messages "
+        "or the number of images.",
+        where=where,
+    )
+
+
+def _at_least(context_length: int, tokens: int, where: str) -> RequestError:
+    """The prompt was not counted, but can't have fewer tokens."""
+    return overflow(context_length, f"at least {tokens}", where)

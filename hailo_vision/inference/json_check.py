@@ -1,0 +1,160 @@
+"""Finds the JSON in an answer, mends it, and checks it against a schema, in a process of its own.
+
+A schema and a text can be made so that checking or mending them takes for ever or ends the process. Here
+both have a second of processor time and a process that nobody misses: `python -m
+hailo_vision.inference.json_check` reads one JSON object {"text", "schema"} and prints a Finding.
+"""
+
+import asyncio
+import json
+import math
+import re
+import resource
+import sys
+from typing import Any
+
+import msgspec
+
+Schema = dict[str, Any] | bool
+
+_CPU_SECONDS = 2
+_SECONDS = 15  # of waiting for that, on a busy machine
+_MEMORY_BYTES = 512 << 20
+_FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_NOTHING = "the answer holds no JSON object"
+
+
+class SchemaError(Exception):
+    """This is no JSON schema, or one that is not followed here; the text says why."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was found in a text.
+
+    Attributes:
+        content: the JSON text, or the whole text if there is none in it.
+        repaired: it is not, word for word, the whole text.
+        problem: why it can't be used; "" if it can.
+    """
+
+    content: str
+    repaired: bool = False
+    problem: str = ""
+
+
+def validator(schema: Schema) -> Any:
+    """The validator of a schema, of the draft that it names or else of the one that it fits.
+
+    Raises:
+        SchemaError: it is none, or refers to something outside of itself.
+    """
+    import jsonschema_rs
+
+    reason: Exception | None = None
+    for make in (jsonschema_rs.validator_for, jsonschema_rs.Draft7Validator):
+        try:
+            return make(schema, offline=True)
+        except (ValueError, TypeError) as error:
+            reason = reason or error
+    raise SchemaError(str(reason).partition("\n")[0][:300])
+
+
+async def check(text: str, schema: Schema | None) -> Finding:
+    """Find the JSON in a text and check it; schema None stands for any object or list."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        __name__,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said, _ = await process.communicate(json.dumps({"text": text, "schema": schema}).encode())
+        return msgspec.json.decode(said, type=Finding)
+    except (TimeoutError, msgspec.DecodeError):
+        return Finding(text, problem="checking the answer takes too long")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def find(text: str, schema: Schema | None = None) -> Finding:
+    """As check(), in this process and without its bounds."""
+    found = _strict(text.strip()) or _strict_within(text) or _mended(text)
+    if found is None:
+        return Finding(text, problem=_NOTHING)
+    content, value = found
+    repaired = content != text.strip()
+    if schema is None:
+        return Finding(content, repaired)
+    error = next(validator(schema).iter_errors(value), None)
+    return Finding(content, repaired, _told(error) if error else "")
+
+
+def _strict(text: str) -> tuple[str, Any] | None:
+    """A text that is an object or a list from end to end."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return None
+    return (text, value) if isinstance(value, dict | list) else None
+
+
+def _strict_within(text: str) -> tuple[str, Any] | None:
+    """The first object or list of a code fence, else of the text."""
+    decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+    fenced = _FENCE.search(text)
+    for candidate in ([fenced[1]] if fenced else []) + [text]:
+        start = re.search(r"[{\[]", candidate)
+        try:
+            if start:
+                value, end = decoder.raw_decode(candidate, start.start())
+                return candidate[start.start() : end], value
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _mended(text: str) -> tuple[str, Any] | None:
+    """What json_repair makes of the text: trailing commas, raw line breaks, Python's spelling, lost ends."""
+    import json_repair
+
+    try:
+        value: object = json_repair.loads(text, skip_json_loads=True)
+        if isinstance(value, dict | list) and value:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False), value
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _told(error: Any) -> str:
+    """A validation error with its place, in a form that the model can be told."""
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
+    return f"answer{place[:200]}: {error.message[:200]}"
+
+
+def main() -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    asked = json.load(sys.stdin)
+    sys.stdout.buffer.write(msgspec.json.encode(find(asked["text"], asked["schema"])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

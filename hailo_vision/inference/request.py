@@ -1,0 +1,84 @@
+"""What is asked of the model, in the one form that every dialect of the API reads its bodies into."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in a turn.
+
+    Attributes:
+        source: a data URI, base64 text, or an http(s) URL.
+        where: the part of the request that names it, for errors.
+    """
+
+    source: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message: its role, and its texts and images in order."""
+
+    role: Role
+    content: Sequence[str | Image]
+
+    @property
+    def images(self) -> list[Image]:
+        return [part for part in self.content if isinstance(part, Image)]
+
+
+@dataclass(frozen=True)
+class JsonFormat:
+    """The answer is to be JSON.
+
+    Attributes:
+        schema: the JSON schema that it is to fit; None for any object.
+        where: the part of the request that holds the schema, for errors.
+        purpose: what the JSON is for, as a sentence for the model.
+    """
+
+    schema: dict[str, Any] | bool | None
+    where: str
+    purpose: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """One answer that is wanted. What is None is the operator's to say (section `generation` of his file).
+
+    Attributes:
+        turns: the conversation; a system turn stands first. An assistant's turn at the end is continued.
+        where: the part of the request that holds the conversation, for errors.
+        temperature, top_p, top_k, repetition_penalty, seed: as npu.protocol.Sampling has them.
+        max_tokens: the longest answer.
+        stop: strings that end the answer, and are no part of it.
+        json: the form of an answer that is to be JSON.
+        keep_alive: seconds that the idle model stays loaded afterwards; math.inf for ever.
+        client: who asks; only the same client's context is reused.
+        patience: seconds after which the client gives up by itself.
+    """
+
+    turns: Sequence[Turn]
+    where: str
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    stop: Sequence[str] = ()
+    json: JsonFormat | None = None
+    keep_alive: float | None = None
+    client: str = ""
+    patience: float = math.inf
+
+    @property
+    def images(self) -> list[Image]:
+        """The images of all turns, in order."""
+        return [image for turn in self.turns for image in turn.images]

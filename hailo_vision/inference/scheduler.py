@@ -1,0 +1,275 @@
+"""The queue in front of the NPU: bounded, first come first served, one generation at a time."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+
+from hailo_vision.config import ServerConfig
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.protocol import GenerationEvent, Problem, is_end
+from hailo_vision.npu.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+_LOAD_GUESS_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 600.0
+_GENERATION_GUESS_SECONDS = 5.0
+_WEIGHT_OF_LAST = 0.3
+
+
+class Job:
+    """One generation, from admission to its end; iterate it for the supervisor's events.
+
+    Attributes:
+        preparation: the pictures being decoded and the prompt being rendered.
+        keep_alive: what the request wants of an idle model afterwards; None for the configured time.
+        queue_seconds: how long it waited for the NPU; None while it waits.
+        load_seconds: how much of that it waited for a model that had to be loaded.
+        over: it has ended, or nobody wants it any more.
+    """
+
+    def __init__(
+        self,
+        preparation: asyncio.Task[Prompt],
+        keep_alive: float | None,
+        on_give_up: Callable[["Job"], None],
+    ) -> None:
+        self.preparation = preparation
+        self.keep_alive = keep_alive
+        self.submitted = time.monotonic()
+        self.queue_seconds: float | None = None
+        self.load_seconds = 0.0
+        self.over = False
+        self.deadline: asyncio.TimerHandle | None = None
+        self._on_give_up = on_give_up
+        self._events: asyncio.Queue[GenerationEvent | RequestError] = asyncio.Queue()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether its prompt is at hand."""
+        task = self.preparation
+        return task.done() and not task.cancelled() and task.exception() is None
+
+    async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
+        """The supervisor's events.
+
+        Raises:
+            RequestError: the preparation failed, the NPU failed, or the time ran out.
+        """
+        while True:
+            event = await self._events.get()
+            if isinstance(event, RequestError):
+                raise event
+            yield event
+            if is_end(event):
+                return
+
+    def put(self, event: GenerationEvent) -> None:
+        if self.over:
+            return
+        self._events.put_nowait(event)
+        if is_end(event):
+            self._finish()
+
+    def fail(self, error: RequestError) -> None:
+        """End it with an error."""
+        if not self.over:
+            self._events.put_nowait(error)
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Leave the queue, or abort the generation: nobody wants the answer any more."""
+        if not self.over:
+            self._finish()
+            self.preparation.cancel()
+            self._on_give_up(self)
+
+    def _finish(self) -> None:
+        self.over = True
+        if self.deadline:
+            self.deadline.cancel()
+
+
+class Scheduler:
+    """Admits jobs and runs them on the supervisor, the first prepared one in order of arrival."""
+
+    def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
+        self._supervisor = supervisor
+        self._config = config
+        self._keep_alive = keep_alive
+        self._waiting: list[Job] = []
+        self._running: Job | None = None
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._mean_seconds = _GENERATION_GUESS_SECONDS
+        self._runner: asyncio.Task[None] | None = None
+        supervisor.in_demand = lambda: bool(self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return int(self._running is not None)
+
+    def start(self) -> None:
+        self._runner = asyncio.create_task(self._run(), name="scheduler")
+
+    async def stop(self, timeout: float) -> None:
+        """Refuse what waits, let the running generation finish within the timeout, then abort it."""
+        self._closing = True
+        for job in list(self._waiting):
+            job.fail(_closing())
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            if self._running:
+                self._running.fail(_closing())
+        if self._runner:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+
+    def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
+        """Check that a request may queue; unbounded, as what was admitted before is, only whether the model
+        can answer counts.
+
+        Args:
+            patience: seconds after which the client will give up by itself.
+
+        Raises:
+            RequestError: the model is loading, has failed, or the service is stopping; as many requests
+                wait as may, or more than the client has the patience for.
+        """
+        if self._closing:
+            raise _closing()
+        if not self._supervisor.available:
+            raise unavailable(self._supervisor)
+        if not bounded:
+            return
+        # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
+        ahead = len(self._waiting) + self.running
+        wait = self._mean_seconds * ahead
+        if ahead > self._config.queue_size:
+            raise RequestError(
+                Kind.QUEUE_FULL,
+                f"{len(self._waiting)} requests are waiting already, as many as may.",
+                retry_after=wait,
+            )
+        if wait > min(patience, self._config.request_timeout):
+            raise RequestError(
+                Kind.QUEUE_FULL,
+                f"The request would wait about {wait:.0f} s, longer than it may.",
+                retry_after=wait,
+            )
+
+    def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:
+        """Queue an admitted generation, whose prompt is prepared while it waits."""
+        job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
+        self._waiting.append(job)
+        job.preparation.add_done_callback(lambda _: self._prepared(job))
+        job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
+        return job
+
+    def keep(self, seconds: float) -> None:
+        """Say how long the model stays loaded when nothing is asked of it."""
+        self._supervisor.keep_alive = seconds
+
+    def _prepared(self, job: Job) -> None:
+        self._wake.set()
+        if job.preparation.cancelled():
+            return
+        error = job.preparation.exception()
+        if isinstance(error, RequestError):
+            job.fail(error)
+        elif error is not None:
+            log.error("Preparing a request failed", exc_info=error)
+            job.fail(RequestError(Kind.INTERNAL_ERROR, "The request could not be prepared."))
+
+    def _expire(self, job: Job) -> None:
+        job.fail(
+            RequestError(
+                Kind.DEADLINE_EXCEEDED,
+                f"The request was not done within {self._config.request_timeout:g} s.",
+            )
+        )
+
+    def _give_up(self, job: Job) -> None:
+        if job is self._running:
+            self._supervisor.abort()
+        elif job in self._waiting:
+            self._waiting.remove(job)
+
+    async def _run(self) -> None:
+        while True:
+            await self._prepared_job()
+            chosen = time.monotonic()
+            try:
+                # Until the model is loaded, whoever waits for it can still leave.
+                await self._supervisor.ready()
+            except NpuError as error:
+                self._refuse_prepared(error.problem)
+                continue
+            job = self._running = self._first_prepared()
+            if job is None:
+                continue
+            self._waiting.remove(job)
+            self._idle.clear()
+            job.load_seconds = time.monotonic() - max(chosen, job.submitted)
+            try:
+                await self._serve(job)
+            except Exception:
+                log.exception("A generation failed unexpectedly")
+                job.fail(RequestError(Kind.INTERNAL_ERROR, "The generation failed unexpectedly."))
+            finally:
+                self._running = None
+                self._idle.set()
+
+    def _first_prepared(self) -> Job | None:
+        return next((job for job in self._waiting if job.prepared), None)
+
+    async def _prepared_job(self) -> None:
+        while self._first_prepared() is None:
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _refuse_prepared(self, problem: Problem) -> None:
+        for job in [job for job in self._waiting if job.prepared]:
+            job.fail(unavailable(self._supervisor, problem))
+
+    async def _serve(self, job: Job) -> None:
+        started = time.monotonic()
+        job.queue_seconds = started - job.submitted
+        self.keep(self._keep_alive if job.keep_alive is None else job.keep_alive)
+        try:
+            await self._supervisor.generate(job.preparation.result(), job.put)
+        except NpuError as error:
+            job.fail(unavailable(self._supervisor, error.problem))
+            return
+        self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
+
+
+def unavailable(supervisor: Supervisor, problem: Problem | None = None) -> RequestError:
+    """Why the model can't answer now, and when to ask again."""
+    problem = problem or supervisor.problem
+    progress = supervisor.model_file.progress
+    if problem is None and progress:
+        seconds = min(max(progress.seconds_left, _LOAD_GUESS_SECONDS), _LONGEST_WAIT_SECONDS)
+        message = f"The model file is being fetched: {progress}."
+        return RequestError(Kind.MODEL_LOADING, message, retry_after=seconds)
+    if problem is None:
+        seconds = supervisor.model.load_seconds if supervisor.model else _LOAD_GUESS_SECONDS
+        return RequestError(Kind.MODEL_LOADING, "The model is still loading.", retry_after=seconds)
+    kind = Kind.SHUTTING_DOWN if problem.code == "shutting_down" else Kind.DEVICE_UNAVAILABLE
+    seconds = _LOAD_GUESS_SECONDS if problem.recovery == "retry" else 6 * _LOAD_GUESS_SECONDS
+    return RequestError(kind, f"The model is not available: {problem.message}", retry_after=seconds)
+
+
+def _closing() -> RequestError:
+    return RequestError(Kind.SHUTTING_DOWN, "The service is stopping.", retry_after=_LOAD_GUESS_SECONDS)

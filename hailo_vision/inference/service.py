@@ -1,0 +1,163 @@
+"""The service without HTTP: what is asked is checked, prepared, queued, and generated."""
+
+import asyncio
+import logging
+from functools import lru_cache
+
+from hailo_vision import tuning
+from hailo_vision.config import Config
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.images.loader import ImageLoader, ImageWork
+from hailo_vision.inference import budget
+from hailo_vision.inference.answer import Answer
+from hailo_vision.inference.generation import Generation
+from hailo_vision.inference.prompt import PromptTemplate
+from hailo_vision.inference.request import GenerationRequest, Image
+from hailo_vision.inference.scheduler import Scheduler, unavailable
+from hailo_vision.inference.structured import StructuredAnswer
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.protocol import ModelInfo, Sampling
+from hailo_vision.npu.supervisor import State, Supervisor
+
+log = logging.getLogger(__name__)
+
+_ENDLESS = 1_000_000  # tokens; more than any context holds, and a number that travels
+
+
+class Service:
+    """Everything that answers, put together from a configuration; start() and stop() bound its life."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.supervisor = Supervisor(config)
+        self.scheduler = Scheduler(self.supervisor, config.server, config.model.keep_alive_seconds)
+        self._images = ImageLoader(config.media)
+
+    def start(self) -> None:
+        tuning.tune_front_process()
+        self.supervisor.start()
+        self.scheduler.start()
+
+    async def stop(self) -> None:
+        """Let the running generation finish within the configured time, then release the NPU."""
+        await self.scheduler.stop(self.config.server.shutdown_timeout)
+        await self.supervisor.stop()
+        self._images.close()
+
+    def unready_reason(self) -> str | None:
+        """Why a request would not be answered now; None if it would."""
+        try:
+            self.scheduler.admit(bounded=False)
+        except RequestError as error:
+            return error.message
+        return None
+
+    def check_model(self, name: str | None) -> None:
+        """Raises:
+        RequestError: the request names a model that is not served here.
+        """
+        names = (self.config.model.name, *self.config.model.aliases)
+        if name is None or plain_name(name) in map(plain_name, names):
+            return
+        message = f"The model {name[:80]!r} does not exist; this service has {', '.join(map(repr, names))}."
+        prefix, _, rest = name.rpartition("/")
+        if prefix and plain_name(rest) in map(plain_name, names):
+            message += f" Leave {prefix + '/'!r} out: it is the prefix of a provider."
+        raise RequestError(Kind.MODEL_NOT_FOUND, message, where="model")
+
+    def admit(self, patience: float) -> None:
+        """Check that a request may queue.
+
+        Args:
+            patience: seconds after which the client will give up by itself.
+
+        Raises:
+            RequestError: the model can't answer now, or too many requests wait.
+        """
+        self.scheduler.admit(patience=patience)
+
+    async def load(self, keep_alive: float | None = None) -> None:
+        """Have the model loaded, if it is not; keep_alive: seconds that it stays if nothing is asked of it.
+
+        Raises:
+            RequestError: it can't be loaded now.
+        """
+        self.scheduler.admit(bounded=False)
+        self.scheduler.keep(self._keep_alive(keep_alive))
+        if self.supervisor.state is State.GENERATING:
+            return  # ready() would wait for its turn
+        try:
+            await self.supervisor.ready()
+        except NpuError as error:
+            raise unavailable(self.supervisor, error.problem) from error
+
+    def unload(self) -> None:
+        """Unload the model as soon as it is idle, whatever its keep_alive says."""
+        log.info("A client asks to unload the model")
+        self.scheduler.keep(0.0)
+
+    def answer(self, request: GenerationRequest) -> Answer:
+        """Queue an admitted request for the model.
+
+        Raises:
+            RequestError: it can't be answered as it is; what fails later, reading the answer raises.
+        """
+        return StructuredAnswer(self._generate, request) if request.json else self._generate(request)
+
+    def _generate(self, request: GenerationRequest) -> Generation:
+        model = self.supervisor.model
+        if model is None:
+            raise unavailable(self.supervisor)
+        budget.check(request, model)
+        work = ImageWork(len(request.images))
+        position = self.scheduler.waiting + self.scheduler.running
+        job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
+        return Generation(job, request.stop, request.where, work, position)
+
+    def _keep_alive(self, wanted: float | None) -> float:
+        """Seconds that the idle model stays loaded: a client's wish, as far as the operator lets it go."""
+        model = self.config.model
+        if wanted is None:
+            return model.keep_alive_seconds
+        if model.client_keep_alive == "any":
+            return wanted
+        return max(wanted, model.keep_alive_seconds)
+
+    async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
+        """Decode the images and render the prompt, while the job waits in the queue."""
+
+        async def frame(image: Image) -> memoryview:
+            loaded = await self._images.load(image.source, model.frame_shape, image.where, work)
+            return loaded.data.cast("B")
+
+        frames = await asyncio.gather(*map(frame, request.images))
+        return Prompt(
+            text=_template(model.prompt_template).render(request.turns),
+            frames=frames,
+            sampling=self._sampling(request),
+            max_tokens=min(request.max_tokens or self.config.generation.max_tokens, _ENDLESS),
+            context_key=request.client if self.config.model.context_reuse else None,
+        )
+
+    def _sampling(self, request: GenerationRequest) -> Sampling:
+        """How tokens are picked: what the request says, else the operator's defaults."""
+        defaults = self.config.generation
+        penalty = request.repetition_penalty
+        return Sampling(
+            temperature=defaults.temperature if request.temperature is None else request.temperature,
+            top_p=defaults.top_p if request.top_p is None else request.top_p,
+            top_k=defaults.top_k if request.top_k is None else request.top_k,
+            repetition_penalty=1.0 if penalty is None else penalty,
+            seed=defaults.seed if request.seed is None else request.seed,
+        )
+
+
+def plain_name(name: str) -> str:
+    """A model's name as names are compared: without case, and without Ollama's tag of the newest."""
+    return name.lower().removesuffix(":latest")
+
+
+@lru_cache(maxsize=4)
+def _template(source: str) -> PromptTemplate:
+    return PromptTemplate(source)

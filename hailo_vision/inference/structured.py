@@ -1,0 +1,106 @@
+"""Answers in JSON from a model that can't be held to it: asked for, found in the text, mended, checked.
+
+HailoRT gives neither logits nor a hook for grammars, so nothing can be enforced. The schema goes into
+the prompt; what comes back is checked, once the model is asked again, and the report says how it came out.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
+
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.inference.answer import (
+    Answer,
+    Figures,
+    FinishReason,
+    JsonReport,
+    Timings,
+    Usage,
+    whole_text,
+)
+from hailo_vision.inference.json_check import SchemaError, check, validator
+from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
+
+_ATTEMPTS = 2
+_ORDER = "Answer with one JSON object and nothing else: no explanation, no code fence."
+
+
+class StructuredAnswer:
+    """An answer that is to be JSON. Its text comes at once, when it has been checked."""
+
+    def __init__(self, ask: Callable[[GenerationRequest], Answer], request: GenerationRequest) -> None:
+        """Ask the model.
+
+        Raises:
+            RequestError: the schema is none; or as ask().
+        """
+        assert request.json is not None
+        self._schema = request.json.schema
+        _require_schema(request.json)
+        self._ask = ask
+        self._request = replace(request, turns=_with_order(request.turns, request.json))
+        self._attempts = [ask(self._request)]
+        self._report: JsonReport | None = None
+
+    async def texts(self) -> AsyncGenerator[list[str], None]:
+        text = await whole_text(self._attempts[-1])
+        found = await check(text, self._schema)
+        # An answer that was cut off would be cut off again.
+        while found.problem and len(self._attempts) < _ATTEMPTS and self.finish_reason == "stop":
+            self._attempts.append(self._ask(_once_more(self._request, text, found.problem)))
+            text = await whole_text(self._attempts[-1])
+            found = await check(text, self._schema)
+        self._report = JsonReport(
+            not found.problem, found.repaired, len(self._attempts), found.problem or None
+        )
+        if found.content:
+            yield [found.content]
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        return self._attempts[-1].finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        """Of all attempts together."""
+        return sum((attempt.usage for attempt in self._attempts), Usage())
+
+    @property
+    def timings(self) -> Timings:
+        """Of the last attempt."""
+        return self._attempts[-1].timings
+
+    @property
+    def report(self) -> JsonReport | None:
+        return self._report
+
+    @property
+    def figures(self) -> Sequence[Figures]:
+        return [figures for attempt in self._attempts for figures in attempt.figures]
+
+
+def _require_schema(wanted: JsonFormat) -> None:
+    if wanted.schema is None:
+        return
+    try:
+        validator(wanted.schema)
+    except SchemaError as error:
+        raise RequestError(
+            Kind.INVALID_SCHEMA, f"This is no JSON schema that can be used here: {error}", where=wanted.where
+        ) from error
+
+
+def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
+    """The conversation with the order to answer in JSON at the end of its system turn."""
+    order = f"{wanted.purpose} {_ORDER}".strip()
+    if wanted.schema:
+        order += f" It must fit this JSON schema: {json.dumps(wanted.schema, ensure_ascii=False)}"
+    if turns and turns[0].role == "system":
+        return [Turn("system", [*turns[0].content, f"\n\n{order}"]), *turns[1:]]
+    return [Turn("system", [order]), *turns]
+
+
+def _once_more(request: GenerationRequest, text: str, problem: str) -> GenerationRequest:
+    correction = f"That can't be used: {problem}. {_ORDER}"
+    turns = [*request.turns, Turn("assistant", [text]), Turn("user", [correction])]
+    return replace(request, turns=turns)

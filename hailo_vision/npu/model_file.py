@@ -1,0 +1,100 @@
+"""The model file of this service: where it is, and how far the unit is that fetches a missing one."""
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hailo_vision.config import ModelConfig
+from hailo_vision.npu import hef
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.protocol import Problem
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer is, in bytes; seconds_left at its pace up to now."""
+
+    done: int
+    total: int
+    seconds_left: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.done // self.total}% of {self.total / 1e9:.2f} GB"
+
+
+class ModelFile:
+    """Finds the model file, and looks on while a missing one is fetched.
+
+    That is done by another program, hailo-model.service (roles/hailo_model/files/fetch.py). Beside a file F
+    it gathers the bytes in .F.part, and tells in .F.part.json the total and what goes wrong.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        self._config = config
+        self._began: tuple[float, int] | None = None
+
+    def find(self) -> Path | None:
+        """The file to load; None if there is none."""
+        return hef.find(self._config.hef_path, self._config.name, self._config.resources_dir)
+
+    def is_fetched(self) -> bool:
+        """Whether the file is missing and a transfer of it was begun."""
+        return self._told() is not None
+
+    def problem(self) -> Problem | None:
+        """What keeps the transfer from going on for now.
+
+        Raises:
+            NpuError: it has ended, as what is at the address is not what is wanted.
+        """
+        told = (self._told() or {}).get("problem")
+        if told is None:
+            return None
+        if told["unfit"]:
+            raise NpuError(Problem("hef_unfit", told["message"], told["cure"], "hef"))
+        return Problem("hef_fetch_failed", told["message"], told["cure"])
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the transfer is; None if there is none, or its length is not known yet."""
+        total = (self._told() or {}).get("total")
+        if not total:
+            self._began = None
+            return None
+        done = 0
+        with contextlib.suppress(OSError):
+            done = min(self._beside("part").stat().st_size, total)
+        now = time.monotonic()
+        began, before = self._began = self._began or (now, done)
+        per_byte = (now - began) / (done - before) if done > before else 0.0
+        return Progress(done, total, (total - done) * per_byte)
+
+    def fingerprint(self) -> set[tuple[str, int, int]]:
+        """Names, sizes and times of the files that tell of a model: a change is worth another try."""
+        model = self._config
+        if model.hef_path:
+            paths = [Path(model.hef_path), self._beside("part.json")]
+        else:
+            paths = list(Path(model.resources_dir).glob("*.hef"))
+        found = set()
+        for path in paths:
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.add((path.name, status.st_size, status.st_mtime_ns))
+        return found
+
+    def _beside(self, suffix: str) -> Path:
+        path = Path(self._config.hef_path or "")
+        return path.with_name(f".{path.name}.{suffix}")
+
+    def _told(self) -> dict[str, Any] | None:
+        """What is told of a transfer; None if there is none."""
+        if self._config.hef_path is None or self.find() is not None:
+            return None
+        try:
+            return dict(json.loads(self._beside("part.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None

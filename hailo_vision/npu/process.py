@@ -1,0 +1,368 @@
+"""The front process's side of one NPU process: start it, talk to it without waiting, end it."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from hailo_vision.npu import protocol
+from hailo_vision.npu.problems import NpuError, aborted_problem
+from hailo_vision.npu.protocol import (
+    PROTOCOL,
+    Abort,
+    Failed,
+    FromNpu,
+    Generate,
+    GenerationEvent,
+    Hello,
+    Load,
+    Loaded,
+    ModelInfo,
+    Ping,
+    Pong,
+    Problem,
+    Progress,
+    ProtocolError,
+    Sampling,
+    ToNpu,
+    is_end,
+)
+
+# HailoRT writes its warnings to the NPU process's stderr; this logger passes them on to the journal.
+stderr_log = logging.getLogger("hailo_vision.npu.worker")
+log = logging.getLogger(__name__)
+
+WORKER = (sys.executable, "-m", "hailo_vision.npu.worker")
+
+_RELEASE_SECONDS = 5.0  # for releasing the device after the front has hung up
+_EXIT_SECONDS = 2.0  # for leaving after a fault was told, or the socket was closed
+_KILL_SECONDS = 5.0  # for the kernel to end a killed process
+_DETAIL_LINES = 40
+
+_HINTS: dict[int, str] = {
+    signal.SIGKILL: ", as the kernel does when memory is short (see journalctl -k)",
+    signal.SIGABRT: ", as HailoRT does where it can't write its log: is the disk full?",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What one generation is made from.
+
+    Attributes:
+        text: rendered by the model's template, with one placeholder for each frame.
+        frames: contiguous bytes of uint8 arrays of the model's frame shape, in the placeholders' order.
+        max_tokens: the most tokens to generate; clamped to what the context holds.
+        context_key: whose context may be reused and kept; None for nobody's.
+    """
+
+    text: str
+    frames: Sequence[memoryview]
+    sampling: Sampling
+    max_tokens: int
+    context_key: str | None = None
+
+
+class NpuProcess(asyncio.Protocol):
+    """One NPU process, from its start to its end.
+
+        started -- load() --> loaded <-- generate() --> generating
+        any of these --> ended: it told a fault, died, sent nonsense, or was stopped or killed
+
+    What callers can rely on:
+    - It ends once and with one cause, which `ended` holds; by then the process is gone.
+    - load() and generate() raise that cause if the process ends first; they never wait for ever.
+    - abort(), ping(), stop() and kill() can be called at any time, and again.
+    - Silence and idleness are counted from the moment the model is loaded.
+
+    Attributes:
+        ended: gets the cause of the end.
+        pid: its process id.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[Problem] = loop.create_future()
+        self._loaded: asyncio.Future[ModelInfo] = loop.create_future()
+        self._finished: asyncio.Future[None] | None = None  # of the running generation
+        self._generation = 0
+        self._put: Callable[[GenerationEvent], None]
+        self._heard = self._idle_since = self._pinged = time.monotonic()
+        self._buffer = bytearray()
+        self._last_lines: deque[str] = deque(maxlen=_DETAIL_LINES)
+        self._end: asyncio.Task[None] | None = None
+        self._process: Process
+        self._stderr: asyncio.Task[None]
+        self._transport: asyncio.Transport
+
+    @classmethod
+    async def start(cls, command: Sequence[str] = WORKER) -> "NpuProcess":
+        """Spawn a new NPU process; its end of the socket is the command's last argument.
+
+        It is never forked: HailoRT's client owns threads and file descriptors.
+
+        Raises:
+            OSError: the program can't be started.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                child = await asyncio.create_subprocess_exec(
+                    *command, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=DEVNULL, stderr=PIPE
+                )
+            _, process = await asyncio.get_running_loop().create_connection(cls, sock=ours)
+        except BaseException:
+            ours.close()  # a child that runs already notices that and leaves
+            raise
+        process._process = child
+        process._stderr = asyncio.create_task(process._relay_stderr(), name="npu-stderr")
+        return process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has ended or is about to: nothing more can be asked of it."""
+        return self._end is not None
+
+    async def load(self, order: Load, timeout: float) -> ModelInfo:
+        """Load the model; once in a process's life.
+
+        Args:
+            timeout: seconds, from the start of the process's Python to the loaded model.
+
+        Raises:
+            NpuError: it could not be loaded, or not in time.
+        """
+        self._send(order)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._unless_ended(self._loaded)
+        except TimeoutError:
+            await self.kill(_slow_load(timeout))
+            raise NpuError(self.ended.result()) from None
+
+    async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
+        """Generate one answer; returns at its end, which comes soon after abort(). One at a time.
+
+        Args:
+            put: gets Started, Pieces, Ended, or Refused alone, each at the moment it arrives.
+
+        Raises:
+            NpuError: the process ended.
+        """
+        self._generation += 1
+        self._put = put
+        self._finished = asyncio.get_running_loop().create_future()
+        self._heard = time.monotonic()
+        frames = len(prompt.frames)
+        self._send(
+            Generate(
+                self._generation, prompt.text, frames, prompt.sampling, prompt.max_tokens, prompt.context_key
+            ),
+            prompt.frames,
+        )
+        try:
+            await self._unless_ended(self._finished)
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            self._finished = None
+            self._heard = self._idle_since = time.monotonic()
+
+    def abort(self) -> None:
+        """End the running generation, if there is one, as soon as the chip can leave it."""
+        if self._finished:
+            self._send(Abort(self._generation))
+
+    def ping(self, every: float) -> None:
+        """Ask an idle process for a sign of life, at most once in so many seconds."""
+        now = time.monotonic()
+        if self._finished is None and now - self._pinged >= every:
+            self._pinged = now
+            self._send(Ping(0))
+
+    def silent_seconds(self) -> float:
+        """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
+        return time.monotonic() - self._heard
+
+    def idle_seconds(self) -> float:
+        """Since the last generation, or since the model was loaded; below zero during a generation."""
+        return -1.0 if self._finished else time.monotonic() - self._idle_since
+
+    async def stop(self) -> None:
+        """Hang up, so that the process releases the device and leaves; kill it if it does not."""
+        await self._gone(STOPPED, _RELEASE_SECONDS)
+
+    async def kill(self, cause: Problem) -> None:
+        """End the process now, whatever it does."""
+        await self._gone(cause, 0)
+
+    async def _gone(self, cause: Problem, patience: float) -> None:
+        self._begin_end(cause, patience)
+        await asyncio.wait({self.ended})
+
+    def _send(self, message: ToNpu, frames: Sequence[memoryview] = ()) -> None:
+        """Queue a message and the frames that belong to it, unless the process is ending; never waits.
+
+        What is queued is bounded by one Generate, since there is one generation at a time.
+        """
+        if self._end or self._transport.is_closing():
+            return
+        self._transport.write(protocol.encode(message))
+        for frame in frames:
+            self._transport.write(frame)
+
+    async def _unless_ended(self, outcome: "asyncio.Future[T]") -> T:
+        ends: set[asyncio.Future[Any]] = {outcome, self.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if outcome.done():
+            return outcome.result()
+        raise NpuError(self.ended.result())
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # in all but name, with uvloop
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while message := self._next_message():
+                self._take(message)
+        except ProtocolError as error:
+            self._begin_end(_nonsense(error), 0)
+        except Exception as error:  # of whoever gets the events: the process must not go on unheard
+            log.exception("What the NPU process said could not be passed on")
+            self._begin_end(_nonsense(error), 0)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._begin_end(None, _EXIT_SECONDS)
+
+    def _next_message(self) -> FromNpu | None:
+        """Take the next whole message from the buffer."""
+        start = protocol.LENGTH_BYTES
+        if len(self._buffer) < start:
+            return None
+        end = start + protocol.body_length(bytes(self._buffer[:start]))
+        if len(self._buffer) < end:
+            return None
+        message: FromNpu = protocol.decode(self._buffer[start:end], protocol.from_npu)
+        del self._buffer[:end]
+        return message
+
+    def _take(self, message: FromNpu) -> None:
+        match message:
+            case Hello(version):
+                if version != PROTOCOL:
+                    raise ProtocolError(f"it speaks protocol {version} instead of {PROTOCOL}")
+            case Loaded(model) if not self._loaded.done():
+                self._heard = self._idle_since = self._pinged = time.monotonic()
+                self._loaded.set_result(model)
+            case Failed(problem):
+                self._begin_end(problem, _EXIT_SECONDS)
+            case Pong():
+                # During a generation it proves no progress of the chip, so it does not count.
+                if self._finished is None:
+                    self._heard = time.monotonic()
+            case Progress():
+                self._heard = time.monotonic()
+            case Loaded():
+                raise ProtocolError("a second Loaded")
+            case event:
+                self._pass_on(event)
+
+    def _pass_on(self, event: GenerationEvent) -> None:
+        """Give an event to the running generation; those of one whose caller left are dropped."""
+        if self._finished and not self._finished.done() and event.id == self._generation:
+            self._heard = time.monotonic()
+            self._put(event)
+            if is_end(event):
+                self._finished.set_result(None)
+
+    async def _relay_stderr(self) -> None:
+        """Pass on to the journal what the process writes to stderr, and keep the last lines."""
+        assert self._process.stderr
+        while True:
+            try:
+                line = await self._process.stderr.readline()
+            except ValueError:  # longer than the reader holds, which has dropped it
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            self._last_lines.append(text)
+            stderr_log.warning("%s", text)
+
+    # The end
+
+    def _begin_end(self, cause: Problem | None, patience: float) -> None:
+        """Hang up; the process has so many seconds to leave by itself. The first cause stands."""
+        if self._end is None:
+            self._transport.close()
+            self._end = asyncio.create_task(self._finish(cause, patience), name="npu-end")
+
+    async def _finish(self, cause: Problem | None, patience: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), patience)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        try:
+            async with asyncio.timeout(_KILL_SECONDS):
+                await self._process.wait()
+                await self._stderr
+            cause = cause or self._post_mortem()
+        except TimeoutError:
+            cause = _unkillable(self.pid)
+        self.ended.set_result(msgspec.structs.replace(cause, detail="\n".join(self._last_lines)))
+
+    def _post_mortem(self) -> Problem:
+        """Why the process is gone that has closed its end without a word."""
+        code = self._process.returncode or 0
+        if code == -signal.SIGABRT and self._loaded.done():
+            return aborted_problem(self.pid)
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+        how += _HINTS.get(-code, "")
+        return Problem(
+            "npu_crashed",
+            f"The NPU process ended {how}.",
+            "It is restarted. If it comes back, see the journal and hailort.log.",
+        )
+
+
+STOPPED = Problem("shutting_down", "The service is stopping.", "Ask again once it has started.")
+
+
+def _slow_load(seconds: float) -> Problem:
+    return Problem(
+        "load_timeout",
+        f"The model did not load within {seconds:g} s.",
+        "See hailort.log; raise model.load_timeout if the storage is slow.",
+    )
+
+
+def _nonsense(error: Exception) -> Problem:
+    return Problem("npu_protocol", f"The NPU process could not be used: {error}", "See the journal.")
+
+
+def _unkillable(pid: int) -> Problem:
+    return Problem(
+        "npu_unkillable",
+        f"The NPU process (pid {pid}) can't be killed: it hangs in the driver.",
+        "See journalctl -k. Reboot the Pi; if it comes back, power-cycle it.",
+    )

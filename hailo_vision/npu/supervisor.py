@@ -1,0 +1,281 @@
+"""The NPU as an asynchronous object: it loads, generates, aborts, heals, and tells its state.
+
+    starting -> fetching -> loading                        while a missing model file is fetched
+    starting -> loading -> ready <-> generating
+                   ^         |
+                   |         +-> unloading -> unloaded     idle for keep_alive; the next request loads again
+                   +- restarting                           after a fault that a new process may cure
+    failed                                                 after a fault that it can't cure
+    stopped
+
+Nothing here ever waits on the NPU but a task that does only that, so the front process answers in
+every state.
+"""
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable
+
+from hailo_vision.config import Config
+from hailo_vision.npu.model_file import ModelFile
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import STOPPED, NpuProcess, Prompt
+from hailo_vision.npu.protocol import GenerationEvent, Load, ModelInfo, Problem
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.25
+_HEF_WATCH_SECONDS = 2.0
+_FETCH_WATCH_SECONDS = 0.5
+_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try, after so many failures in a row
+_CRASHES = frozenset({"npu_crashed", "npu_silent", "npu_protocol", "npu_unkillable"})
+
+
+class State(enum.StrEnum):
+    STARTING = "starting"
+    FETCHING = "fetching"
+    LOADING = "loading"
+    READY = "ready"
+    GENERATING = "generating"
+    UNLOADING = "unloading"
+    UNLOADED = "unloaded"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Supervisor:
+    """Supervises one NPU process after the other.
+
+    Attributes:
+        state: where it is in the picture above.
+        problem: the last fault, until the model is ready again.
+        model: what the loaded model said of itself; kept while it is unloaded.
+        keep_alive: idle seconds after which the model is unloaded.
+        in_demand: whether requests wait for the model, which is not unloaded then.
+        model_file: the file that is loaded, or how far it is if it is fetched.
+        loads: how often a model was loaded.
+        listeners: called after every change of state, and now and then while a file is fetched.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.state = State.STARTING
+        self.problem: Problem | None = None
+        self.model: ModelInfo | None = None
+        self.keep_alive = config.model.keep_alive_seconds
+        self.in_demand: Callable[[], bool] = lambda: False
+        self.model_file = ModelFile(config.model)
+        self.loads = 0
+        self.listeners: list[Callable[[], None]] = []
+        self._failures = 0
+        self._crashes = 0
+        self._process: NpuProcess | None = None  # the one that has loaded the model
+        self._settled = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether a request may queue: the model is loaded, or was unloaded for being idle."""
+        if self.state in (State.READY, State.GENERATING):
+            return True
+        on_demand = self.state in (State.UNLOADING, State.UNLOADED, State.LOADING)
+        return on_demand and self.model is not None and self.problem is None
+
+    @property
+    def pid(self) -> int | None:
+        """The NPU process, if one has loaded the model."""
+        return self._process.pid if self._process else None
+
+    @property
+    def idle_seconds(self) -> float:
+        """Since the last generation; below zero while one runs, and without a loaded model."""
+        return self._process.idle_seconds() if self._process else -1.0
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the NPU process is looked after; False only if this program itself is broken."""
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._supervise(), name="npu-supervisor")
+
+    async def stop(self) -> None:
+        """Release the device and end the NPU process."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._become(State.STOPPED)
+
+    async def ready(self) -> None:
+        """Wait until the model can generate; loads it if it was unloaded.
+
+        Raises:
+            NpuError: it has failed for good, or is being stopped.
+        """
+        while self.state is not State.READY:
+            self._wanted.set()
+            await self._settled.wait()
+            if self.state in (State.FAILED, State.STOPPED):
+                raise NpuError(self.problem or STOPPED)
+
+    async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
+        """Generate one answer; returns at its end, which comes soon after abort().
+
+        One at a time, only when ready().
+
+        Args:
+            put: gets Started, Pieces, Ended, or Refused alone, each at the moment it arrives.
+
+        Raises:
+            NpuError: the NPU process failed meanwhile; the supervisor is already at work.
+        """
+        process = self._process
+        if process is None or self.state is not State.READY:
+            raise NpuError(self.problem or STOPPED)
+        self._become(State.GENERATING)
+        try:
+            await process.generate(prompt, put)
+            self._failures = self._crashes = 0
+        finally:
+            if self._process is process and not process.ending:
+                self._become(State.READY)
+
+    def abort(self) -> None:
+        """End the running generation as soon as the chip can leave it."""
+        if self._process:
+            self._process.abort()
+
+    async def _supervise(self) -> None:
+        """Run one NPU process after the other, until stop() cancels this task."""
+        problem: Problem | None = None
+        while True:
+            try:
+                if problem:
+                    await self._recover(problem)
+                problem = None
+                await self._fetch()
+                problem = await self._run()
+                if problem is None:
+                    self._become(State.UNLOADED)
+                    await self._wanted.wait()
+            except NpuError as error:
+                problem = error.problem
+            except Exception as error:  # whatever it is, it ends in a state with a cause
+                log.exception("Supervising the NPU process failed")
+                problem = _unexpected(error)
+
+    async def _fetch(self) -> None:
+        """Wait while the model file is missing and being fetched.
+
+        Raises:
+            NpuError: what is fetched is not what is wanted.
+        """
+        while self.model_file.is_fetched():
+            self._become(State.FETCHING, self.model_file.problem())
+            await asyncio.sleep(_FETCH_WATCH_SECONDS)
+
+    async def _run(self) -> Problem | None:
+        """Start a process, load, serve; returns the fault that ended it, None for an unload.
+
+        Raises:
+            NpuError: the model could not be loaded.
+            OSError: no process could be started.
+        """
+        self._become(State.LOADING, self.problem)
+        process = await NpuProcess.start()
+        try:
+            self.model = await process.load(self._order(), self._config.model.load_timeout)
+            self.loads += 1
+            log.info("Model loaded in %.1f s from %s", self.model.load_seconds, self.model.hef_path)
+            self._process = process
+            self._become(State.READY)
+            problem = await self._watch(process)
+            if problem is None:
+                self._wanted.clear()
+                self._become(State.UNLOADING)
+            return problem
+        finally:
+            await process.stop()
+            self._process = None
+
+    def _order(self) -> Load:
+        model, npu = self._config.model, self._config.npu
+        found = self.model_file.find()
+        path = str(found) if found else model.hef_path
+        return Load(path, model.name, model.resources_dir, npu.device_group, npu.device_nodes)
+
+    async def _watch(self, process: NpuProcess) -> Problem | None:
+        """Wait until the process has ended or fallen silent, or was idle for keep_alive (None)."""
+        stall_timeout = self._config.npu.stall_timeout
+        while True:
+            await asyncio.wait({process.ended}, timeout=_TICK_SECONDS)
+            if not process.ended.done() and process.silent_seconds() > stall_timeout:
+                await process.kill(_silent(process))
+            if process.ended.done():
+                return process.ended.result()
+            if process.idle_seconds() >= self.keep_alive and not self.in_demand():
+                log.info("Unloading the model: idle for %g s (keep_alive)", self.keep_alive)
+                return None
+            process.ping(every=stall_timeout / 4)
+
+    async def _recover(self, problem: Problem) -> None:
+        """Tell the fault; return when another try may help."""
+        self._failures += 1
+        self._crashes += problem.code in _CRASHES
+        if self._crashes > len(_DELAYS):
+            problem = _gave_up(problem, self._crashes)
+        log.error("%s: %s Cure: %s", problem.code, problem.message, problem.cure)
+        if problem.recovery == "retry":
+            delay = _DELAYS[min(self._failures, len(_DELAYS)) - 1]
+            self._become(State.RESTARTING, problem)
+            await asyncio.sleep(delay)
+            return
+        self._become(State.FAILED, problem)
+        before = self.model_file.fingerprint()
+        while problem.recovery == "never" or before == self.model_file.fingerprint():
+            await asyncio.sleep(_HEF_WATCH_SECONDS)
+        self._failures = 0
+
+    def _become(self, state: State, problem: Problem | None = None) -> None:
+        self.state, self.problem = state, problem
+        if state in (State.READY, State.FAILED, State.STOPPED):
+            self._settled.set()
+        else:
+            self._settled.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self.listeners:
+            try:
+                listener()
+            except Exception:  # who listens must not keep the model from being looked after
+                log.exception("Telling a change of the NPU's state failed")
+
+
+def _silent(process: NpuProcess) -> Problem:
+    return Problem(
+        "npu_silent",
+        f"The NPU process (pid {process.pid}) gave no sign of life for {process.silent_seconds():.0f} s.",
+        "It is killed and restarted. If it comes back, see hailort.log and power-cycle the Pi.",
+    )
+
+
+def _unexpected(error: Exception) -> Problem:
+    return Problem(
+        "npu_error",
+        f"The NPU process could not be looked after: {type(error).__name__}: {error}",
+        "It is tried again. See the journal, and report it.",
+    )
+
+
+def _gave_up(problem: Problem, failures: int) -> Problem:
+    return Problem(
+        "npu_gave_up",
+        f"The NPU process failed {failures} times in a row, last: {problem.message}",
+        "Each load may use up contiguous memory for good, so it is not tried again. See the journal and "
+        "hailort.log, then restart the service or the Pi.",
+        "never",
+    )

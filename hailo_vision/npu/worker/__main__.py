@@ -1,0 +1,72 @@
+"""Entry of the NPU process: `python -m hailo_vision.npu.worker FD`, FD being its end of a stream socket.
+
+It loads the model it is told to, then generates one answer at a time. It ends when the socket is
+closed, when HailoRT fails, or when its parent dies.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from hailo_vision.npu.problems import NpuError, worker_problem
+from hailo_vision.npu.protocol import PROTOCOL, Failed, Hello, Load, Loaded, Problem, ProtocolError
+from hailo_vision.npu.worker.channel import Channel
+from hailo_vision.npu.worker.device import Model
+from hailo_vision.npu.worker.loop import Worker
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> NoReturn:
+    """Run, and leave by os._exit: where a completion is alive, HailoRT aborts or hangs in an interpreter
+    that ends as usual (observed with 5.1.1 and 5.2.0)."""
+    # The front process decides when this one stops: a signal to the whole group (Ctrl-C, systemd)
+    # must not cut the generation that the front is still draining, and one that is handled breaks
+    # HailoRT's waiting calls.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    faulthandler.enable()
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    model = Model()
+    status = 1
+    try:
+        _serve(channel, model)
+    except (EOFError, ConnectionError):
+        status = 0
+    except NpuError as error:
+        _tell(channel, error.problem)
+        # Releasing what has failed may hang or abort inside HailoRT; the chip frees everything by itself
+        # once the connection is closed.
+        os._exit(1)
+    except BaseException as error:
+        traceback.print_exc()
+        _tell(channel, worker_problem(error))
+    with contextlib.suppress(Exception):
+        model.close()
+    os._exit(status)
+
+
+def _serve(channel: Channel, model: Model) -> NoReturn:
+    """Load the model, then work until the front process hangs up (EOFError)."""
+    channel.send(Hello(PROTOCOL))
+    order = channel.receive()
+    if not isinstance(order, Load):
+        raise ProtocolError(f"{type(order).__name__} before Load")
+    channel.send(Loaded(model.load(order)))
+    Worker(channel, model).run()
+
+
+def _tell(channel: Channel, problem: Problem) -> None:
+    with contextlib.suppress(OSError):
+        channel.send(Failed(problem))
+
+
+if __name__ == "__main__":
+    main()

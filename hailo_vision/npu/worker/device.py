@@ -1,0 +1,320 @@
+"""VDevice and VLM behind a small interface: the only module that imports hailo_platform.
+
+Its calls hold the GIL until they return (no GenAI binding releases it), so nothing else can run in
+this process meanwhile.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hailo_vision.npu import hef
+from hailo_vision.npu.problems import (
+    COMMUNICATION_CLOSED,
+    INVALID_OPERATION,
+    TIMEOUT,
+    NpuError,
+    bad_file,
+    cut_file,
+    loading_problem,
+    missing_hef,
+    missing_runtime,
+    opening_problem,
+    runtime_problem,
+    status_of,
+)
+from hailo_vision.npu.protocol import Load, ModelInfo, Sampling
+
+Frame = NDArray[np.uint8]
+
+STOP_TOKENS = frozenset({"<|im_end|>", "<|endoftext|>"})
+_MAX_FRAMES_BEFORE_5_2 = 5  # MAX_FRAMES_IN_SINGLE_GENERATION, vlm_server.hpp at v5.1.1
+_ALL_TOKENS = 100_000  # top_k that leaves nothing out, within Qwen2-VL's vocabulary
+# A temperature or top_p below it takes the likeliest token anyway, and as 32-bit floats the smallest are
+# the 0 that HailoRT refuses.
+_GREEDY = 1e-3
+_RANDOM_SEED = 2**32 - 1  # the one value that means: another seed each time
+
+# VDevice() may lose its wake-up and then fails with a time-out after 10 s, although the chip has answered.
+_OPENINGS = 3
+# A chip whose holder was killed finishes what it was asked before it takes another model (5.2.0).
+_BUSY_SECONDS = 5.0
+_BUSY_STEP_SECONDS = 0.5
+# Without a token for so long it is asked whether the link is there: with it lost, read() only times out.
+_SILENT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models, told apart by the side of the square of pixels that makes one token.
+
+    Attributes:
+        max_frames: the most that one prompt may have; None for as many as the context holds.
+    """
+
+    pixels: int
+    max_frames: int | None = None
+
+
+# 14-pixel patches merged two by two (vlm/pre_process.hpp); Qwen3-VL's patches have 16 pixels. Hailo's
+# Qwen3-VL takes one picture a prompt (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
+_FAMILIES = (Family(28), Family(32, max_frames=1))
+
+
+def find_hef(hef_path: str | None, model_name: str, resources_dir: str, runtime: str) -> Path:
+    """The model file: the named one, else the one in resources_dir that is called like the model.
+
+    Args:
+        runtime: the installed HailoRT's version, of which a missing file is to be fetched.
+
+    Raises:
+        NpuError: there is none.
+    """
+    found = hef.find(hef_path, model_name, resources_dir)
+    if found is None:
+        raise NpuError(missing_hef(hef_path or f"{resources_dir}/{model_name}.hef", runtime))
+    return found
+
+
+def runtime_version() -> tuple[str, bool]:
+    """The installed HailoRT's version, and whether it is an emulator.
+
+    Raises:
+        NpuError: it can't be imported.
+    """
+    try:
+        import hailo_platform.genai
+    except ImportError as error:
+        raise NpuError(missing_runtime(error)) from error
+    return str(hailo_platform.__version__), bool(getattr(hailo_platform, "EMULATED", False))
+
+
+def is_greedy(sampling: Sampling) -> bool:
+    """Whether the likeliest token is taken each time."""
+    return sampling.temperature < _GREEDY or sampling.top_p < _GREEDY
+
+
+def parameters_of(sampling: Sampling) -> dict[str, Any]:
+    """The sampling as arguments of VLM.generate().
+
+    HailoRT refuses temperature 0, ignores temperature unless do_sample is set, and samples greedily at
+    its default top_k of 1 (vlm.cpp, LLMGeneratorParams validation; post_process.cpp). Its
+    frequency_penalty is the multiplicative penalty that others call repetition penalty.
+    """
+    parameters: dict[str, Any] = {
+        "do_sample": not is_greedy(sampling),
+        "frequency_penalty": sampling.repetition_penalty,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 1,
+        "seed": _RANDOM_SEED,
+    }
+    if parameters["do_sample"]:
+        parameters["temperature"] = sampling.temperature
+        parameters["top_p"] = sampling.top_p
+        parameters["top_k"] = min(sampling.top_k, _ALL_TOKENS) if sampling.top_k > 0 else _ALL_TOKENS
+        if sampling.seed is not None:
+            parameters["seed"] = sampling.seed % _RANDOM_SEED
+    return parameters
+
+
+def family_of(shape: Sequence[int]) -> Family:
+    """The family of a model whose frames have this shape (height, width, channels).
+
+    Raises:
+        ValueError: it is none of the known ones.
+    """
+    for family in _FAMILIES:
+        if shape[0] % family.pixels == 0 and shape[1] % family.pixels == 0:
+            return family
+    raise ValueError(f"no known model takes frames of {shape[0]} x {shape[1]} pixels")
+
+
+class Completion:
+    """One running generation.
+
+    HailoRT has no abort call: releasing the completion is the only one. It returns once the running
+    prefill, or one to three tokens, are done.
+    """
+
+    def __init__(self, completion: Any, vlm: Any) -> None:
+        self._completion = completion
+        self._vlm = vlm
+        self._heard = time.monotonic()
+
+    def read(self, timeout_ms: int) -> str | None:
+        """The next token's text, or None if the time ran out; a timeout loses nothing.
+
+        Raises:
+            NpuError: the generation failed, or the link to the chip is lost.
+        """
+        try:
+            piece: str = self._completion.read(timeout_ms=timeout_ms)
+        except Exception as error:
+            status = status_of(error)
+            if status == TIMEOUT:
+                if time.monotonic() - self._heard > _SILENT_SECONDS:
+                    self._check_link()
+                return None
+            if status == INVALID_OPERATION:  # so it says for a failed inference and for a lost link
+                self._check_link()
+            raise NpuError(runtime_problem(error)) from error
+        self._heard = time.monotonic()
+        return piece
+
+    def _check_link(self) -> None:
+        """Ask the chip something small, which any other call than read() fails at without a link."""
+        try:
+            self._vlm.get_context_usage_size()
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+        self._heard = time.monotonic()
+
+    @property
+    def running(self) -> bool:
+        return bool(self._completion.generation_status.name == "GENERATING")
+
+    def release(self) -> None:
+        """End it; again is without effect."""
+        completion, self._completion = self._completion, None
+        if completion is not None:
+            completion.release()
+
+
+class Model:
+    """The model on the device; load() comes first.
+
+    Attributes:
+        info: what the model says of itself.
+        frames_per_call: the most frames that one generate() takes.
+
+    Raises:
+        NpuError: from every method, when HailoRT fails.
+    """
+
+    info: ModelInfo
+    frames_per_call: int
+
+    def __init__(self) -> None:
+        self._completion: Completion | None = None
+        self._vlm: Any = None
+        self._vdevice: Any = None
+
+    def load(self, order: Load) -> ModelInfo:
+        """Open the device and load the model."""
+        started = time.monotonic()
+        version, emulated = runtime_version()
+        path = find_hef(order.hef_path, order.model_name, order.resources_dir, version)
+        _check_file(path)
+        self._vlm = self._open_model(path, order, version)
+        try:
+            height, width, channels = self._vlm.input_frame_shape()
+            context_length = self._vlm.max_context_capacity()
+            family = family_of((height, width))
+            frame_tokens = height * width // family.pixels**2
+            most = (context_length - 1) // frame_tokens
+            before_5_2 = tuple(int(part) for part in version.split(".")[:2]) < (5, 2)
+            self.frames_per_call = _MAX_FRAMES_BEFORE_5_2 if before_5_2 else most
+            self.info = ModelInfo(
+                prompt_template=self._vlm.prompt_template(),
+                frame_shape=(height, width, channels),
+                context_length=context_length,
+                frame_tokens=frame_tokens,
+                max_frames=family.max_frames or most,
+                runtime_version=version,
+                emulated=emulated,
+                hef_path=str(path),
+                load_seconds=time.monotonic() - started,
+            )
+        except Exception as error:
+            raise NpuError(runtime_problem(error, path)) from error
+        return self.info
+
+    def _open_model(self, path: Path, order: Load, version: str) -> Any:
+        """The VLM. A chip that a killed process has left at work is waited for."""
+        import hailo_platform
+
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            self._vdevice = _open_device(hailo_platform, order)
+            started = time.monotonic()
+            try:
+                return hailo_platform.genai.VLM(self._vdevice, str(path))
+            except Exception as error:
+                if status_of(error) != COMMUNICATION_CLOSED or time.monotonic() > deadline:
+                    seconds = time.monotonic() - started
+                    problem = loading_problem(error, path, version, order.device_nodes, seconds)
+                    raise NpuError(problem) from error
+            self._vdevice.release()
+            time.sleep(_BUSY_STEP_SECONDS)
+
+    def tokenize(self, text: str) -> list[int]:
+        """The ids of a text's tokens; a frame's placeholder is one of them."""
+        try:
+            return list(self._vlm.tokenize(text))
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+
+    def clear_context(self) -> None:
+        try:
+            self._vlm.clear_context()
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+
+    def generate(
+        self, prompt: str, frames: Sequence[Frame], sampling: Sampling, max_tokens: int
+    ) -> Completion:
+        """Start a generation on top of what the context holds; blocks while the frames are encoded.
+
+        frames are contiguous, writable uint8 arrays of info.frame_shape, one for each placeholder of
+        the prompt: the bindings check neither layout nor, from 5.2.0, size.
+        """
+        try:
+            completion = self._vlm.generate(
+                prompt=prompt, frames=list(frames), max_generated_tokens=max_tokens, **parameters_of(sampling)
+            )
+        except Exception as error:
+            raise NpuError(runtime_problem(error)) from error
+        self._completion = Completion(completion, self._vlm)
+        return self._completion
+
+    def close(self) -> None:
+        """Release what there is in HailoRT's order: completion, model, device. A model that is released
+        before its completion kills the chip's server."""
+        for held in (self._completion, self._vlm, self._vdevice):
+            if held is not None:
+                held.release()
+
+
+def _open_device(hailo_platform: Any, order: Load, openings: int = _OPENINGS) -> Any:
+    try:
+        params = hailo_platform.VDevice.create_params()
+        params.group_id = order.device_group
+        return hailo_platform.VDevice(params)
+    except Exception as error:
+        if status_of(error) == TIMEOUT and openings > 1:
+            return _open_device(hailo_platform, order, openings - 1)
+        raise NpuError(opening_problem(error, order.device_nodes)) from error
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no model, or not all of one: HailoRT 5.1.1 does not notice that a part is missing.
+
+    Raises:
+        NpuError: with what is there instead.
+    """
+    try:
+        size = path.stat().st_size
+        path.open("rb").close()
+    except OSError:
+        return  # HailoRT tells it; so it does for a folder, which for the emulator may be a model
+    if not hef.has_magic(path):
+        raise NpuError(bad_file(path))
+    announced = hef.announced_size(path)
+    if announced is not None and size < announced:
+        raise NpuError(cut_file(path, size, announced))

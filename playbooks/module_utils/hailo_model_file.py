@@ -1,1 +1,0 @@
-../../hailo_vision/hef.py

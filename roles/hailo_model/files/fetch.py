@@ -1,0 +1,348 @@
+#!/usr/bin/python3
+"""Has the model file of a machine fetched by curl, and verified before it takes its place (model.py).
+
+    fetch.py begin|fetch|look|place|keep|restore ORDER
+    fetch.py follow ORDER SECONDS [UNIT]
+
+The unit hailo-model.service runs it on a Pi, and the role hailo_model on a controller: the standard library
+only, with model.py and hef.py beside it. ORDER is a JSON file with the fields of model.Order, for root's eyes
+alone: an address may have secrets in it.
+"""
+
+from __future__ import annotations
+
+import email
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hef
+import model
+from model import ADDRESS, Failure, Order, Unfit, beside, load, save, sync
+
+WANTED = Path("/run/hailo-model.wanted")  # lets the unit start although a model is in place
+SYNCED_STEP = 64 << 20  # after a loss of power a transfer goes on where the file is known to be whole
+LONGEST_PAUSE = 60
+LOOK_SECONDS = 0.25
+GIVEN_UP = 2
+GOES_ON = "It goes on from there."
+RESTART = "Start it again: sudo systemctl restart hailo-model.service"
+
+
+class Interrupted(Failure):
+    """A transfer ended early; another try goes on where it stopped."""
+
+
+def size_of(path: Path) -> int:
+    """Length of a file in bytes, 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def curl(order: Order, options: dict[str, Any], enough: Callable[[], bool]) -> None:
+    """Run curl until it ends, or until enough(), which is asked now and then.
+
+    Raises:
+        Interrupted: another try may help.
+        Failure: it won't.
+        OSError: the disk is full.
+    """
+    options |= {"url": order.url, "proto": "=http,https", "user-agent": "hailo-vision", "proxy": order.proxy}
+    options |= {"connect-timeout": order.timeout, "speed-time": order.timeout, "speed-limit": 1}
+    lines = ["fail", "location", "silent", "show-error", "suppress-connect-headers"]
+    for name, value in options.items():
+        lines += [] if value is None else [f"{name} = {json.dumps(str(value), ensure_ascii=False)}"]
+    with tempfile.TemporaryDirectory() as folder:
+        # Everybody can read the words of a command, and nobody else a file in there.
+        config, said = Path(folder, "config"), Path(folder, "said")
+        config.write_text("\n".join(lines), encoding="utf-8")
+        with said.open("w") as errors:
+            process = subprocess.Popen(["curl", "--disable", "--config", str(config)], stderr=errors)
+        try:
+            while process.poll() is None and not enough():
+                try:
+                    process.wait(LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            stopped = process.poll() is None
+            process.kill()
+            process.wait()
+        reason = said.read_text().strip().rpartition("\n")[2]
+    if process.returncode == 0 or stopped:
+        return
+    answered = re.search(r"error: (\d{3})$", reason)
+    if answered:
+        passing = answered[1] in ("408", "429") or answered[1] >= "500"
+        raise (Interrupted if passing else Failure)(f"{order.shown_url} answered {answered[1]}.", ADDRESS)
+    if process.returncode in (1, 3):
+        raise Failure(f"{order.shown_url} is no address of a file: {reason}.", ADDRESS)
+    if process.returncode == 23:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    raise Interrupted(f"{order.shown_url} can't be had: {reason}.", "Check network, name server and address.")
+
+
+def probe(order: Order) -> tuple[int, str]:
+    """The length of the file at the address, and what tells it from another one; its header is verified.
+
+    Raises:
+        Failure, Interrupted, Unfit, OSError: as curl() and require_fit() do.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        head, dumped = Path(folder, "head"), Path(folder, "headers")
+        head.touch()
+        options = {"range": f"0-{hef.HEADER_BYTES - 1}", "output": head, "dump-header": dumped}
+        # A server that knows no ranges sends everything.
+        curl(order, options, lambda: size_of(head) > hef.HEADER_BYTES)
+        model.require_fit(order, head)
+        answer = dumped.read_text("latin-1").replace("\r\n", "\n").rstrip().rpartition("\n\n")[2]
+    headers = email.message_from_string(answer.partition("\n")[2])
+    total = (headers["Content-Range"] or "").rpartition("/")[2] or headers["Content-Length"] or ""
+    if not total.isdigit():
+        raise Failure(
+            f"{order.shown_url} does not tell the file's length, so that it can't be verified.",
+            "Use a server that does.",
+        )
+    validator = headers["ETag"] or headers["Last-Modified"] or ""
+    # A weak one does not stand for the very bytes, and may not be asked with (RFC 9110, 13.1.5).
+    return int(total), "" if validator.startswith("W/") else validator
+
+
+class Transfer:
+    """What is being fetched, and what is told of it in .F.part.json.
+
+    The service reads there: total, and problem with its message, cure and whether it is unfit.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.order, self.part = order, beside(order.path, "part")
+        self.path = beside(self.part, "json")
+        self.state = load(self.path)
+
+    def tell(self, **changes: Any) -> None:
+        """Record what has changed."""
+        self.state |= changes
+        try:
+            save(self.path, self.state)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not self.path.exists():
+                raise
+            # That the disk is full fits where something is already.
+            with self.path.open("r+", encoding="utf-8") as file:
+                file.write(json.dumps(self.state))
+                file.truncate()
+
+    def run(self) -> None:
+        """Fetch what is missing.
+
+        Raises:
+            Interrupted: fewer bytes came than were announced.
+            Failure, Unfit, OSError: as probe() does; or there is no room.
+        """
+        total, validator = probe(self.order)
+        source = {"identity": self.order.identity, "total": total, "validator": validator}
+        same = source.items() <= self.state.items() and size_of(self.part) <= total
+        offset = min(int(self.state.get("synced") or 0), size_of(self.part)) if same else 0
+        if offset:
+            os.truncate(self.part, offset)  # the rest may have holes
+        else:
+            self.part.unlink(missing_ok=True)
+        self.tell(**source, synced=offset, problem=None)
+        self._require_room(total - offset)
+        options = {"output": self.part, "continue-at": "-", "limit-rate": self.order.limit_rate}
+        if offset and validator:
+            options["header"] = f"If-Range: {validator}"
+        reason = ""
+        try:
+            if offset < total:
+                curl(self.order, options, self._enough)
+        except Interrupted as error:
+            if "byte ranges" in str(error):  # it can't resume, or has another file by now
+                self.part.unlink()
+            if size_of(self.part) <= offset:
+                raise
+            reason = error.told["message"].removeprefix(self.order.shown_url)
+        finally:
+            self._keep()
+        if size_of(self.part) != total:
+            told = f"The transfer ended at {size_of(self.part)} of {total} bytes. {reason}".strip()
+            raise Interrupted(told, GOES_ON)
+
+    def _enough(self) -> bool:
+        """Never, but a time to look how far it is."""
+        if size_of(self.part) - self.state["synced"] >= SYNCED_STEP:
+            self._keep()
+            print(f"{self.state['synced'] / self.state['total']:.0%} is here", flush=True)
+        return False
+
+    def _keep(self) -> None:
+        """Wait until what has come is on the disk, and record how much that is."""
+        if size := size_of(self.part):
+            sync(self.part)
+        self.tell(synced=size)
+
+    def _require_room(self, missing: int) -> None:
+        folder = self.part.parent
+        free = shutil.disk_usage(folder).free
+        if free < missing:
+            raise Failure(
+                f"{folder} has {free / 1e9:.1f} GB free and the model needs {missing / 1e9:.1f} GB more.",
+                "Make room on that disk.",
+            )
+
+
+def adopt(order: Order) -> bool:
+    """Record a file that somebody else put in place, if it is the one wanted."""
+    if not order.url or not (order.sha256 or hef.sdk_version(order.path) == order.runtime):
+        return False
+    try:
+        same = probe(order)[0] == size_of(order.path)
+        if same:
+            save(beside(order.path, "json"), model.verify(order, order.path))
+        return same
+    except Failure:
+        return False
+
+
+def bring(transfer: Transfer) -> None:
+    """Have the whole file, over as many tries as it takes; while a model is in place, not over too many.
+
+    Raises:
+        Failure: it can't be had.
+    """
+    order, tries = transfer.order, 0
+    while True:
+        before = size_of(transfer.part)
+        try:
+            return transfer.run()
+        except OSError as error:
+            reason = f"The model file can't be stored in {order.path.parent}: {error.strerror or error}."
+            failure = Failure(reason, "Check the disk and the permissions of the folder.")
+        except Failure as error:
+            failure = error
+        tries = 1 if size_of(transfer.part) > before else tries + 1
+        lasting = not isinstance(failure, Interrupted) or tries > order.retries
+        transfer.tell(problem=failure.told, lasting=lasting)
+        if isinstance(failure, Unfit) or (lasting and order.path.exists()):
+            raise failure
+        pause = min(2 ** (tries - 1), LONGEST_PAUSE)
+        print(f"{failure} The next try is in {pause} s.", flush=True)
+        time.sleep(pause)
+
+
+def begin(order: Order) -> None:
+    """Say that a transfer is at work before there is anything of it, and nothing of what failed earlier."""
+    Transfer(order).tell(problem=None, lasting=False)
+
+
+def fetch(order: Order) -> None:
+    """Have the model in place, or waiting for its turn where another one is in place.
+
+    Raises:
+        Failure: it can't be had.
+    """
+    transfer, reason = Transfer(order), model.look(order)["reason"]
+    try:
+        if reason and (reason != "it was not verified yet" or not adopt(order)):
+            print(f"Fetching {order.identity}: {reason}", flush=True)
+            if order.url:
+                bring(transfer)
+            elif not transfer.part.exists():
+                raise Unfit("The deployment hands this model over.", "Run the playbook again.")
+            model.stage(order, transfer.part)
+            print("The model is here and verified.", flush=True)
+        elif not order.path.exists():
+            model.place(order)
+    except Failure as failure:
+        if isinstance(failure, Unfit):
+            transfer.part.unlink(missing_ok=True)
+        transfer.tell(problem=failure.told, lasting=True)
+        raise
+    except SystemExit:
+        stopped = Interrupted("The transfer was stopped.", RESTART).told
+        transfer.tell(problem=transfer.state.get("problem") or stopped)
+        raise
+    transfer.part.unlink(missing_ok=True)
+    transfer.path.unlink(missing_ok=True)
+
+
+def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[str, Any]:
+    """Have the model fetched, by the unit or by a process of this one, and look on for a while.
+
+    Returns:
+        what look() says, and whether it changed; or how far it is (bytes done, in all); or why it failed.
+    """
+    found, transfer = model.look(order), Transfer(order)
+    if not found["reason"]:
+        return {**found, "changed": False}
+    if unit:
+        WANTED.touch()
+        subprocess.run(["systemctl", "start", unit], check=True)
+    own = (
+        None
+        if unit
+        else subprocess.Popen([sys.executable, "-B", __file__, "fetch", source], stdout=sys.stderr)
+    )
+
+    def works() -> bool:
+        asked = ["systemctl", "--quiet", "is-active", unit]
+        return own.poll() is None if own else subprocess.run(asked, check=False).returncode == 0
+
+    deadline = time.monotonic() + seconds
+    while (working := works()) and time.monotonic() < deadline and not load(transfer.path).get("lasting"):
+        time.sleep(LOOK_SECONDS)
+    state = load(transfer.path)
+    if own:
+        own.terminate()
+        own.wait()
+    now = model.look(order)
+    if working and now["reason"] and not state.get("lasting"):
+        return {"changed": True, "progress": [size_of(transfer.part), state.get("total", 0)]}
+    WANTED.unlink(missing_ok=True)
+    if now["reason"]:
+        problem = state.get("problem") or {"message": "The transfer ended.", "cure": "See its journal."}
+        return {"failed": True, "msg": "{message} {cure}".format(**problem)}
+    return {**now, "changed": True, "reason": found["reason"]}
+
+
+def main(verb: str, source: str, *rest: str) -> int:
+    """Run one verb; the exit status is 2 where another run would end alike."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.umask(0o022)
+    order = Order.read(source)
+    if verb == "follow":
+        print(json.dumps(follow(order, source, float(rest[0]), *rest[1:])))
+        return 0
+    verbs = {
+        "begin": begin,
+        "fetch": fetch,
+        "look": model.look,
+        "place": model.place,
+        "keep": model.keep,
+        "restore": model.restore,
+    }
+    try:
+        with open(source, encoding="utf-8") as lock:
+            if verb == "fetch":
+                fcntl.flock(lock, fcntl.LOCK_EX)  # of two that fetch the same, the second finds it there
+            result = verbs[verb](order)
+        if result is not None:
+            print(json.dumps(result))
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return GIVEN_UP
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+../../../hailo_vision/npu/hef.py

@@ -1,0 +1,150 @@
+"""Ollama's API while the NPU takes its time: signs of life, failures, clients that leave, a loading model."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from support.ollama import error_of, lines
+from support.server import MODEL, Server
+from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, generations, idle, leave, until
+
+CHAT: dict[str, Any] = {"model": MODEL, "messages": [LONG], "options": {"temperature": 0}}
+GENERATE: dict[str, Any] = {"model": MODEL, "prompt": LONG["content"], "options": {"temperature": 0}}
+BOTH = [("/api/chat", CHAT), ("/api/generate", GENERATE)]
+TELLING = ("/api/version", "/api/tags", "/api/ps", "/v1/models")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    config = {"server": {"queue_size": 1, "heartbeat_interval": 0.1}}
+    server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def slow(shared: Server) -> Server:
+    """The shared server, idle and with an empty journal."""
+    shared.wait_for(idle(shared))
+    shared.forget()
+    return shared
+
+
+def client_of(server: Server) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=server.url, timeout=30)
+
+
+@pytest.mark.parametrize(("path", "body"), BOTH)
+async def test_signs_of_life_are_chunks_and_never_empty_lines(
+    path: str, body: dict[str, Any], slow: Server
+) -> None:
+    short = {**body, "options": {"num_predict": 2}}
+    async with client_of(slow) as client:
+        first = asyncio.create_task(client.post("/v1/chat/completions", json={**CHAT, "max_tokens": 200}))
+        await until(lambda: begun(slow) == 1)
+        async with client.stream("POST", path, json=short) as response:
+            found = [line async for line in response.aiter_lines()]
+        first.cancel()
+    chunks = [json.loads(line) for line in found]
+    texts = [chunk["message"]["content"] if "message" in chunk else chunk["response"] for chunk in chunks]
+    assert texts[0] == ""
+    assert "".join(texts)
+    assert [chunk["done"] for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1]["total_duration"] > chunks[-1]["prompt_eval_duration"] + chunks[-1]["eval_duration"]
+
+
+@pytest.mark.parametrize(("path", "body"), BOTH)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_stops_the_npu(
+    stream: bool, path: str, body: dict[str, Any], slow: Server
+) -> None:
+    async with client_of(slow) as client:
+        await leave(client, path, {**body, "stream": stream}, lambda: begun(slow) == 1)
+    await until(lambda: generations(slow) == ABORTED)
+    await until(idle(slow))
+    assert "status=499" in slow.log()
+
+
+async def test_a_full_queue(slow: Server) -> None:
+    async with client_of(slow) as client:
+        running = [asyncio.create_task(client.post("/api/chat", json=CHAT)) for _ in range(2)]
+        await until(lambda: slow.health()["queue"]["waiting"] == 1)
+        for stream in (False, True):
+            refused = await client.post("/api/generate", json={**GENERATE, "stream": stream})
+            assert refused.status_code == 429
+            assert "waiting" in error_of(refused)
+            assert int(refused.headers["retry-after"]) >= 1
+        for path in TELLING:
+            assert (await client.get(path)).status_code == 200
+        for task in running:
+            task.cancel()
+    await until(idle(slow))
+
+
+async def test_unloading_waits_for_the_running_answer(make_server: Callable[..., Server]) -> None:
+    server = make_server(emulator=SLOW).start()
+    async with client_of(server) as client:
+        asked = asyncio.create_task(client.post("/api/chat", json={**CHAT, "options": {"num_predict": 20}}))
+        await until(lambda: begun(server) == 1)
+        unload = {"model": MODEL, "keep_alive": 0}
+        assert (await client.post("/api/generate", json=unload)).json()["done_reason"] == "unload"
+        assert lines(await asked)[-1]["eval_count"] == 20
+        assert (await client.post("/api/generate", json=unload)).json()["done_reason"] == "unload"
+        await until(lambda: server.health()["state"] == "unloaded")
+    assert generations(server) == COMPLETE
+
+
+@pytest.mark.parametrize(("path", "body"), BOTH)
+def test_a_failure_after_the_first_word_is_the_last_line(
+    path: str, body: dict[str, Any], make_server: Callable[..., Server]
+) -> None:
+    server = make_server(faults={"crash_after_tokens": 3, "times": {"crash_after_tokens": 1}}).start()
+    chunks = lines(server.http.post(path, json=body))
+    assert [chunk.get("done") for chunk in chunks[:-1]] == [False] * (len(chunks) - 1)
+    assert list(chunks[-1]) == ["error"]
+    assert "not available" in chunks[-1]["error"]
+    server.wait_for(lambda: server.health()["state"] == "ready")
+    whole = server.http.post(path, json={**body, "stream": False})
+    assert whole.status_code == 200
+
+
+def test_the_deadline(make_server: Callable[..., Server]) -> None:
+    server = make_server(config={"server": {"request_timeout": 0.5}}, emulator=SLOW).start()
+    late = server.http.post("/api/chat", json={**CHAT, "stream": False})
+    assert late.status_code == 504
+    assert "0.5 s" in error_of(late)
+
+
+def test_what_answers_while_the_model_loads(make_server: Callable[..., Server]) -> None:
+    server = make_server(faults={"load_hang": True}, config={"model": {"load_timeout": 60}})
+    server.start(wait=False)
+    for path in TELLING:
+        started = time.monotonic()
+        assert server.http.get(path).status_code == 200
+        assert time.monotonic() - started < 5, "Home Assistant's patience"
+    assert server.http.get("/api/ps").json() == {"models": []}
+    assert server.http.post("/api/show", json={"model": MODEL}).json()["capabilities"]
+    assert server.http.post("/api/pull", json={"model": MODEL, "stream": False}).status_code == 200
+    for stream in (False, True):
+        for path, body in (*BOTH, ("/api/generate", {"model": MODEL})):
+            loading = server.http.post(path, json={**body, "stream": stream})
+            assert loading.status_code == 503
+            assert "loading" in error_of(loading)
+            assert int(loading.headers["retry-after"]) >= 1
+
+
+def test_without_a_model_file(make_server: Callable[..., Server]) -> None:
+    server = make_server(hef=False)
+    server.start(wait=False)
+    (model,) = server.http.get("/api/tags").json()["models"]
+    assert (model["size"], len(model["digest"])) == (0, 64)
+    server.wait_for(lambda: server.health()["state"] == "failed")
+    refused = server.http.post("/api/chat", json=CHAT)
+    assert refused.status_code == 503
+    assert "not available" in error_of(refused)

@@ -1,0 +1,163 @@
+"""What `ask` and `bench` do when something is wrong: one sentence and an exit status, never a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.origin import Origin, response
+from support.pictures import DATA
+from support.server import Server
+from support.slow import SLOW
+
+ASK = ("ask", str(DATA / "coffee.jpg"), "What is this?")
+BENCH = ("bench", "--requests", "3", "--prompt", "Describe the sea in detail.")
+both = pytest.mark.parametrize("command", [ASK, BENCH], ids=["ask", "bench"])
+
+
+def begin(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hailo_vision", *arguments],
+        env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def failure(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its status, and the one line that it says."""
+    _, said = process.communicate(timeout=60)
+    lines = said.splitlines()
+    assert len(lines) == 1, said
+    return process.returncode, lines[0]
+
+
+@pytest.fixture
+def slow(make_server: Callable[..., Server]) -> Server:
+    return make_server(emulator=SLOW).start()
+
+
+def generating(server: Server) -> bool:
+    return bool(server.health()["state"] == "generating")
+
+
+def test_an_answer_that_was_cut_is_a_failure(slow: Server) -> None:
+    process = begin(*ASK, "--url", slow.url)
+    assert process.stdout
+    assert process.stdout.read(1)
+    assert slow.process
+    slow.process.kill()
+    status, said = failure(process)
+    assert status == 1
+    assert "incomplete" in said
+
+
+MODELS = response(b'{"data": [{"id": "one"}]}')
+CHUNK = b'data: {"choices": [{"delta": {"content": "It is"}}]}\n\n'
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(CHUNK)
+
+
+@both
+@pytest.mark.parametrize(
+    "cut",
+    [response(CHUNK), CHUNKED + CHUNK[:9], CHUNKED + CHUNK + b"\r\n", CHUNKED + CHUNK + b"\r\n0\r\n\r\n"],
+    ids=["in good order", "within a chunk", "between chunks", "chunks in good order"],
+)
+def test_a_stream_without_its_end_is_a_failure(command: tuple[str, ...], cut: bytes) -> None:
+    """Only the missing [DONE] tells: a proxy may end a cut stream in good order."""
+    with Origin({"/v1/models": MODELS, "/v1/chat/completions": cut}) as origin:
+        status, said = failure(begin(*command, "--url", origin.url("")))
+    assert status == 1
+    assert said.startswith("The answer is incomplete: ")
+
+
+@both
+def test_control_c_ends_it(command: tuple[str, ...], slow: Server) -> None:
+    process = begin(*command, "--url", slow.url)
+    slow.wait_for(lambda: generating(slow))
+    process.send_signal(signal.SIGINT)
+    assert failure(process) == (130, "Interrupted.")
+
+
+@both
+@pytest.mark.parametrize(
+    "url", ["foo", "ftp://pi", "http://", "http://[::1", "http://pi:99999", "http://a b"]
+)
+def test_what_is_no_address_is_bad_usage(command: tuple[str, ...], url: str) -> None:
+    status, said = failure(begin(*command, "--url", url))
+    assert status == 2
+    assert said.startswith("--url: expected an address")
+
+
+@both
+@pytest.mark.parametrize("body", [b"<html>router</html>", b"[]", b'{"data": []}', b"{", b"\xff"])
+def test_another_web_server_is_told_as_such(command: tuple[str, ...], body: bytes) -> None:
+    with Origin({"/v1/models": response(body)}) as origin:
+        status, said = failure(begin(*command, "--url", origin.url("")))
+    assert status == 1
+    assert "not answer as a Hailo Vision service" in said
+
+
+@both
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"]
+)
+def test_what_is_no_web_server_is_told(command: tuple[str, ...], answer: bytes) -> None:
+    with Origin({"/v1/models": answer}) as origin:
+        status, said = failure(begin(*command, "--url", origin.url("")))
+    assert status == 1
+    assert origin.url("") in said
+
+
+@both
+@pytest.mark.parametrize(
+    "chunk", [b"{", b"[]", b'{"choices": 5}', b'{"choices": [{"delta": 5}]}', b'{"error": 1}']
+)
+def test_chunks_of_another_kind_are_told(command: tuple[str, ...], chunk: bytes) -> None:
+    answer = response(b"data: " + chunk + b"\n\n")
+    with Origin({"/v1/models": MODELS, "/v1/chat/completions": answer}) as origin:
+        assert failure(begin(*command, "--url", origin.url("")))[0] == 1
+
+
+@pytest.mark.parametrize("arguments", [(*ASK,), ("bench", "--requests", "1"), ("version",), ("doctor",)])
+def test_a_reader_that_leaves_ends_it_as_it_ends_other_programs(
+    arguments: tuple[str, ...], server: Server
+) -> None:
+    where = () if arguments[0] in ("version", "doctor") else ("--url", server.url)
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = begin(*arguments, *where, stdout=writer)
+    os.close(writer)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+@both
+def test_a_full_disk_is_told(command: tuple[str, ...], server: Server) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = begin(*command, "--url", server.url, stdout=full.fileno())
+    assert failure(process) == (1, "standard output: No space left on device")
+
+
+@both
+def test_no_proxy_stands_between_a_machine_and_itself(command: tuple[str, ...], server: Server) -> None:
+    process = begin(*command, "--url", server.url, http_proxy="http://127.0.0.1:9")
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+
+
+@both
+def test_a_key_that_no_header_can_hold_is_told(command: tuple[str, ...]) -> None:
+    status, said = failure(begin(*command, HAILO_VISION_API_KEY="sk-schlüssel"))
+    assert status == 2
+    assert said.startswith("HAILO_VISION_API_KEY: ")
+
+
+@pytest.mark.parametrize("option", ["--clients", "--requests", "--max-tokens"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "\u0663"])
+def test_counts_are_counts(option: str, value: str) -> None:
+    process = begin("bench", f"{option}={value}")
+    said = process.communicate(timeout=60)[1].splitlines()[-1]
+    assert process.returncode == 2
+    assert f"argument {option}: expected a whole number of at least 1, got" in said

@@ -1,0 +1,296 @@
+"""The contract of NpuProcess: every transition and every race, with scripts in the worker's place."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from hailo_vision.npu import process as module
+from hailo_vision.npu.problems import NpuError
+from hailo_vision.npu.process import NpuProcess, Prompt
+from hailo_vision.npu.protocol import (
+    Ended,
+    GenerationEvent,
+    Load,
+    Pieces,
+    Problem,
+    Refused,
+    Sampling,
+    Started,
+)
+
+ORDER = Load(None, "model", "/nowhere", "SHARED", ())
+PROMPT = Prompt("Hello", [], Sampling(), 10)
+CAUSE = Problem("why", "Because.", "Nothing.")
+PREAMBLE = """
+import os, signal, socket, sys, time
+from hailo_vision.npu.protocol import *
+from hailo_vision.npu.worker.channel import Channel
+wire = socket.socket(fileno=int(sys.argv[-1]))
+channel = Channel(wire)
+channel.send(Hello(PROTOCOL))
+channel.receive()
+"""
+LOADED = "channel.send(Loaded(ModelInfo('{{}}', (28, 28, 3), 2048, 1, 5, '5.1.1', True, 'model.hef', 1.0)))\n"
+HANG = "time.sleep(600)\n"
+LEAVE = "channel.receive()\n"  # ends with EOFError once the front has hung up
+ANSWER = """
+request = channel.receive()
+channel.send(Started(request.id, 3, 0, 0, 10), Pieces(request.id, ["a"]), Ended(request.id, "stop"))
+"""
+
+Start = Callable[[str], Awaitable[NpuProcess]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts a process whose worker is PREAMBLE and the given script."""
+    started: list[NpuProcess] = []
+
+    async def one(script: str) -> NpuProcess:
+        started.append(await NpuProcess.start((sys.executable, "-c", PREAMBLE + script)))
+        return started[-1]
+
+    yield one
+    for process in started:
+        await process.kill(CAUSE)
+
+
+@pytest.fixture
+def loaded(start: Start) -> Start:
+    """The same, and its model is loaded."""
+
+    async def one(script: str) -> NpuProcess:
+        process = await start(LOADED + script)
+        await process.load(ORDER, 60)
+        return process
+
+    return one
+
+
+async def cause_of(work: Awaitable[object]) -> Problem:
+    with pytest.raises(NpuError) as caught:
+        await work
+    return caught.value.problem
+
+
+async def answer(process: NpuProcess) -> list[GenerationEvent]:
+    events: list[GenerationEvent] = []
+    await process.generate(PROMPT, events.append)
+    return events
+
+
+def is_gone(process: NpuProcess) -> bool:
+    return not Path("/proc", str(process.pid)).exists()
+
+
+async def test_a_model_is_loaded_and_generates_twice(loaded: Start) -> None:
+    process = await loaded(ANSWER * 2 + LEAVE)
+    for number in (1, 2):
+        assert await answer(process) == [
+            Started(number, 3, 0, 0, 10),
+            Pieces(number, ["a"]),
+            Ended(number, "stop"),
+        ]
+    await process.stop()
+    assert process.ended.result().code == "shutting_down"
+    assert is_gone(process)
+
+
+async def test_a_refusal_ends_a_generation(loaded: Start) -> None:
+    process = await loaded("channel.send(Refused(channel.receive().id, 3000, 2048))\n" + LEAVE)
+    assert await answer(process) == [Refused(1, 3000, 2048)]
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "words"),
+    [
+        ("channel.send(Failed(Problem('told', 'By the worker.', 'Cure.')))\n", "told", "By the worker."),
+        ("os._exit(3)\n", "npu_crashed", "ended with status 3"),
+        ("os.kill(os.getpid(), signal.SIGKILL)\n", "npu_crashed", "memory is short"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)\n", "npu_crashed", "SIGSEGV"),
+        ("wire.close()\n" + HANG, "npu_crashed", "SIGKILL"),
+        ("wire.sendall(bytes(4) + b'nonsense')\n" + HANG, "npu_protocol", "undecodable"),
+        ("wire.sendall(b'\\xff' * 4)\n" + HANG, "npu_protocol", "announced"),
+        ("channel.send(Hello(PROTOCOL + 1))\n" + HANG, "npu_protocol", "protocol"),
+    ],
+)
+@pytest.mark.parametrize("when", ["starting", "idle", "generating"])
+async def test_every_end_has_its_cause(when: str, script: str, code: str, words: str, start: Start) -> None:
+    before = {"starting": "", "idle": LOADED, "generating": LOADED + "channel.receive()\n"}
+    process = await start(before[when] + script)
+    if when == "starting":
+        cause = await cause_of(process.load(ORDER, 60))
+    else:
+        await process.load(ORDER, 60)
+        cause = await (process.ended if when == "idle" else cause_of(answer(process)))
+    assert cause == process.ended.result()
+    assert is_gone(process)
+    assert (cause.code, words in cause.message) == (code, True), cause
+
+
+async def test_an_abort_is_a_lost_link_only_once_there_was_one(start: Start, loaded: Start) -> None:
+    """HailoRT aborts where its log can't be made, and where a generation is released whose link is lost."""
+    assert (await (await loaded("os.abort()\n")).ended).code == "device_lost"
+    early = await cause_of((await start("os.abort()\n")).load(ORDER, 60))
+    assert early.code == "npu_crashed"
+    assert "is the disk full?" in early.message
+
+
+@pytest.mark.parametrize("script", ["channel.send(Loaded(None))\n", LOADED])
+async def test_what_is_out_of_turn_ends_it(script: str, loaded: Start) -> None:
+    process = await loaded(script + HANG)
+    assert (await process.ended).code == "npu_protocol"
+
+
+async def test_a_load_that_takes_too_long_is_ended(start: Start) -> None:
+    process = await start(HANG)
+    cause = await cause_of(process.load(ORDER, 0.1))
+    assert cause.code == "load_timeout"
+    assert is_gone(process)
+
+
+async def test_what_it_wrote_to_stderr_is_the_causes_detail(
+    loaded: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = await loaded(
+        "print('x' * 200_000, 'first', *range(100), 'last words', sep='\\n', file=sys.stderr, flush=True)\n"
+        "os.abort()\n"
+    )
+    cause = await process.ended
+    assert cause.detail.splitlines()[-2:] == ["99", "last words"]
+    assert len(cause.detail.splitlines()) == 40
+    assert "first" in caplog.messages
+
+
+async def test_a_dead_process_answers_everything_at_once(loaded: Start) -> None:
+    """S3 and S8: whoever comes before the supervisor has noticed gets the cause, and nothing raises."""
+    process = await loaded(HANG)
+    os.kill(process.pid, 9)
+    asked = asyncio.create_task(answer(process))  # before the event loop has heard of the death
+    cause = await cause_of(asked)
+    assert cause.code == "npu_crashed"
+    assert await cause_of(answer(process)) == cause
+    process.abort()
+    process.ping(every=0)
+    await process.stop()
+    await process.kill(CAUSE)
+    assert process.ended.result() == cause
+
+
+async def test_stop_lets_it_release_the_device(loaded: Start, tmp_path: Path) -> None:
+    released = tmp_path / "released"
+    process = await loaded(
+        f"try:\n    channel.receive()\nexcept EOFError:\n    open({str(released)!r}, 'w').close()\n"
+    )
+    await asyncio.gather(process.stop(), process.stop())
+    assert released.exists()
+    assert is_gone(process)
+
+
+async def test_who_does_not_leave_is_killed(loaded: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RELEASE_SECONDS", 0.1)
+    process = await loaded(HANG)
+    await process.stop()
+    assert is_gone(process)
+
+
+async def test_stop_ends_what_runs(loaded: Start) -> None:
+    process = await loaded(LEAVE + LEAVE)
+    running = asyncio.create_task(answer(process))
+    await asyncio.sleep(0)
+    await process.stop()
+    assert (await cause_of(running)).code == "shutting_down"
+
+
+async def test_the_first_cause_stands(loaded: Start) -> None:
+    process = await loaded(HANG)
+    await asyncio.gather(process.kill(CAUSE), process.stop(), process.kill(Problem("other", "", "")))
+    assert process.ended.result() == CAUSE
+
+
+async def test_an_abort_reaches_the_running_generation(loaded: Start) -> None:
+    process = await loaded(
+        "request = channel.receive()\nchannel.send(Started(request.id, 3, 0, 0, 10))\n"
+        "assert isinstance(channel.receive(), Abort)\nchannel.send(Ended(request.id, 'aborted'))\n" + LEAVE
+    )
+    process.abort()  # without effect: nothing runs
+    events: list[GenerationEvent] = []
+
+    def put(event: GenerationEvent) -> None:
+        events.append(event)
+        process.abort()
+
+    await process.generate(PROMPT, put)
+    assert events == [Started(1, 3, 0, 0, 10), Ended(1, "aborted")]
+
+
+async def test_a_caller_that_leaves_aborts_and_its_events_go_to_nobody(loaded: Start) -> None:
+    process = await loaded(
+        "request = channel.receive()\nassert isinstance(channel.receive(), Abort)\n"
+        "channel.send(Pieces(request.id, ['late']), Ended(request.id, 'aborted'))\n" + ANSWER + LEAVE
+    )
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(answer(process), 0.05)
+    assert await answer(process) == [Started(2, 3, 0, 0, 10), Pieces(2, ["a"]), Ended(2, "stop")]
+
+
+async def test_a_listener_that_raises_ends_the_process_with_a_cause(loaded: Start) -> None:
+    process = await loaded(ANSWER + HANG)
+
+    def put(event: GenerationEvent) -> None:
+        raise RuntimeError("broken listener")
+
+    cause = await cause_of(process.generate(PROMPT, put))
+    assert "broken listener" in cause.message
+
+
+async def test_silence_and_idleness_count_from_what_was_heard_last(start: Start) -> None:
+    process = await start("time.sleep(1)\n" + LOADED + "request = channel.receive()\n" + HANG)
+    began = time.monotonic()
+    await process.load(ORDER, 60)
+    assert time.monotonic() - began >= 1
+    assert max(process.silent_seconds(), process.idle_seconds()) < 1
+    running = asyncio.create_task(answer(process))
+    await asyncio.sleep(0.2)
+    assert process.idle_seconds() < 0
+    assert process.silent_seconds() >= 0.2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert 0 <= process.idle_seconds() < 0.2
+
+
+async def test_a_pong_is_a_sign_of_life_of_an_idle_process_only(loaded: Start) -> None:
+    pong = "assert isinstance(channel.receive(), Ping)\nchannel.send(Pong(0))\n"
+    process = await loaded(pong + "request = channel.receive()\nchannel.send(Pong(0))\n" + HANG)
+    await asyncio.sleep(0.2)
+    process.ping(every=60)  # too early for another one
+    process.ping(every=0.1)
+    while process.silent_seconds() >= 0.2:
+        await asyncio.sleep(0.01)
+    running = asyncio.create_task(answer(process))
+    await asyncio.sleep(0.3)
+    assert process.silent_seconds() >= 0.3
+    running.cancel()
+
+
+async def test_a_part_of_a_prompt_is_a_sign_of_life(loaded: Start) -> None:
+    process = await loaded(
+        "request = channel.receive()\nchannel.receive()\nchannel.send(Progress())\n" + HANG
+    )
+    running = asyncio.create_task(answer(process))
+    await asyncio.sleep(0.3)
+    process.abort()  # here only what the script waits for
+    while process.silent_seconds() >= 0.3:
+        await asyncio.sleep(0.01)
+    running.cancel()
+
+
+async def test_a_program_that_can_not_be_started_is_told() -> None:
+    with pytest.raises(FileNotFoundError):
+        await NpuProcess.start(("/nowhere/python",))

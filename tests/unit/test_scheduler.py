@@ -1,0 +1,38 @@
+"""What the queue admits."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from hailo_vision.config import ServerConfig
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.inference.scheduler import Scheduler
+from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.supervisor import Supervisor
+
+
+class Busy:
+    """A supervisor whose model answers, but nobody yet."""
+
+    available = True
+    keep_alive = 0.0
+
+
+async def endless() -> Prompt:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("config", [{"queue_size": 2}, {"request_timeout": 4.0}])
+async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None:
+    """An image of a batch, a JSON answer's second attempt: however many wait by then."""
+    scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config), 0)
+    scheduler.admit()
+    jobs = [scheduler.submit(endless()) for _ in range(3)]
+    with pytest.raises(RequestError) as refused:
+        scheduler.admit()
+    assert refused.value.kind is Kind.QUEUE_FULL
+    scheduler.admit(bounded=False)
+    for job in jobs:
+        job.cancel()

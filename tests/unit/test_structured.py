@@ -1,0 +1,113 @@
+"""Finding JSON in what a small model writes, and checking it against a schema."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hailo_vision.inference.json_check import SchemaError, check, find, validator
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ('```json\n{"a": 1}\n```', {"a": 1}),
+        ('```\n{"a": 1}\n```\nThat is it.', {"a": 1}),
+        ('```json\n{"a": 1}', {"a": 1}),
+        ('Here it is: {"a": {"b": [1, 2]}} I hope it helps {you}.', {"a": {"b": [1, 2]}}),
+        ('{"a": [1, 2,], "b": {"c": 3,},}', {"a": [1, 2], "b": {"c": 3}}),
+        ("{'a': True, 'b': None}", {"a": True, "b": None}),
+        ("{1: 'cat'}", {"1": "cat"}),
+        ('{"a": "line\nbreak"}', {"a": "line\nbreak"}),
+        ('{"a": "}"}', {"a": "}"}),
+        ('{"a": "cut of', {"a": "cut of"}),
+        ("[1, 2]", [1, 2]),
+        ('{"ü": "👍"}', {"ü": "👍"}),
+    ],
+)
+def test_json_is_found_and_mended(text: str, value: Any) -> None:
+    found = find(text)
+    assert not found.problem
+    assert json.loads(found.content) == value
+
+
+@pytest.mark.parametrize("text", ["", "No.", "{", '{"a": 1e999,}', '{"a": -1e999}', "[" * 5000, '"text"'])
+def test_where_there_is_none(text: str) -> None:
+    assert find(text).problem == "the answer holds no JSON object"
+    assert find(text).content == text
+
+
+@given(st.text(alphabet="{}[]\",:`\\jsonabc019.-\n 'Tru", max_size=60))
+def test_whatever_is_found_is_json(text: str) -> None:
+    found = find(text)
+    if not found.problem:
+        json.loads(found.content, parse_constant=lambda name: pytest.fail(name))
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"prefixItems": [{"const": 1}], "items": False}, [1], [1, 2]),
+        ({"items": [{"type": "string"}]}, ["a"], [1]),  # draft 7 without saying so
+        ({"$ref": "#a", "$defs": {"x": {"$anchor": "a", "type": "array"}}}, [], {}),
+        ({"$ref": "#/anyOf/0", "anyOf": [{"type": "array"}]}, [], {}),
+        ({"$ref": "#/$defs/a%20b", "$defs": {"a b": {"type": "array"}}}, [], {}),
+        ({"properties": {"a": {"minLength": 2.0}}}, {"a": "xy"}, {"a": "x"}),
+        ({"patternProperties": {"^x": {}}, "additionalProperties": False}, {"x": 1}, {"y": 1}),
+        ({"const": [1]}, [1], [True]),
+        ({"not": {"required": ["a"]}}, {}, {"a": 1}),
+        ({"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"a": 1, "b": 1}, {"a": 1}),
+        ({"properties": {"a": {"multipleOf": 0.1}}}, {"a": 0.3}, {"a": 0.35}),
+        ({"minProperties": 1}, {"a": 1}, {}),
+        ({"properties": {"a": {}}, "unevaluatedProperties": False}, {"a": 1}, {"b": 1}),
+        ({"properties": {"a": {"pattern": "^(?=x)[a-z]+$"}}}, {"a": "xy"}, {"a": "ax"}),
+    ],
+)
+def test_schemas_are_understood_whole(schema: Any, good: Any, bad: Any) -> None:
+    assert find(json.dumps(good), schema).problem == ""
+    assert find(json.dumps(bad), schema).problem.startswith("answer")
+
+
+def test_a_problem_names_its_place() -> None:
+    schema = {"properties": {"tags": {"items": {"type": "string"}}}}
+    assert find('{"tags": ["a", 5]}', schema).problem == 'answer.tags[1]: 5 is not of type "string"'
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "banana"},
+        {"type": ["string", 5]},
+        {"properties": {"a": 5}},
+        {"required": [1]},
+        {"enum": "x"},
+        {"minimum": True},
+        {"$ref": "https://example.com/x"},
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "#/$defs/none"},
+        {"pattern": "(x{1000}){1000}"},
+    ],
+)
+def test_schemas_that_are_none(schema: Any) -> None:
+    with pytest.raises(SchemaError):
+        validator(schema)
+
+
+def test_a_schema_may_be_deep_but_not_endlessly() -> None:
+    def nested(depth: int) -> Any:
+        return {"items": nested(depth - 1)} if depth else {"type": "string"}
+
+    assert find("[" * 40 + '"a"' + "]" * 40, nested(40)).problem == ""
+    with pytest.raises(SchemaError):
+        validator(nested(900))
+
+
+async def test_work_is_bounded() -> None:
+    levels = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 60)}
+    schema = {"$ref": "#/$defs/d59", "$defs": {"d0": {"type": "string"}, **levels}}
+    assert (await check("{}", schema)).problem == "checking the answer takes too long"
+    assert (await check("{'" * 40_000, None)).problem == "checking the answer takes too long"
+    assert (await check('{"a": 1}', {"required": ["a"]})).problem == ""
