@@ -56,7 +56,9 @@ changed_nodes:
   elements: str
 """
 
-ADMIN = "/run/haproxy/admin.sock"
+# The second is that of a gateway of the earlier kind, which the next run of its role replaces.
+ADMINS = ("/run/hailo-vision-gateway/admin.sock", "/run/haproxy/admin.sock")
+ADMIN = next(filter(os.path.exists, ADMINS), ADMINS[0])
 BACKEND = "hailo_nodes"
 # What systemd runs when a lease is over.
 SEND = (

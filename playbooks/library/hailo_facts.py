@@ -36,7 +36,12 @@ options:
     description: systemd units to tell the state of.
     type: list
     elements: str
-    default: [hailo-vision.service, hailo-vision.socket, hailo-vision.slice, hailo.slice]
+    default:
+      - hailo-vision.service
+      - hailo-vision.socket
+      - hailo-vision.slice
+      - hailo.slice
+      - hailo-vision-firewall.service
   users:
     description: Accounts to tell the groups of.
     type: list
@@ -72,9 +77,16 @@ PACKAGES = (
     "linux-image-*",
     "python3-pip",
     "python3-venv",
+    "nftables",
 )
 JOURNAL = "systemd-journald.service"
-UNITS = ["hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice"]
+UNITS = [
+    "hailo-vision.service",
+    "hailo-vision.socket",
+    "hailo-vision.slice",
+    "hailo.slice",
+    "hailo-vision-firewall.service",
+]
 TREES = {
     "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
     "vision": ("/opt/hailo-vision/releases", "../current"),
@@ -96,6 +108,9 @@ SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
 RULE = "/etc/udev/rules.d/70-hailo.rules"
 HELD = "/var/lib/hailo-driver/held-packages"
+GROUP_MADE = "/var/lib/hailo-driver/group"
+# What dpkg had not written into its database yet when it was interrupted.
+UPDATES = "/var/lib/dpkg/updates/[0-9]*"
 DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 RUNTIME_LISTS = "/var/lib/dpkg/info/*hailort*.list"
 UNIT_PROPERTIES = (
@@ -228,7 +243,13 @@ def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], l
     if not os.path.exists("/usr/bin/dpkg-query"):
         return {}, []
     form = "${db:Status-Want} ${db:Status-Status} ${binary:Package} ${Version}\\n"
-    _, out, _ = module.run_command(["/usr/bin/dpkg-query", "--show", f"--showformat={form}", *names])
+    code, out, err = module.run_command(["/usr/bin/dpkg-query", "--show", f"--showformat={form}", *names])
+    # 1 is for a name that it does not know.
+    if code > 1:
+        module.fail_json(
+            msg=f"dpkg can't read its database: {err.strip()}. Take the file that it names from before: "
+            "/var/lib/dpkg/status-old or /var/backups/dpkg.status.0 for /var/lib/dpkg/status."
+        )
     found, held = {}, []
     for line in out.splitlines():
         want, status, name, version = line.split(" ", 3)
@@ -341,6 +362,8 @@ def main() -> None:
         "rule": hailo_state.capture((RULE,)),
         "held_for_driver": read(HELD).split(),
         "waiting": waiting(module, [name for name in read(HELD).split() if name in held]),
+        "group_made": read(GROUP_MADE).strip(),
+        "dpkg_interrupted": bool(glob.glob(UPDATES)),
         "runtime": re.split(r"[-+~]", runtime)[0],
         "runtime_since": runtime_since(),
         "reboot_pending": driver_pending() or boot["pending"],

@@ -1,33 +1,36 @@
 #!/usr/bin/python
-"""Tell who holds the port that the service is to listen on."""
+"""Tell who holds a port that a unit is to listen on."""
 
 from __future__ import annotations
 
-import glob
 import ipaddress
-import os
-import re
 import socket
 import struct
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hailo_holders import describe, holders, unit_of
 from ansible.module_utils.hailo_text import read
 
 DOCUMENTATION = r"""
 module: hailo_port
-short_description: Tell who holds the port that the service is to listen on
+short_description: Tell who holds a port that a unit is to listen on
 description:
-  - Looks for a process that listens on the port and is not the service or the systemd that holds it for the
-    service. Changes nothing.
+  - Looks for a process that listens on the port and is not the unit's or the systemd that holds it for the
+    unit. Changes nothing.
 options:
   host:
-    description: Address that the service is to listen on.
+    description: Address that the unit is to listen on.
     type: str
     required: true
   port:
-    description: TCP port that the service is to listen on.
+    description: TCP port that the unit is to listen on.
     type: int
     required: true
+  units:
+    description: Names of the units that may hold it, without their type.
+    type: list
+    elements: str
+    default: [hailo-vision]
 """
 
 EXAMPLES = r"""
@@ -45,8 +48,6 @@ holder:
 """
 
 LISTENING = "0A"
-SOCKET_UNIT = "hailo-vision.socket"
-SERVICE_UNIT = "hailo-vision.service"
 
 
 def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -70,23 +71,17 @@ def sockets(table: str, host: str, port: int) -> set[str]:
     return found
 
 
-def holders(inodes: set[str]) -> list[str]:
-    """Processes that have one of the sockets open."""
-    links = {f"socket:[{inode}]" for inode in inodes}
-    found = set()
-    for path in glob.iglob("/proc/[0-9]*/fd/*"):
-        try:
-            if os.readlink(path) in links:
-                found.add(path.split("/")[2])
-        except OSError:
-            continue
-    return sorted(found, key=int)
+def require_own(host: str) -> None:
+    """Raise OSError if none of the host's addresses is meant: systemd would listen there all the same."""
+    for family, kind, _, _, where in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind) as probe:
+            probe.bind(where)
 
 
-def unit_of(pid: str) -> str:
-    """The systemd unit that a process belongs to, empty if none can be told."""
-    found = re.search(r"/([^/\n]+\.(?:service|scope))(?:/|$)", read(f"/proc/{pid}/cgroup"), re.MULTILINE)
-    return found[1] if found else ""
+def addresses(module: AnsibleModule) -> str:
+    """The host's addresses, as a sentence has them."""
+    _, out, _ = module.run_command(["ip", "-brief", "address"])
+    return ", ".join(word.partition("/")[0] for line in out.splitlines() for word in line.split()[2:])
 
 
 def socket_units(module: AnsibleModule, port: int) -> list[str]:
@@ -96,17 +91,18 @@ def socket_units(module: AnsibleModule, port: int) -> list[str]:
     return [row[1] for row in rows if len(row) > 1 and row[0].endswith(f":{port}")]
 
 
-def describe(module: AnsibleModule, pids: list[str], port: int) -> str:
-    """Who is in the way; empty if it is the service itself."""
+def in_the_way(module: AnsibleModule, pids: list[str], port: int) -> str:
+    """Who is in the way; empty if it is one of the units that may."""
     units = socket_units(module, port)
-    if SOCKET_UNIT in units or any(unit_of(pid) == SERVICE_UNIT for pid in pids):
+    allowed = module.params["units"]
+    if any(f"{name}.socket" in units for name in allowed):
+        return ""
+    if any(unit_of(pid) == f"{name}.service" for name in allowed for pid in pids):
         return ""
     if units:
         return f"systemd for {units[0]}"
     # systemd keeps the sockets of others; the process that works with one comes after it.
-    pid = pids[-1]
-    unit = unit_of(pid)
-    return f"{read(f'/proc/{pid}/comm').strip()} (process {pid}{f' of {unit}' if unit else ''})"
+    return describe(pids[-1])
 
 
 def main() -> None:
@@ -115,17 +111,20 @@ def main() -> None:
         argument_spec={
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
+            "units": {"type": "list", "elements": "str", "default": ["hailo-vision"]},
         },
         supports_check_mode=True,
     )
     host, port = module.params["host"], module.params["port"]
     try:
+        require_own(host)
         tables = [read(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
         inodes = set().union(*(sockets(table, host, port) for table in tables))
     except OSError as error:
-        module.fail_json(msg=f"The address {host} can't be used: {error.strerror}.")
-    pids = holders(inodes)
-    module.exit_json(changed=False, holder=describe(module, pids, port) if pids else "")
+        own = addresses(module)
+        module.fail_json(msg=f"This host can't listen on {host}: {error.strerror}. Its addresses are {own}.")
+    pids = holders({f"socket:[{inode}]" for inode in inodes})
+    module.exit_json(changed=False, holder=in_the_way(module, pids, port) if pids else "")
 
 
 if __name__ == "__main__":

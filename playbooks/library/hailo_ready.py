@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import http.client
 import json
 import ssl
@@ -11,14 +12,16 @@ import urllib.request
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hailo_holders import describe, holders, unit_of
 
 DOCUMENTATION = r"""
 module: hailo_ready
 short_description: Wait until the service is ready, or tell why it is not
 description:
   - Asks the service for its health, on the host itself, until it is ready or has failed for good.
-  - Ends early when systemd has given the service up. The failure names the service's own reason, what systemd
-    knows, and the end of the journal.
+  - Ends early when systemd has given the service up, and when only somebody else can help, as when another
+    program holds the device. The failure names the service's own reason, what systemd knows, and the end of
+    the journal.
 options:
   url:
     description: Address of the service.
@@ -52,16 +55,19 @@ UNIT = "hailo-vision.service"
 READY = ("ready", "generating", "unloading", "unloaded")
 PAUSE = 0.5
 JOURNAL_LINES = "15"
+DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 
 
 def ask(url: str) -> dict[str, Any]:
     """The service's health; empty if it does not answer.
 
-    The certificate is made out to the host's name and this asks by address, on the host itself.
+    This asks by address, on the host itself: the certificate is made out to the host's name, and a proxy of
+    the environment knows nothing of it.
     """
-    trust = ssl._create_unverified_context() if url.startswith("https") else None
+    trust = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trust)
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5, context=trust) as answer:
+        with opener.open(f"{url}/health", timeout=5) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError, http.client.HTTPException):
         return {}
@@ -72,6 +78,22 @@ def unit(module: AnsibleModule) -> dict[str, str]:
     properties = "ActiveState,SubState,Result,StatusText"
     _, out, _ = module.run_command(["systemctl", "show", f"--property={properties}", UNIT], check_rc=True)
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+
+def strangers() -> list[str]:
+    """Processes of others that hold the device."""
+    nodes = {path for pattern in DEVICE_NODES for path in glob.glob(pattern)}
+    return [describe(pid) for pid in holders(nodes) if unit_of(pid) != UNIT]
+
+
+def hopeless(health: dict[str, Any]) -> str:
+    """What the service will wait for in vain, as a sentence; empty if it may get ready yet."""
+    code = (health.get("problem") or {}).get("code")
+    if code == "device_permission":
+        return "Waiting does not help. "
+    if code in ("device_busy", "npu_memory") and (found := strangers()):
+        return f"The device is held by {' and '.join(found)}. "
+    return ""
 
 
 def explain(module: AnsibleModule, url: str, health: dict[str, Any], state: dict[str, str]) -> str:
@@ -88,6 +110,7 @@ def explain(module: AnsibleModule, url: str, health: dict[str, Any], state: dict
     )
     if state.get("StatusText"):
         text += f', "{state["StatusText"]}"'
+    text = hopeless(health) + text
     _, journal, _ = module.run_command(
         ["journalctl", f"--unit={UNIT}", f"--lines={JOURNAL_LINES}", "--no-pager", "--output=cat"]
     )
@@ -110,7 +133,7 @@ def main() -> None:
         if health.get("state") in READY:
             module.exit_json(changed=False, health=health, waited=round(waited, 1))
         state = unit(module)
-        over = health.get("state") == "failed" or state["ActiveState"] == "failed"
+        over = health.get("state") == "failed" or state["ActiveState"] == "failed" or hopeless(health)
         if over or waited > module.params["timeout"]:
             module.fail_json(msg=explain(module, url, health, state), health=health)
         time.sleep(PAUSE)

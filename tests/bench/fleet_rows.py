@@ -1,4 +1,4 @@
-"""The second run of site.yml on emulated Pis. Needs root; the fleet is this measurement's own."""
+"""The second run of site.yml on emulated Pis, and their gateway. Needs root; boots a fleet of its own."""
 
 import os
 import subprocess
@@ -13,6 +13,7 @@ import ansible_mitogen
 from support.fleets import BENCH
 from support.server import ROOT
 
+from tests.bench.gateway_rows import gateway
 from tests.bench.measure import median
 from tests.bench.results import Row
 from tests.bench.stage import Stage
@@ -28,7 +29,8 @@ def measure(stage: Stage) -> tuple[list[Row], dict[str, Any]]:
         points = [_again(stage, inventory, count) for count in _COUNTS]
         stage.note("site.yml with one changed setting")
         changed, _ = _site(inventory, "-e", "hailo_vision_max_tokens=150")
-    return _rows(points, changed), {"points": points}
+        through = gateway(stage, BENCH, lambda other: _site(inventory, "-i", str(other)))
+    return [*_rows(points, changed), through], {"points": points}
 
 
 def _again(stage: Stage, inventory: Path, count: int) -> dict[str, float]:

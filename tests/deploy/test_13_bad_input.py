@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from support.fleets import SCENARIO
 from support.mirror import serve
+from support.variables import options
 
 from tests.deploy import releases
-from tests.deploy.conftest import TOP, Pi, environment, limit, playbook
+from tests.deploy.conftest import TOP, Pi, changes, environment, limit, playbook
 
 RESOURCES = "/var/lib/hailo-vision/resources"
 RELEASES = "/opt/hailo-vision/releases"
@@ -34,16 +35,55 @@ def refusal(pi: Pi, **variables: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "sentence"),
+    ("variables", "sentences"),
     [
-        ("hailo_vision_port", "a door", "is of type str and we were unable to convert to int"),
-        ("hailo_model_resources_dir", "/home/pi/models", "/home/pi/models, which the service can't see"),
-        ("hailo_vision_hef_path", "/root/model.hef", "/root/model.hef, which the service can't see"),
-        ("hailo_vision_prot", 11435, "sets hailo_vision_prot, which hailo_vision does not know"),
+        (
+            {"hailo_driver_packages": "hailo-h10-all", "hailo_driver_boot_cmdline": "cgroup_enable=memory"},
+            [
+                'hailo_driver_packages is the text "hailo-h10-all", and a list is needed',
+                'hailo_driver_boot_cmdline is the text "cgroup_enable=memory", and a list is needed',
+            ],
+        ),
+        (
+            {"hailo_vision_prot": 11435, "hailo_vision_api_keys": "a-key-of-mine"},
+            [
+                "hailo_vision_prot is no setting of this role. Is hailo_vision_port meant?",
+                "hailo_vision_api_keys is a text, and a list is needed",
+            ],
+        ),
+        (
+            {
+                "hailo_vision_memory_max": "3", "hailo_vision_keep_alive": "soon",
+                "hailo_vision_config": {"server": 3},
+            },
+            ['memory_max is "3"', 'hailo_vision_keep_alive is "soon"', "and server is none"],
+        ),
+        (
+            {"hailo_model_resources_dir": "/home/pi/models"},
+            ["/home/pi/models, which the service can't see"],
+        ),
+        ({"hailo_vision_hef_path": "/root/model.hef"}, ["/root/model.hef, which the service can't see"]),
     ],
 )
-def test_a_wrong_variable(name: str, value: object, sentence: str, pi: Pi) -> None:
-    assert sentence in refusal(pi, **{name: value})
+def test_wrong_variables(variables: dict[str, object], sentences: list[str], pi: Pi) -> None:
+    said = refusal(pi, **variables)
+    assert [sentence for sentence in sentences if json.dumps(sentence)[1:-1] not in said] == []
+    assert "a-key-of-mine" not in said
+
+
+def test_texts_in_place_of_numbers_and_booleans_change_nothing(pi: Pi) -> None:
+    """As `-e NAME=VALUE` gives them: each default of the roles by its text."""
+    texts = [
+        f"{name}={str(option['default']).lower()}"
+        for name, option in options().items()
+        if option["type"] in ("bool", "int", "float", "raw") and "default" in option
+    ]
+    assert len(texts) > 15
+    assert playbook("site.yml", "--limit", limit(pi)).returncode == 0
+    arguments = [word for text in texts for word in ("--extra-vars", text)]
+    result = playbook("site.yml", "--limit", limit(pi), *arguments)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert changes(result, pi) == 0
 
 
 def test_an_inventory_without_the_group(tmp_path: Path) -> None:

@@ -45,15 +45,30 @@ def installed(pis: list[Pi]) -> list[str]:
 @pytest.mark.usefixtures("installed")
 def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi]) -> None:
     journals = [pi.property("MainPID", JOURNAL) for pi in pis]
-    result = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
+    # Whatever is asked with -e is a text.
+    switches = ("-e", "hailo_driver_purge_packages=false", "-e", "hailo_model_purge_data=true")
+    result = playbook("uninstall.yml", *switches)
     assert result.returncode == 0, result.stdout[-3000:]
     # It reads its settings only when it starts.
     assert all(pi.property("MainPID", JOURNAL) != before for pi, before in zip(pis, journals, strict=True))
     for pi in pis:
         assert pi.run(TRACES, check=False) == ""
+        assert pi.run("dpkg-query --show --showformat='${db:Status-Status}' h10-hailort") == "installed"
     again = playbook("uninstall.yml", "--extra-vars", "purge_data=true")
     assert again.returncode == 0, again.stdout[-3000:]
     assert [changes(again, pi) for pi in pis] == [0, 0]
+
+
+def test_what_the_role_did_not_make_is_left_alone(pis: list[Pi]) -> None:
+    """A group of the system's, and a folder that the operator chose for the model."""
+    pi = pis[0]
+    pi.run("mkdir -p /srv/models; getent group plugdev || groupadd --system plugdev")
+    mine = ("-e", "hailo_driver_group=plugdev", "-e", "hailo_model_resources_dir=/srv/models")
+    result = playbook("uninstall.yml", "--limit", pi.name, *mine)
+    assert result.returncode == 0, result.stdout[-3000:]
+    left = pi.run("getent group plugdev | cut --delimiter=: --fields=1; ls -d /srv/models")
+    assert left == "plugdev\n/srv/models"
+    pi.run("rmdir /srv/models")
 
 
 def test_installing_again_gives_what_was_there(installed: list[str], pis: list[Pi]) -> None:

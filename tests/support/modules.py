@@ -46,6 +46,7 @@ for _name in (
     "hailo_boot",
     "hailo_disk",
     "hailo_text",
+    "hailo_holders",
     "hailo_tree",
     "hailo_state",
     "hailo_wheel",

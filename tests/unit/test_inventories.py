@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from support.variables import options
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "inventory" / "example"
-ROLES = ("hailo_driver", "hailo_apps", "hailo_model", "hailo_vision", "hailo_gateway")
 # Settings of the playbook, not of a role.
 PLAYBOOK = {"hailo_canary", "hailo_pause", "hailo_serial"}
 
@@ -29,15 +28,6 @@ def call(program: str, *arguments: str) -> str:
 def inventory(name: str) -> dict[str, Any]:
     """Groups and variables as Ansible reads them."""
     return dict(json.loads(call("ansible-inventory", "-i", str(EXAMPLES / name), "--list")))
-
-
-def options() -> dict[str, dict[str, Any]]:
-    """What the roles take, of which type."""
-    found: dict[str, dict[str, Any]] = {}
-    for role in ROLES:
-        specification = yaml.safe_load((TOP / "roles" / role / "meta" / "argument_specs.yml").read_text())
-        found |= specification["argument_specs"]["main"]["options"]
-    return found
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))

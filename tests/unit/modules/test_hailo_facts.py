@@ -7,6 +7,8 @@ from types import ModuleType
 import pytest
 from support.modules import load
 
+from .conftest import Run
+
 
 class Vcgencmd:
     """An Ansible module's view of a host with that tool."""
@@ -63,3 +65,14 @@ def test_only_newer_kernels_of_the_running_flavour_count(
     monkeypatch.setattr(facts, "scan", lambda folder: scan(str(tmp_path)) if folder == "/lib/modules" else [])
     monkeypatch.setattr(facts.platform, "release", lambda: "6.12.47+rpt-rpi-2712")
     assert facts.newer_kernels_without_headers() == ["6.12.75+rpt-rpi-2712"]
+
+
+def test_a_database_that_dpkg_cannot_read_is_no_host_without_packages(
+    facts: ModuleType, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    said = "dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 1"
+    monkeypatch.setattr(facts.os.path, "exists", lambda path: True)
+    monkeypatch.setattr(facts.AnsibleModule, "run_command", lambda module, command: (2, "", said))
+    message = run(facts)["msg"]
+    assert message.startswith(f"dpkg can't read its database: {said}. ")
+    assert "/var/lib/dpkg/status-old" in message

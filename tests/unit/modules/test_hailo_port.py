@@ -1,6 +1,7 @@
 """Who is told to hold a port."""
 
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,13 @@ def test_systemd_that_holds_it_for_the_service_is_not_in_the_way(run: Run, units
 def test_a_child_process_of_a_unit_is_told_with_its_unit(
     run: Run, units: Units, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(port, "unit_of", lambda pid: "nginx.service")
+    for module in (port, sys.modules["ansible.module_utils.hailo_holders"]):
+        monkeypatch.setattr(module, "unit_of", lambda pid: "nginx.service")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert holder(run, "0.0.0.0", listener.getsockname()[1]).endswith(" of nginx.service)")
+
+
+def test_an_address_that_the_host_lacks_is_refused(run: Run) -> None:
+    said = run(port, host="192.0.2.77", port=11435)["msg"]
+    assert said.startswith("This host can't listen on 192.0.2.77: ")
+    assert "127.0.0.1" in said

@@ -1,6 +1,9 @@
 """Waiting for the service, and telling why it is not ready."""
 
 import http.client
+import os
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -68,7 +71,7 @@ def test_who_speaks_no_http_is_not_the_service(monkeypatch: pytest.MonkeyPatch) 
     def greet(*_: object, **__: object) -> None:
         raise http.client.BadStatusLine("SSH-2.0-OpenSSH_10.0")
 
-    monkeypatch.setattr(ready.urllib.request, "urlopen", greet)
+    monkeypatch.setattr(ready.urllib.request.OpenerDirector, "open", greet)
     assert ready.ask("http://127.0.0.1:22") == {}
 
 
@@ -79,3 +82,49 @@ def test_patience_ends(run: Run, host: Host) -> None:
         in wait(run)["msg"]
     )
     assert 60 <= host.seconds < 62
+
+
+def test_it_goes_by_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server, b'{"state": "ready"}'))
+        thread.start()
+        assert ready.ask(f"http://127.0.0.1:{server.getsockname()[1]}") == {"state": "ready"}
+        thread.join()
+
+
+def answer(server: socket.socket, body: bytes) -> None:
+    """Answer one request."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("code", ["device_busy", "npu_memory"])
+def test_who_holds_the_device_is_named_at_once(
+    run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    host.health = [{"state": "restarting", "problem": PROBLEM | {"code": code}}]
+    monkeypatch.setattr(ready.glob, "glob", lambda pattern: [os.devnull] if "hailo" in pattern else [])
+    with open(os.devnull) as held:
+        message = wait(run)["msg"]
+    assert held.closed
+    assert f"(process {os.getpid()}" in message.partition("The service says")[0]
+    assert host.seconds == 0
+
+
+def test_a_device_that_is_busy_with_the_service_itself_is_waited_for(
+    run: Run, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "holders", lambda nodes: ["1"])
+    monkeypatch.setattr(ready, "unit_of", lambda pid: ready.UNIT)
+    host.health = [{"state": "restarting", "problem": PROBLEM | {"code": "device_busy"}}, {"state": "ready"}]
+    assert "failed" not in wait(run)
+
+
+def test_what_no_waiting_mends_ends_it(run: Run, host: Host) -> None:
+    host.health = [{"state": "restarting", "problem": PROBLEM | {"code": "device_permission"}}]
+    assert wait(run)["msg"].startswith("Waiting does not help. The service says: ")
+    assert host.seconds == 0

@@ -1,0 +1,96 @@
+"""Every variable of every role with every wrong type: converted or refused, with a sentence about it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.modules import TOP, load
+from support.variables import options
+
+settings = load("playbooks/action_plugins/hailo_settings.py", "hailo_settings_action")
+
+VALUES: list[Any] = [
+    None, "", True, False, 0, 3, -1, 2.5, float("nan"),
+    "word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm",
+    [], ["word"], [3], [None], [["word"]], {}, {"key": "value"},
+]  # fmt: skip
+# What is right for a type: of that type, or a text that says it.
+RIGHT: dict[str, list[Any]] = {
+    "str": ["word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
+    "path": ["word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
+    "bool": [True, False, "true", "NO"],
+    "int": [0, 3, -1, "3", "-1"],
+    "float": [0, 3, -1, 2.5, "3", "-1", "2.5"],
+    "list": [[], ["word"]],
+    "dict": [{}, {"key": "value"}],
+    "raw": [0, 3, -1, 2.5, "word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
+}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of one type; True is not 1 here."""
+    return type(one) is type(other) and json.dumps(one) == json.dumps(other)
+
+
+@pytest.mark.parametrize("name", options())
+def test_each_type_is_accepted_or_refused_by_name(name: str) -> None:
+    option = options()[name]
+    for value in VALUES:
+        said = settings.judge(name, option, value)
+        right = any(same(value, one) for one in option.get("choices", RIGHT[option["type"]]))
+        assert (said == "") == right, (value, said)
+        if not right:
+            assert re.fullmatch(rf"{name}(\[0\])? is .+, and .+ is needed\..*", said), said
+
+
+@pytest.mark.parametrize("name", [name for name, option in options().items() if option.get("no_log")])
+def test_a_refusal_shows_no_secret(name: str) -> None:
+    for value in ("a-secret", 73317331, ["a-secret", 73317331], {"a-secret": "73317331"}):
+        said = settings.judge(name, options()[name], value)
+        assert "a-secret" not in said
+        assert "73317331" not in said
+
+
+@pytest.mark.parametrize("name", [name for name, option in options().items() if "default" in option])
+def test_a_default_is_right(name: str) -> None:
+    assert settings.judge(name, options()[name], options()[name]["default"]) == ""
+
+
+def test_a_refusal_tells_how_it_is_written() -> None:
+    option = {"type": "list", "elements": "str"}
+    assert settings.judge("a_list", option, "word") == (
+        'a_list is the text "word", and a list is needed. Write a_list: ["..."] in an inventory, '
+        'and -e \'{"a_list": ["..."]}\' as an argument.'
+    )
+    assert "Put it in quotes" in settings.judge("a_version", {"type": "str"}, 5.1)
+    assert "Leave it out" in settings.judge("a_version", {"type": "str"}, None)
+
+
+def test_a_misspelt_variable_is_told_with_the_one_that_may_be_meant() -> None:
+    said = settings.unknown("hailo_vision_prot", list(options()))
+    assert said.startswith("hailo_vision_prot is no setting of this role. Is hailo_vision_port meant?")
+
+
+def places() -> Iterator[tuple[Path, str]]:
+    """Lines of the deployment, without those of the specifications and defaults themselves."""
+    for pattern in ("roles/*/tasks/*", "roles/*/vars/*", "playbooks/*.yml", "templates/*"):
+        for path in TOP.glob(pattern):
+            yield from ((path, line) for line in path.read_text().splitlines())
+
+
+def test_a_boolean_is_turned_into_one_where_it_is_used() -> None:
+    """The text "false" is true to Jinja."""
+    booleans = "|".join(name for name, option in options().items() if option["type"] == "bool")
+    used = re.compile(rf"\b({booleans})\b(?! \| bool\b)")
+    # The only thing in a module's argument, which the module turns; or words of a message.
+    argument = re.compile(r'^ +\w+: "\{\{ \w+ \}\}"$')
+    wrong = [
+        f"{path.name}: {line}"
+        for path, line in places()
+        if used.search(line) and not argument.match(line)
+        and not re.search(rf"({booleans}) (to|is) (true|false)", line)
+    ]  # fmt: skip
+    assert wrong == []
