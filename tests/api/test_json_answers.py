@@ -156,3 +156,13 @@ def test_it_can_be_refused_in_langchains_words(kind: str, make_server: Any) -> N
     message = response.json()["error"]["message"]
     assert f"'response_format' of type '{kind}' is not supported with this model" in message
     assert server.answer(QUESTION, response_format={"type": "text"})
+
+
+def test_a_request_counts_once_however_often_the_model_was_asked(make_server: Any) -> None:
+    server = make_server().start()
+    impossible = {"type": "object", "properties": {"x": False}, "required": ["x"]}
+    completion = server.chat(QUESTION, response_format=schema_format(impossible)).json()
+    assert completion["json_report"]["attempts"] == 2
+    server.wait_for(
+        lambda: 'request_success_total{finished_reason="stop"} 1.0' in server.http.get("/metrics").text
+    )

@@ -35,6 +35,17 @@ def test_they_are_refused(count: int, version: str, make_server: Callable[..., S
     assert response.json()["error"]["code"] == "context_length_exceeded"
 
 
+def test_what_was_not_counted_is_told_as_the_least(server: Server) -> None:
+    told = {
+        "resulted in at least 2880 tokens": user("Compare them.", *PICTURES),
+        "resulted in at least 2347 tokens": user("word " * 120_000),
+    }
+    for words, message in told.items():
+        assert words in server.chat(message).json()["error"]["message"]
+    counted = server.chat(user("word " * 3000)).json()["error"]["message"]
+    assert "at least" not in counted
+
+
 def test_some_of_them_are_asked_about(sampling: Server) -> None:
     response = sampling.chat(user("Which colours are these?", *PICTURES), max_tokens=30)
     assert response.status_code == 200, response.text
