@@ -167,6 +167,8 @@ class MediaConfig(Section, frozen=True):
     remote: which links are followed: to "public" addresses and allow_hosts, to "allowed" ones (only
     allow_hosts), or none ("off"). allow_hosts are host names, addresses, or networks such as
     192.168.1.0/24; a name is trusted to lead anywhere.
+    overflow: more images than fit the context "refuse" the request, or are left out evenly ("sample"); the
+    first and the last stay, and the response says how many were left out (x-images-left-out).
     """
 
     fit: Literal["letterbox", "crop", "stretch"] = "letterbox"
@@ -174,6 +176,7 @@ class MediaConfig(Section, frozen=True):
     max_image_pixels: Count = 50_000_000
     remote: Literal["public", "allowed", "off"] = "public"
     allow_hosts: tuple[Text, ...] = ()
+    overflow: Literal["refuse", "sample"] = "refuse"
     fetch_timeout: Seconds = 10.0
 
     def __post_init__(self) -> None:

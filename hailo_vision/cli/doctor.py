@@ -212,7 +212,7 @@ def _port(server: config.ServerConfig, service: dict[str, object] | None) -> Fin
             return Finding(
                 "service",
                 False,
-                f"port {server.port} can't be had: {error.strerror}",
+                f"port {server.port} can't be used: {error.strerror}",
                 "Stop what listens there, or set another server.port." if taken else "Check server.host.",
             )
     return Finding("service", True, f"not running; port {server.port} is free")

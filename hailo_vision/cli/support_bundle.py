@@ -1,7 +1,7 @@
 """`hailo-vision support-bundle`: what tells how a Pi and its service are, in one archive without secrets.
 
 Meant for the service's own user: it needs nothing more, and what that user may not read is not in the
-archive. A member that could not be had says why; nothing that is wrong keeps the others from being collected.
+archive. A member that could not be collected says why; the others are collected all the same.
 """
 
 import io

@@ -71,7 +71,7 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
 
     Raises:
         ConfigError: the TLS files can't be used.
-        OSError: a port can't be had; its filename is the address.
+        OSError: a port can't be used; its filename is the address.
     """
     app = create_app(config)
     server = config.server
@@ -201,6 +201,9 @@ async def _authorise_early(request: Request, **_: object) -> None:
 
 async def _label(request: Request, response: BaseHTTPResponse) -> None:
     response.headers["x-request-id"] = getattr(request.ctx, "id", None) or uuid.uuid4().hex
+    record: RequestRecord | None = getattr(request.ctx, "record", None)
+    if record and (left_out := sum(figures.images_left_out for figures in record.figures)):
+        response.headers["x-images-left-out"] = str(left_out)
 
 
 async def _report(request: Request, error: Exception) -> HTTPResponse:

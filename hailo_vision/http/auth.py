@@ -28,7 +28,7 @@ def keys_file(configured: str | None, environment: Mapping[str, str] = os.enviro
 
 
 class Keys:
-    """The keys in a file, one a line; empty lines and lines that begin with # are none.
+    """The keys in a file, one a line; empty lines and lines that begin with # are ignored.
 
     The file is read again when it changes. While it can't be read or holds no key, nobody gets in: a
     service that was meant to be closed must not open because of a typing error. In memory there are

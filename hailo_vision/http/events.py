@@ -110,7 +110,7 @@ class Stream:
             async with asyncio.timeout(_SLOWEST_READER_SECONDS):
                 await self._response.send(data)
         except TimeoutError:
-            # Nobody reads: as good as gone.
+            # The client does not read: it counts as gone.
             self._request.transport.abort()  # type: ignore[attr-defined]
             raise asyncio.CancelledError from None
         self._last_sent = time.monotonic()

@@ -120,7 +120,7 @@ class StrictRequest(Request):
         """Without a head it stands for one that could not be read.
 
         Raises:
-            BadRequest: the head is none of an HTTP/1 request.
+            BadRequest: the head is not that of an HTTP/1 request.
         """
         if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
             raise sanic_exceptions.BadRequest("Bad Request")

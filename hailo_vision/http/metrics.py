@@ -42,6 +42,7 @@ class Metrics:
         self.cached_tokens = self._counter("prompt_tokens_cached", "Tokens of prompts found in the context")
         self.generation_tokens = self._counter("generation_tokens", "Tokens generated")
         self.images = self._counter("images", "Pictures put before the model")
+        self.left_out = self._counter("images_left_out", "Pictures left out because they did not fit")
         self.finished = self._counter("request_success", "Requests that were answered", "finished_reason")
         self.device_errors = self._counter("device_errors", "Faults of the NPU or its process", "code")
 
@@ -77,6 +78,7 @@ class Metrics:
         """Count one generation."""
         self.position.observe(figures.position)
         self.images.inc(figures.images)
+        self.left_out.inc(figures.images_left_out)
         if figures.fetch_seconds:
             self.fetch.observe(figures.fetch_seconds)
         if figures.decode_seconds:

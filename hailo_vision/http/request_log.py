@@ -66,6 +66,8 @@ def _sums(figures: Sequence[Figures]) -> dict[str, object]:
         "cached_tokens": usage.cached_tokens,
         "tokens": usage.completion_tokens,
     }
+    if left_out := sum(one.images_left_out for one in figures):
+        fields["images_left_out"] = left_out
     answered = [one for one in figures if one.first_token_seconds is not None]
     if answered:
         seconds = sum(one.timings.decode for one in answered)

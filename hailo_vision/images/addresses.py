@@ -46,7 +46,7 @@ _NEVER_PUBLIC = tuple(
 
 
 class Forbidden(ValueError):
-    """A link must not be followed; never tells why, lest it tells what is there."""
+    """A link must not be followed; it never says why, so as not to reveal what is in the network."""
 
 
 class Malformed(ValueError):
@@ -117,7 +117,7 @@ def parse_url(text: str) -> Url:
 
 
 def _host(name: str | None, ipv6: str | None) -> str:
-    """A host name, or an address in its canonical form: 127.1, 0x7f.1 and 017700000001 are none."""
+    """A host name, or an address in its canonical form: 127.1, 0x7f.1 and 017700000001 are refused."""
     try:
         if ipv6 is not None:
             return str(ipaddress.IPv6Address(ipv6))

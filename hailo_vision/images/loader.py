@@ -22,9 +22,14 @@ _DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
 
 @dataclass
 class ImageWork:
-    """What getting a request's images took, in seconds of work; also of those that could not be had."""
+    """What getting a request's images took, in seconds of work; also of those that failed.
+
+    Attributes:
+        images: how many; left_out are those that the request had besides.
+    """
 
     images: int = 0
+    left_out: int = 0
     fetch_seconds: float = 0.0
     decode_seconds: float = 0.0
 
@@ -46,7 +51,7 @@ class ImageLoader:
             work: what it took is added here.
 
         Raises:
-            RequestError: the image can't be had, or is none.
+            RequestError: the image can't be fetched, or is not an image.
         """
         data: bytes | None = None
         if is_link(source):

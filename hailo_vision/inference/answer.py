@@ -71,6 +71,7 @@ class Figures:
 
     Attributes:
         images, fetch_seconds, decode_seconds: its images, and the work of getting and decoding them.
+        images_left_out: how many the request had besides, which did not fit.
         position: how many were before it in the queue.
         queue_seconds: how long it waited for the NPU; None if it never got it.
         first_token_seconds: from the request to the first token; None if there was none.
@@ -79,6 +80,7 @@ class Figures:
     """
 
     images: int
+    images_left_out: int
     fetch_seconds: float
     decode_seconds: float
     position: int

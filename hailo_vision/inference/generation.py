@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.images.loader import ImageWork
-from hailo_vision.inference import budget
 from hailo_vision.inference.answer import Figures, FinishReason, Timings, Usage
+from hailo_vision.inference.budget import ContextOverflow
 from hailo_vision.inference.scheduler import Job
 from hailo_vision.inference.stop_strings import AnswerText
 from hailo_vision.npu.protocol import Ended, Pieces, Refused, Started
@@ -45,7 +45,7 @@ class Generation:
                 elif isinstance(event, Started):
                     self._started, self._begun = event, time.monotonic()
                 elif isinstance(event, Refused):
-                    raise budget.overflow(event.context_length, event.prompt_tokens, self._where)
+                    raise ContextOverflow(event.context_length, event.prompt_tokens, self._where)
                 elif isinstance(event, Ended):
                     self._finish_reason = "length" if event.reason == "length" else "stop"
             self._complete = True
@@ -95,6 +95,7 @@ class Generation:
         return [
             Figures(
                 images=work.images,
+                images_left_out=work.left_out,
                 fetch_seconds=work.fetch_seconds,
                 decode_seconds=work.decode_seconds,
                 position=self._position,

@@ -46,7 +46,7 @@ def validator(schema: Schema) -> Any:
     """The validator of a schema, of the draft that it names or else of the one that it fits.
 
     Raises:
-        SchemaError: it is none, or refers to something outside of itself.
+        SchemaError: it is not valid, or refers to something outside of itself.
     """
     import jsonschema_rs
 

@@ -11,6 +11,7 @@ from hailo_vision.images.loader import ImageLoader, ImageWork
 from hailo_vision.inference import budget
 from hailo_vision.inference.answer import Answer
 from hailo_vision.inference.generation import Generation
+from hailo_vision.inference.overflow import SampledAnswer
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.request import GenerationRequest, Image
 from hailo_vision.inference.scheduler import Scheduler, unavailable
@@ -103,14 +104,26 @@ class Service:
         Raises:
             RequestError: it can't be answered as it is; what fails later, reading the answer raises.
         """
-        return StructuredAnswer(self._generate, request) if request.json else self._generate(request)
+        return StructuredAnswer(self._ask, request) if request.json else self._ask(request)
 
-    def _generate(self, request: GenerationRequest) -> Generation:
-        model = self.supervisor.model
-        if model is None:
+    def _ask(self, request: GenerationRequest) -> Answer:
+        if self.config.media.overflow == "sample" and len(request.images) > 1:
+            return SampledAnswer(self._generate, request, self._model)
+        return self._generate(request)
+
+    @property
+    def _model(self) -> ModelInfo:
+        """Raises:
+        RequestError: the model was never loaded.
+        """
+        if self.supervisor.model is None:
             raise unavailable(self.supervisor)
+        return self.supervisor.model
+
+    def _generate(self, request: GenerationRequest, left_out: int = 0) -> Generation:
+        model = self._model
         budget.check(request, model)
-        work = ImageWork(len(request.images))
+        work = ImageWork(len(request.images), left_out)
         position = self.scheduler.waiting + self.scheduler.running
         job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
         return Generation(job, request.stop, request.where, work, position)

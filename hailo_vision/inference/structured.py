@@ -32,7 +32,7 @@ class StructuredAnswer:
         """Ask the model.
 
         Raises:
-            RequestError: the schema is none; or as ask().
+            RequestError: the schema is not valid; or as ask().
         """
         assert request.json is not None
         self._schema = request.json.schema

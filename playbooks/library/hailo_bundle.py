@@ -145,7 +145,7 @@ def members(module: AnsibleModule, key: str) -> dict[str, Callable[[], str]]:
     journal = ("journalctl", "--no-pager", f"--lines={params['lines']}", "--output=short-iso-precise")
     doctor = ("runuser", "-u", "hailo-vision", "--", "/usr/local/bin/hailo-vision", "doctor")
     dpkg = ("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:Package} ${Version}\n")
-    found: dict[str, Callable[[], str]] = {
+    return {
         "configuration.yaml": lambda: read(params["config"]),
         "doctor.txt": lambda: printed(module, *doctor, "--config", params["config"]),
         "facts.json": lambda: json.dumps(params["facts"], indent=1, sort_keys=True) + "\n",
@@ -159,9 +159,6 @@ def members(module: AnsibleModule, key: str) -> dict[str, Callable[[], str]]:
         "state.txt": lambda: printed(module, "systemctl", "status", "--no-pager", "--lines=0", *UNITS),
         "units.txt": lambda: printed(module, "systemctl", "cat", "--no-pager", *UNITS),
     }
-    for path in glob.glob("/var/lib/hailo-vision/*.log"):
-        found[os.path.basename(path)] = lambda path=path: read(path)
-    return found
 
 
 def main() -> None:

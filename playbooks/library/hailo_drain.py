@@ -16,6 +16,8 @@ short_description: Take Pis out of the gateway's rotation, or put them back
 description:
   - Runs on the gateway. A Pi that is drained gets no new request, and the module waits until it has
     finished the one that it works on.
+  - The gateway itself puts a drained Pi back when the lease is over, should nobody do it before, as when the
+    Pi or the controller loses its power.
   - Does nothing where no gateway runs, and for a Pi that the gateway does not know yet.
   - Leaves a Pi alone that somebody has put into maintenance.
 options:
@@ -33,6 +35,10 @@ options:
     description: Seconds to wait for running requests.
     type: int
     default: 120
+  lease:
+    description: Seconds after which a drained Pi is put back. More than a switch takes with its reboot.
+    type: int
+    default: 1800
 """
 
 EXAMPLES = r"""
@@ -54,6 +60,11 @@ changed_nodes:
 ADMINS = ("/run/hailo-vision-gateway/admin.sock", "/run/haproxy/admin.sock")
 ADMIN = next(filter(os.path.exists, ADMINS), ADMINS[0])
 BACKEND = "hailo_nodes"
+# What systemd runs when a lease is over.
+SEND = (
+    "import socket, sys; c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]);"
+    " c.sendall(sys.argv[2].encode()); c.recv(1)"
+)
 # Bits of srv_admin_state (HAProxy's management guide, "show servers state").
 MAINTENANCE, DRAINED = 0x01, 0x08
 
@@ -88,6 +99,16 @@ def busy(nodes: list[str]) -> bool:
     return any(int(row["scur"] or 0) > 0 for row in members)
 
 
+def lease(module: AnsibleModule, name: str, drain: bool) -> None:
+    """Let systemd put a Pi back later, or no more."""
+    unit = f"hailo-return-{name}"
+    module.run_command(["systemctl", "stop", f"{unit}.timer"])
+    if drain:
+        timer = ["systemd-run", "--collect", f"--unit={unit}", f"--on-active={module.params['lease']}"]
+        send = ["/usr/bin/python3", "-I", "-c", SEND, ADMIN, f"set server {BACKEND}/{name} state ready\n"]
+        module.run_command([*timer, *send], check_rc=True)
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -95,6 +116,7 @@ def main() -> None:
             "nodes": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
             "timeout": {"type": "int", "default": 120},
+            "lease": {"type": "int", "default": 1800},
         },
         supports_check_mode=True,
     )
@@ -107,6 +129,7 @@ def main() -> None:
     ]
     if not module.check_mode:
         for name in changed:
+            lease(module, name, drain)
             command(f"set server {BACKEND}/{name} state {'drain' if drain else 'ready'}")
         deadline = time.monotonic() + module.params["timeout"]
         while drain and changed and time.monotonic() < deadline and busy(changed):

@@ -196,7 +196,13 @@ def device() -> dict[str, Any]:
         (read(path).strip(), read(path[:-6] + "device").strip())
         for path in glob.glob("/sys/bus/pci/devices/*/vendor")
     ]
-    return {"nodes": nodes, "pci": sorted(product for vendor, product in vendors if vendor == PCI_VENDOR)}
+    modules = [
+        os.path.basename(os.path.realpath(path[:-6] + "driver/module"))
+        for path in glob.glob("/sys/bus/pci/devices/*/vendor")
+        if read(path).strip() == PCI_VENDOR and os.path.exists(path[:-6] + "driver/module")
+    ]
+    pci = sorted(product for vendor, product in vendors if vendor == PCI_VENDOR)
+    return {"nodes": nodes, "pci": pci, "driver_modules": sorted(modules)}
 
 
 def await_device(seconds: int) -> None:
@@ -251,6 +257,15 @@ def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], l
             found[name.partition(":")[0]] = version
             held += [name.partition(":")[0]] if want == "hold" else []
     return found, sorted(held)
+
+
+def waiting(module: AnsibleModule, names: list[str]) -> dict[str, str]:
+    """Newer versions that the archives have of those packages, by the lists that the host has."""
+    if not names:
+        return {}
+    _, out, _ = module.run_command(["apt-cache", "policy", *names], environ_update={"LC_ALL": "C"})
+    rows = re.findall(r"^(\S+):\n  Installed: (\S+)\n  Candidate: (\S+)$", out, re.MULTILINE)
+    return {name: candidate for name, installed, candidate in rows if installed != candidate}
 
 
 def supplied() -> dict[str, Any]:
@@ -317,7 +332,7 @@ def good() -> dict[str, Any]:
     return {
         "last": hailo_state.release(last),
         "previous": hailo_state.release(hailo_state.load("previous")),
-        "current": last == hailo_state.capture(),
+        "current": [item for item in last if item["path"] != hailo_state.PACKAGES] == hailo_state.capture(),
     }
 
 
@@ -348,6 +363,7 @@ def main() -> None:
         "held_for_driver": read(HELD).split(),
         "group_made": read(GROUP_MADE).strip(),
         "dpkg_interrupted": bool(glob.glob(UPDATES)),
+        "waiting": waiting(module, [name for name in read(HELD).split() if name in held]),
         "runtime": re.split(r"[-+~]", runtime)[0],
         "runtime_since": runtime_since(),
         "reboot_pending": driver_pending() or boot["pending"],

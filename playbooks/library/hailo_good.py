@@ -4,7 +4,19 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_state import capture, differences, keep, load, release, restore
+from ansible.module_utils.hailo_state import (
+    CERTIFICATE,
+    KEYS,
+    PACKAGES,
+    PATHS,
+    capture,
+    differences,
+    keep,
+    load,
+    packages,
+    release,
+    restore,
+)
 
 DOCUMENTATION = r"""
 module: hailo_good
@@ -12,12 +24,17 @@ short_description: Keep the state in which the service was ready, or go back to 
 description:
   - A state is the release that the service runs, its configuration and its units. Two are kept, the last good
     one and the last good one with another release. Both stay on the host, readable by root only.
+  - Keys are not restored where there are others now, and neither is the certificate of the previous state.
 options:
   state:
     description: Whether the present state is kept, or a kept one restored.
     type: str
     choices: [kept, restored]
     required: true
+  packages:
+    description: Versions of driver and runtime, to be kept with the state.
+    type: dict
+    default: {}
   name:
     description: Which kept state to restore.
     type: str
@@ -36,6 +53,10 @@ release:
   description: The release of the state that was kept or restored.
   returned: always
   type: str
+packages:
+  description: The versions of driver and runtime that the restored state was kept with.
+  returned: when restored
+  type: dict
 changed_paths:
   description: What was put back.
   returned: when restored
@@ -49,12 +70,13 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["kept", "restored"], "required": True},
+            "packages": {"type": "dict", "default": {}},
             "name": {"type": "str", "choices": ["last", "previous"], "default": "last"},
         },
         supports_check_mode=True,
     )
-    now = capture()
     if module.params["state"] == "kept":
+        now = [*capture(), {"path": PACKAGES, "versions": module.params["packages"]}]
         changed = now != load("last")
         if changed and not module.check_mode:
             keep(now)
@@ -62,10 +84,14 @@ def main() -> None:
     wanted = load(module.params["name"])
     if not wanted:
         module.fail_json(msg=f"No {module.params['name']} good state was kept on this host.")
-    paths = differences(wanted)
+    # A certificate may be why the last state is wanted; the previous one's has run out by now.
+    spared = (KEYS,) if module.params["name"] == "last" else (KEYS, *CERTIFICATE)
+    paths = differences(wanted, PATHS, spared)
     if paths and not module.check_mode:
-        restore(wanted)
-    module.exit_json(changed=bool(paths), release=release(wanted), changed_paths=paths)
+        restore(wanted, PATHS, spared)
+    module.exit_json(
+        changed=bool(paths), release=release(wanted), packages=packages(wanted), changed_paths=paths
+    )
 
 
 if __name__ == "__main__":

@@ -128,6 +128,17 @@ def lstat(path: str) -> os.stat_result | None:
         return None
 
 
+def leads_to_folder(path: str) -> bool:
+    """Whether root has put a link to a folder here, as to a larger disk; no link of anybody else's counts."""
+    info = lstat(path)
+    return (
+        info is not None
+        and stat.S_ISLNK(info.st_mode)
+        and info.st_uid == os.geteuid()
+        and os.path.isdir(path)
+    )
+
+
 def read(path: str) -> str:
     """The text of a file, empty if there is none."""
     try:
@@ -182,7 +193,8 @@ def content_differs(item: dict[str, Any]) -> bool:
 
 def difference(item: dict[str, Any]) -> dict[str, str] | None:
     """The diff of one path, None if it is as it should be."""
-    before, after = describe(item["path"]), wanted(item)
+    linked = item["state"] == "directory" and leads_to_folder(item["path"])
+    before, after = describe(os.path.realpath(item["path"]) if linked else item["path"]), wanted(item)
     rewrite = item["state"] == "file" and content_differs(item)
     if before == after and not rewrite:
         return None
@@ -293,7 +305,7 @@ class Placing:
     def _directory(self, item: dict[str, Any]) -> None:
         """Make a folder, in place of anything else that bears its name."""
         path = item["path"]
-        if not os.path.isdir(path) or os.path.islink(path):
+        if not os.path.isdir(path) or (os.path.islink(path) and not leads_to_folder(path)):
             remove(path)
             os.makedirs(path)
             hailo_disk.sync_folder(os.path.dirname(path))
@@ -314,6 +326,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    # Parents that are made on the way are as open as what is asked for, whatever umask root has.
+    os.umask(0o022)
     items = module.params["paths"]
     for item in items:
         if item["secret"] is not None:

@@ -12,10 +12,13 @@ from ansible.module_utils import hailo_disk
 
 FOLDER = "/opt/hailo-vision/good"
 CURRENT = "/opt/hailo-vision/current"
+# Not a path: the entry of a state that tells the versions of driver and runtime.
+PACKAGES = "packages"
+KEYS = "/etc/hailo/credentials/hailo-vision.api-keys"
+CERTIFICATE = ("/etc/hailo/credentials/hailo-vision.tls-key", "/etc/hailo/hailo-vision.crt")
 PATHS = (
-    "/etc/hailo/credentials/hailo-vision.api-keys",
-    "/etc/hailo/credentials/hailo-vision.tls-key",
-    "/etc/hailo/hailo-vision.crt",
+    KEYS,
+    *CERTIFICATE,
     "/etc/hailo/hailo-vision.yaml",
     "/etc/systemd/system/hailo-vision.service",
     "/etc/systemd/system/hailo-vision.slice",
@@ -48,6 +51,11 @@ def capture(paths: tuple[str, ...] = PATHS) -> State:
     return state
 
 
+def packages(state: State) -> dict[str, str]:
+    """Versions of the packages that a state was kept with."""
+    return next((dict(item["versions"]) for item in state if item["path"] == PACKAGES), {})
+
+
 def release(state: State) -> str:
     """Name of the release that a state runs, empty if it names none."""
     return next((os.path.basename(item["target"]) for item in state if item["path"] == CURRENT), "")
@@ -63,25 +71,35 @@ def load(name: str, folder: str = FOLDER) -> State:
 
 
 def keep(state: State, folder: str = FOLDER) -> None:
-    """Keep a state as the last good one; the one before becomes the previous if its release was another."""
+    """Keep a state as the last good one.
+
+    The one before becomes the previous if its release, driver or runtime was another.
+    """
     if not os.path.isdir(folder):
         os.makedirs(folder, mode=0o700)
         hailo_disk.sync_folder(os.path.dirname(folder))
     before = load("last", folder)
-    if release(before) not in ("", release(state)):
+    exchanged = packages(before) not in ({}, packages(state))
+    if release(before) and (exchanged or release(before) != release(state)):
         hailo_disk.write(os.path.join(folder, "previous.json"), json.dumps(before))
     hailo_disk.write(os.path.join(folder, "last.json"), json.dumps(state))
 
 
-def differences(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
-    """Those of the paths that are not as they were kept."""
+def differences(state: State, paths: tuple[str, ...] = PATHS, spared: tuple[str, ...] = ()) -> list[str]:
+    """Those of the paths that are not as they were kept; spared ones only if they are missing."""
     wanted, now = ({item["path"]: item for item in items} for items in (state, capture(paths)))
-    return [path for path in paths if wanted.get(path) != now.get(path)]
+    return [
+        path for path in paths if wanted.get(path) != now.get(path) and not (path in spared and path in now)
+    ]
 
 
-def restore(state: State, paths: tuple[str, ...] = PATHS) -> list[str]:
-    """Put every path back as it was kept, and remove those that were not there; the paths that differed."""
-    changed = differences(state, paths)
+def restore(state: State, paths: tuple[str, ...] = PATHS, spared: tuple[str, ...] = ()) -> list[str]:
+    """Put every path back as it was kept, and remove those that were not there; the paths that differed.
+
+    Args:
+        spared: stay as they are now, unless they are missing: a key that was revoked must not come back.
+    """
+    changed = differences(state, paths, spared)
     wanted = {item["path"]: item for item in state if item["path"] in changed}
     for path, item in wanted.items():
         if "target" in item:

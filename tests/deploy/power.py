@@ -4,15 +4,14 @@ import signal
 import subprocess
 import sys
 
-from support.fleets import SCENARIO
-
 from emulator.fleet import host
+from emulator.fleet.layout import Layout
 from tests.deploy.conftest import TOP, Pi
 
 
 def cut(pi: Pi) -> None:
     """End a host so that it can't take its leave from anybody."""
-    leader = host.leader(host.of_number(SCENARIO, int(pi.name.removeprefix("pi"))))
+    leader = host.leader(host.of_number(pi.fleet, int(pi.name.removeprefix("pi"))))
     assert leader is not None
     unplug = ["nsenter", f"--target={leader.pid}", "--net", "ip", "link", "set", "host0", "down"]
     subprocess.run(unplug, check=True)
@@ -20,7 +19,7 @@ def cut(pi: Pi) -> None:
     assert leader.wait(10)
 
 
-def restore() -> None:
-    """Boot the hosts that are off."""
-    command = [sys.executable, "-m", "emulator.fleet", *SCENARIO.options, "up", "--hosts", "2"]
+def restore(fleet: Layout, hosts: int) -> None:
+    """Boot those of a fleet's hosts that are off."""
+    command = [sys.executable, "-m", "emulator.fleet", *fleet.options, "up", "--hosts", str(hosts)]
     subprocess.run([*command, "--time-scale", "0.2"], cwd=TOP, check=True, capture_output=True)

@@ -99,6 +99,8 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
     "write to /opt": write("/opt/hailo-vision"),
     "write to /var/lib": write("/var/lib"),
     "write to /run": write("/run"),
+    "write beside its state directory": write("/var/lib/hailo-vision"),
+    "write beside the model": write("/var/lib/hailo-vision/resources"),
     "write to its configuration": appending("/etc/hailo/hailo-vision.yaml"),
     "see the kernel's settings": lambda: sees("/proc/sys"),
     "write to a control group": write_to_a_control_group,

@@ -19,8 +19,9 @@ def test_check_mode_touches_nothing_on_a_fresh_host(hosts: list[Pi]) -> None:
 
 # Some of those that place files or start something. The tests of an upgrade kill at others.
 TASKS = (
-    "Install the packages",
+    "Download the packages",
     "Install the wheels",
+    "Install the packages",
     "Reboot into the new driver and the boot settings",
     "Write the configuration and the units",
     "Start the socket and the service now and at boot",

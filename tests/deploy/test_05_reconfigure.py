@@ -92,6 +92,18 @@ def test_what_was_broken_by_hand_is_shown_by_check_mode_and_repaired(pi: Pi) -> 
     assert pi.ask("coffee.jpg")
 
 
+def test_limits_that_are_written_into_the_file_hold_after_a_restart_and_are_drift(pi: Pi) -> None:
+    pi.run(f"echo 'resource_limits: {{memory_max: 1G, cpu_quota: 10%}}' >> {CONFIG}")
+    pi.run("systemctl reset-failed hailo-vision.service; systemctl restart hailo-vision.service")
+    assert pi.property("MemoryMax", "hailo-vision.slice") == str(1 << 30)
+    shown = playbook("site.yml", "--check", "--diff", "--limit", limit(pi))
+    assert "-resource_limits: {memory_max: 1G, cpu_quota: 10%}" in shown.stdout
+    result = playbook("site.yml", "--limit", limit(pi))
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.property("MemoryMax", "hailo-vision.slice") == str(3 << 30)
+    assert pi.run("cat /run/systemd/system.control/hailo-vision.slice.d/* 2>/dev/null", check=False) == ""
+
+
 @pytest.mark.usefixtures("restored")
 def test_a_changed_limit_needs_no_restart(pi: Pi) -> None:
     process = pi.property("MainPID")

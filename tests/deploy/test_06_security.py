@@ -1,6 +1,7 @@
 """What the unit forbids, tried from inside it; who can read the keys; what happens to processes that hang."""
 
 import json
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,16 @@ from tests.deploy.conftest import Pi, limit, playbook
 KEY = "a-key-that-only-this-test-has"
 NPU = "pgrep --full 'hailo_vision[.]npu'"
 DROP_IN = "/run/systemd/system/hailo-vision.service.d/probe.conf"
-STATE = "/var/lib/hailo-vision"
+STATE = "/var/lib/hailo-vision/state"
+RESOURCES = "/var/lib/hailo-vision/resources"
+PART = ".Qwen2-VL-2B-Instruct.hef.part"
+AS_SERVICE = "runuser --user=hailo-vision -- sh -c"
+# What the service's user does to have root write for it, again and again.
+ATTACK = f"""cd {STATE}; ln -s /etc/shadow x.log; mkfifo y.log
+while :; do
+    mv ../resources ../loot; mkdir ../resources; ln -s /etc/shadow ../resources/{PART}
+done 2>/dev/null"""
+SHADOW = "sha256sum /etc/shadow; stat --format=%a:%U:%G /etc/shadow"
 # The tests restart it more often than StartLimitBurst allows.
 RESTART = "systemctl reset-failed hailo-vision.service; systemctl restart hailo-vision.service"
 SCRIPT = "/usr/local/lib/probe.py"
@@ -67,6 +77,52 @@ def test_other_devices_are_closed_where_the_kernel_helps(pi: Pi, probed: dict[st
     assert set(pi.property("DeviceAllow").splitlines()) <= {
         "char-hailo* rw", "/dev/hailo0 rw", "/dev/h1x-0 rw", "char-rtc r",
     }  # fmt: skip
+
+
+@pytest.fixture
+def attacked(pi: Pi) -> Iterator[Pi]:
+    """A Pi while the service's user does what it can."""
+    pi.run(f"cat > /usr/local/bin/attack <<'END'\n{ATTACK}\nEND")
+    pi.run("systemd-run --quiet --unit=attack --uid=hailo-vision sh /usr/local/bin/attack")
+    yield pi
+    pi.run(f"systemctl stop attack.service; rm /usr/local/bin/attack {STATE}/[xy].log")
+
+
+def test_nothing_of_root_follows_what_the_services_user_plants(attacked: Pi, tmp_path: Path) -> None:
+    shadow = attacked.run(SHADOW)
+    attacked.run(f"rm {RESOURCES}/*.hef")
+    result = playbook("site.yml", "--limit", limit(attacked))
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert attacked.run(SHADOW) == shadow
+    assert attacked.run(f"stat --format=%a:%U {RESOURCES} {RESOURCES}/*.hef").split() == [
+        "755:root",
+        "644:root",
+    ]
+    result = playbook(
+        "logs.yml", "--limit", attacked.name, "--extra-vars", f"hailo_vision_logs_dest={tmp_path}"
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
+    (bundle,) = tmp_path.iterdir()
+    with tarfile.open(bundle) as archive:
+        assert not [name for name in archive.getnames() if name.endswith(".log")]
+    assert attacked.property("ActiveState", "attack.service") == "active"
+
+
+def test_a_host_of_the_old_layout_is_taken_over_without_what_was_planted_in_it(pi: Pi) -> None:
+    """Releases before had the whole folder for the service's own."""
+    shadow = pi.run(SHADOW)
+    pi.run("chown -R hailo-vision:hailo-vision /var/lib/hailo-vision; chmod 0750 /var/lib/hailo-vision")
+    plant = (
+        f"cd /var/lib/hailo-vision; mv resources loot; mkdir resources; ln -s /etc/shadow resources/{PART}"
+    )
+    pi.run(f"{AS_SERVICE} '{plant}'")
+    result = playbook("site.yml", "--limit", limit(pi))
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.run(SHADOW) == shadow
+    assert pi.run(f"find {RESOURCES} ! -user root -o -type l") == ""
+    assert pi.run("stat --format=%a:%U /var/lib/hailo-vision") == "755:root"
+    pi.run("rm -r /var/lib/hailo-vision/loot")
+    pi.wait_ready()
 
 
 def test_both_processes_run_without_privileges(pi: Pi) -> None:

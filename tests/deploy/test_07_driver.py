@@ -1,10 +1,15 @@
 """Versions, holds and boot settings of the driver; what is wrong with a host, before it is touched."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from emulator.packages import deb
+from emulator.packages.catalogue import Package
 from tests.deploy.conftest import Pi, changes, limit, playbook
 
 BOOT = "/boot/firmware"
@@ -95,6 +100,89 @@ def test_firmware_of_another_version_is_named(pi: Pi) -> None:
     assert f"{pi.name} has HailoRT 5.1.1, firmware 5.2.0, driver 5.1.1, and all" in result.stdout
 
 
+ARCHIVE = "/srv/archive"
+UNBUILDABLE = """#!/bin/sh
+mkdir -p /var/lib/dkms/hailo1x_pci/5.9.0/build
+echo "error: too few arguments to function 'del_timer_sync'" > /var/lib/dkms/hailo1x_pci/5.9.0/build/make.log
+exit 10
+"""
+
+
+def new_driver(pi: Pi, folder: Path, script: str) -> None:
+    """Give a host an archive with a newer driver, which brings no device; and what it runs when installed."""
+
+    def fill(root: Path) -> None:
+        (root / "DEBIAN/postinst").write_text(script)
+        (root / "DEBIAN/postinst").chmod(0o755)
+
+    package = Package("h10-hailort-pcie-driver", "5.9.0", "a driver", depends="dkms", fill=fill)
+    file = deb.build(package, folder)
+    data = file.read_bytes()
+    entry = f"Filename: ./{file.name}\nSize: {len(data)}\nSHA256: {sha256(data).hexdigest()}\n"
+    copy = f"base64 --decode > {ARCHIVE}/{file.name} <<'END'\n{b64encode(data).decode()}\nEND"
+    pi.run(f"mkdir -p {ARCHIVE}; {copy}")
+    pi.run(f"cat > {ARCHIVE}/Packages <<'END'\n{package.control()}{entry}END")
+    pi.run(f"echo 'deb [trusted=yes] file:{ARCHIVE} ./' > /etc/apt/sources.list.d/archive.list")
+
+
+@pytest.fixture
+def archive(pi: Pi) -> Iterator[None]:
+    """Without the archive in the end, and without what its driver has left."""
+    yield
+    pi.run(f"rm -r {ARCHIVE} /etc/apt/sources.list.d/archive.list; rm -rf /var/lib/dkms/hailo1x_pci/5.9.0")
+    result = playbook("site.yml", "--limit", limit(pi))
+    assert result.returncode == 0, result.stdout[-3000:]
+    pi.wait_ready()
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_driver_that_does_not_build_is_taken_back_with_the_end_of_its_log(pi: Pi, tmp_path: Path) -> None:
+    before, process = pi.run(VERSIONS), pi.property("MainPID")
+    new_driver(pi, tmp_path, UNBUILDABLE)
+    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", "hailo_driver_upgrade=true")
+    assert result.returncode != 0
+    told = " ".join(result.stdout.split())
+    assert f"The driver does not build for the kernel {pi.run('uname -r')}" in told
+    assert "too few arguments to function" in told
+    assert "hailo_driver_version" in told
+    assert "The host went back to h10-hailort-pcie-driver=5.1.1." in told
+    assert pi.run("dpkg --audit") == ""
+    assert pi.run("apt-get check --quiet=2") == ""
+    assert pi.run(VERSIONS) == before
+    assert set(HELD) <= set(pi.run("apt-mark showhold").split())
+    assert pi.property("MainPID") == process
+    assert pi.ask("coffee.jpg")
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_driver_that_brings_up_no_device_is_taken_back_with_a_reboot(pi: Pi, tmp_path: Path) -> None:
+    before = pi.run(VERSIONS)
+    new_driver(pi, tmp_path, "#!/bin/sh\n")
+    settings = "hailo_driver_upgrade=true hailo_driver_device_timeout=3"
+    result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", settings)
+    assert result.returncode != 0
+    told = " ".join(result.stdout.split())
+    assert f"{pi.name} has the driver but no /dev/hailo0" in told
+    assert "The host went back to h10-hailort-pcie-driver 5.1.1." in told
+    assert pi.run(VERSIONS) == before
+    pi.wait_ready()
+    assert pi.ask("coffee.jpg")
+
+
+def test_updates_that_wait_behind_the_hold_are_told_by_every_run(pi: Pi, tmp_path: Path) -> None:
+    new_driver(pi, tmp_path, "#!/bin/sh\n")
+    try:
+        pi.run("apt-get update --quiet=2")
+        result = playbook("site.yml", "--limit", limit(pi))
+    finally:
+        pi.run(f"rm -r {ARCHIVE} /etc/apt/sources.list.d/archive.list; apt-get update --quiet=2")
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert changes(result, pi) == 0
+    summary = " ".join(result.stdout.partition("PLAY [Sum up]")[2].split())
+    assert f"WARNING: {pi.name}: updates wait, those for security, too" in summary
+    assert "h10-hailort-pcie-driver 5.9.0" in summary
+
+
 @pytest.fixture(scope="module")
 def settled(pi: Pi) -> Iterator[Pi]:
     """The host with another version, other packages and boot settings; in the end as it was."""
@@ -133,3 +221,13 @@ def test_boot_settings_are_in_force_once_and_a_second_run_changes_nothing(settle
     again = playbook("site.yml", "--limit", limit(settled), "--extra-vars", json.dumps(SETTINGS))
     assert again.returncode == 0, again.stdout[-3000:]
     assert changes(again, settled) == 0
+
+
+def test_an_operator_takes_driver_runtime_and_model_back_and_forth(settled: Pi) -> None:
+    for expected in ("5.1.1", "5.1.0"):
+        result = playbook("rollback.yml", "--limit", limit(settled))
+        assert result.returncode == 0, result.stdout[-3000:]
+        assert settled.run(VERSIONS) == f"{expected} {expected} {expected}-1"
+        settled.wait_ready(5)
+        assert settled.health()["versions"]["hailort"] == expected
+        assert settled.ask("coffee.jpg")

@@ -59,6 +59,21 @@ def test_the_journal_is_kept_where_the_setting_says_without_a_restart_of_the_ser
     pi.run(in_memory)
 
 
+def test_a_port_that_only_the_host_itself_reaches_is_found_by_the_verify_playbook(pi: Pi) -> None:
+    """As where a firewall closes it."""
+    drop_in = "/run/systemd/system/hailo-vision.socket.d"
+    restart = "systemctl daemon-reload; systemctl restart hailo-vision.socket hailo-vision.service"
+    local = "[Socket]\\nListenStream=\\nListenStream=127.0.0.1:11435\\n"
+    pi.run(f"mkdir -p {drop_in}; printf '{local}' > {drop_in}/local.conf; {restart}")
+    try:
+        result = playbook("verify.yml", "--limit", limit(pi))
+    finally:
+        pi.run(f"rm -r {drop_in}; systemctl reset-failed hailo-vision.service; {restart}")
+        pi.wait_ready()
+    assert result.returncode != 0
+    assert "It answers on the host, and not from the controller at http://" in " ".join(result.stdout.split())
+
+
 def test_the_command_is_on_the_path(pi: Pi) -> None:
     assert pi.run("sudo -u pi hailo-vision version").startswith("hailo-vision ")
 

@@ -8,7 +8,7 @@ import httpx
 from support.fleets import SCENARIO
 from support.mirror import serve
 
-from tests.deploy.conftest import Pi, changes, playbook
+from tests.deploy.conftest import Pi, changes, limit, playbook
 
 FILE = "Qwen2-VL-2B-Instruct.hef"
 FOLDER = "/var/lib/hailo-vision/resources"
@@ -79,3 +79,21 @@ def test_the_role_shows_its_progress_and_keeps_to_its_transfers(pis: list[Pi]) -
     again = playbook("site.yml", "--tags", "hailo_model")
     assert [changes(again, pi) for pi in pis] == [1, 1], again.stdout[-3000:]
     assert [changes(playbook("site.yml", "--tags", "hailo_model"), pi) for pi in pis] == [0, 0]
+
+
+def test_a_strict_umask_of_root_keeps_the_model_from_nobody(pi: Pi) -> None:
+    pi.run("printf 'Defaults umask=0027,umask_override\n' > /etc/sudoers.d/zz-umask")
+    try:
+        pi.run(f"rm -r {FOLDER}")
+        result = playbook("site.yml", "--limit", limit(pi))
+        assert result.returncode == 0, result.stdout[-3000:]
+        again = playbook("site.yml", "--limit", limit(pi))
+    finally:
+        pi.run("rm /etc/sudoers.d/zz-umask")
+    assert changes(again, pi) == 0
+    assert pi.run(f"stat --format='%a %U' {FOLDER} {PLACED}").splitlines() == ["755 root", "644 root"]
+    pi.run(f"runuser --user=hailo-vision -- test -r {PLACED}")
+
+
+def test_the_configuration_names_the_file_whatever_the_model_is_called(pi: Pi) -> None:
+    assert f"hef_path: {PLACED}" in pi.run("cat /etc/hailo/hailo-vision.yaml")

@@ -16,6 +16,7 @@ from statistics import median
 import httpx
 import pytest
 from support.certificates import issue
+from support.fleets import SCENARIO
 
 from tests.deploy import power
 from tests.deploy.conftest import TOP, Pi, changes, playbook
@@ -222,7 +223,7 @@ def test_no_request_fails_when_a_pi_loses_its_power_but_the_one_that_it_had_begu
             load.wait(20)
             assert gateway.rows()[pi.name]["status"] == "DOWN"
         finally:
-            power.restore()
+            power.restore(SCENARIO, 2)
     assert load.answered(cut) >= 20
     assert len(load.failures) <= 1, load.failures
     assert all(failure.begun < cut for failure in load.failures), load.failures

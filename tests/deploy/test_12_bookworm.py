@@ -16,6 +16,7 @@ from emulator.packages import build
 from tests.deploy.conftest import TOP, Pi, changes, playbook
 
 MODEL = "/var/lib/hailo-vision/resources/Qwen2-VL-2B-Instruct.hef"
+PLANTED = ("/tmp/hailo_platform.py", "/home/pi/hailo_platform.py", "/home/pi/venv.py")
 # Has the lock of the packages until somebody has wanted it for a moment.
 OTHER_APT = """
 import fcntl, glob, time
@@ -66,12 +67,17 @@ def deploy(**variables: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_another_apt_is_waited_for_and_without_leave_to_reboot_the_host_is_left_out(pi: Pi) -> None:
+    """And root imports nothing of what somebody put where root happens to work."""
+    for path in PLANTED:
+        pi.run(f'echo \'open("/root/imported", "a").write(__file__)\' > {path}')
     pi.run(f"systemd-run --quiet --unit=other-apt python3 -c '{OTHER_APT}'")
     boot = pi.run("cat /proc/sys/kernel/random/boot_id")
     result = deploy(hailo_driver_reboot=False)
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.property("Result", "other-apt.service") == "success"
     assert pi.property("ActiveState", "other-apt.service") == "inactive"
+    assert pi.run("cat /root/imported 2>/dev/null", check=False) == ""
+    pi.run(f"rm {' '.join(PLANTED)}")
     assert "hailort" in pi.run("apt-mark showhold").split()
     assert f"Reboot {pi.name} and run again" in result.stdout
     assert pi.run("cat /proc/sys/kernel/random/boot_id") == boot

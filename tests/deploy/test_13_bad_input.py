@@ -58,6 +58,14 @@ def refusal(pi: Pi, **variables: object) -> str:
             },
             ['memory_max is "3"', 'hailo_vision_keep_alive is "soon"', "and server is none"],
         ),
+        (
+            {"hailo_model_resources_dir": "/home/pi/models"},
+            ["hailo_model_resources_dir is /home/pi/models, which the service can't see"],
+        ),
+        (
+            {"hailo_vision_hef_path": "/root/model.hef"},
+            ["The model file is /root/model.hef, which the service can't see"],
+        ),
     ],
 )
 def test_wrong_variables(variables: dict[str, object], sentences: list[str], pi: Pi) -> None:

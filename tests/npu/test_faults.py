@@ -217,8 +217,15 @@ def test_what_a_killed_process_left_at_work_is_waited_for(make_server: MakeServe
         kill_npu_process(server)
         assert asked.result().status_code == 503
     server.wait_for(lambda: server.health()["state"] == "ready")
-    assert any(event["event"] == "load_failed" for event in server.journal())
     assert not re.search("device_(busy|lost)", server.log())
+
+
+def test_a_chip_that_is_busy_for_a_moment_is_asked_again(make_server: MakeServer) -> None:
+    server = make_server(faults={"load_status": 62, "times": {"load_status": 2}}).start()
+    assert [event["event"] for event in server.journal() if "load" in event["event"]] == [
+        *["load_begin", "load_failed"] * 2, "load_begin", "loaded",
+    ]  # fmt: skip
+    assert "ERROR" not in server.log()
 
 
 def test_a_lost_wake_up_is_made_up_for(make_server: MakeServer) -> None:

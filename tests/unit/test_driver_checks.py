@@ -34,12 +34,14 @@ HEALTHY: dict[str, Any] = {
     "held": [],
     "held_for_driver": [],
     "pci": ["0x45c4"],
+    "driver_modules": [],
     "nodes": [],
     "overlay": False,
     "read_only": False,
     "memory_limits": True,
     "throttling": {"value": "0x0", "states": []},
     "kernels_without_headers": [],
+    "waiting": {},
     "boot": {"folder": "/boot/firmware", "config": [], "cmdline": [], "added": [], "running": []},
     "reboot_pending": False,
 }
@@ -111,6 +113,7 @@ def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None
         ({"pci": ["0x2864"], "nodes": [{"path": "/dev/hailo0"}]}, "1e60:2864, which is another chip"),
         ({"packages": {"hailort": "5.3.0"}, "runtime": "5.3.0"}, "sudo apt purge hailort"),
         ({"overlay": True, "read_only": True}, "overlay in memory"),
+        ({"driver_modules": ["hailo_pci"]}, "blacklist hailo_pci"),
     ],
 )
 def test_one_reason_is_told_once(judge: Any, facts: dict[str, Any], part: str) -> None:
@@ -136,4 +139,14 @@ def test_what_is_no_reason_to_refuse_is_warned_of(judge: Any) -> None:
         strict=True,
     ):
         assert part in warning
-    assert len(judge(facts, hailo_driver_boot_cmdline=["cgroup_enable=memory"])["warnings"]) == 2
+    word = "cgroup_enable=memory"
+    assert len(judge(facts, hailo_driver_boot_cmdline=[word])["warnings"]) == 2
+    facts["boot"] = {**HEALTHY["boot"], "running": [word]}
+    said = judge(facts, hailo_driver_boot_cmdline=[word])["warnings"]
+    assert "It was booted with cgroup_enable=memory" in said[0]
+
+
+def test_updates_that_wait_behind_the_hold_are_named(judge: Any) -> None:
+    (warning,) = judge({"waiting": {"linux-image-rpi-2712": "1:6.12.62"}})["warnings"]
+    assert "linux-image-rpi-2712 1:6.12.62. Bring them together with -e hailo_driver_upgrade=true" in warning
+    assert judge({"waiting": {"h10-hailort": "5.3.0"}}, hailo_driver_version="5.1.1")["warnings"] == []

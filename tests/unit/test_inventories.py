@@ -12,8 +12,8 @@ from support.variables import options
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "inventory" / "example"
-# A setting of the playbook, not of a role.
-PLAYBOOK = {"hailo_serial"}
+# Settings of the playbook, not of a role.
+PLAYBOOK = {"hailo_canary", "hailo_pause", "hailo_serial"}
 
 
 def call(program: str, *arguments: str) -> str:

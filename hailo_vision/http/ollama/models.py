@@ -92,7 +92,7 @@ async def show(request: Request) -> HTTPResponse:
 
 
 async def pull(request: Request) -> HTTPResponse:
-    """POST /api/pull: the served model is here already, and there is no other to be had."""
+    """POST /api/pull: the served model is here already; no other can be pulled."""
     body = _require_named(request)
     done = Progress("success")
     if body.stream is False:

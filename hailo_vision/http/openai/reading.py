@@ -59,7 +59,7 @@ def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -
         if last is None:
             raise RequestError(
                 Kind.INVALID_VALUE,
-                "The images belong to no message: there is none of a user.",
+                "There is no user message that the images could belong to.",
                 where="images",
             )
         turns[last] = Turn("user", [*loose, *turns[last].content])

@@ -117,6 +117,18 @@ def test_a_change_that_was_cut_off_is_completed_and_can_be_taken_back(
     assert pi.texts == (CONFIG, CMDLINE)
 
 
+def test_files_that_can_not_be_written_leave_nothing_that_waits_for_a_boot(
+    pi: Pi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(30, "Read-only file system", str(pi.folder))
+
+    monkeypatch.setattr(pi.module, "apply", refuse)
+    assert "Read-only file system" in pi.set(LINES, WORDS)["msg"]
+    assert pi.utils.look()["pending"] is False
+    assert pi.utils.record()["words"] == []
+
+
 def test_a_mark_that_was_taken_away_is_named(pi: Pi) -> None:
     pi.set(LINES, [])
     config = pi.folder / "config.txt"

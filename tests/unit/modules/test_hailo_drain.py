@@ -18,6 +18,7 @@ class Gateway:
         self.flags = {"pi01": 0, "pi02": 0x08, "pi03": 0x01}
         self.sessions = [1, 1, 0]
         self.set: list[str] = []
+        self.ran: list[list[str]] = []
 
     def answer(self, text: str) -> str:
         if text.startswith("show servers state"):
@@ -29,6 +30,11 @@ class Gateway:
         self.set.append(text)
         return "\n"
 
+    def run(self, module: object, command: list[str], **options: object) -> tuple[int, str, str]:
+        del module, options
+        self.ran.append(command)
+        return 0, "", ""
+
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
@@ -36,6 +42,9 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
     (tmp_path / "admin.sock").touch()
     monkeypatch.setattr(drain, "ADMIN", str(tmp_path / "admin.sock"))
     monkeypatch.setattr(drain, "command", found.answer)
+    monkeypatch.setattr(
+        drain.AnsibleModule, "run_command", lambda *args, **options: found.run(*args, **options)
+    )
     monkeypatch.setattr(drain.time, "sleep", lambda seconds: None)
     return found
 
@@ -45,12 +54,15 @@ def test_a_pi_is_taken_out_and_its_request_waited_for(run: Run, gateway: Gateway
     assert result["changed_nodes"] == ["pi01"]
     assert gateway.set == ["set server hailo_nodes/pi01 state drain"]
     assert gateway.sessions == []
+    assert "--on-active=1800" in gateway.ran[1]
+    assert gateway.ran[1][-1] == "set server hailo_nodes/pi01 state ready\n"
 
 
 def test_only_who_is_out_is_put_back(run: Run, gateway: Gateway) -> None:
     result = run(drain, nodes=["pi01", "pi02", "pi03", "pi04"], state="ready")
     assert result["changed_nodes"] == ["pi02"]
     assert gateway.set == ["set server hailo_nodes/pi02 state ready"]
+    assert gateway.ran == [["systemctl", "stop", "hailo-return-pi02.timer"]]
 
 
 def test_check_mode_changes_nothing(run: Run, gateway: Gateway) -> None:

@@ -75,3 +75,23 @@ def test_only_root_reads_what_is_kept(paths: tuple[str, str, str], tmp_path: Pat
 def test_a_torn_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "last.json").write_text('[{"path": "/etc')
     assert state.load("last", str(tmp_path)) == []
+
+
+def test_a_key_that_was_revoked_does_not_come_back_but_a_missing_one_does(
+    paths: tuple[str, str, str],
+) -> None:
+    kept = state.capture(paths)
+    switch(paths, "another key\n", "2")
+    assert state.restore(kept, paths, spared=(paths[0],)) == [paths[2]]
+    assert Path(paths[0]).read_text() == "another key\n"
+    Path(paths[0]).unlink()
+    assert state.restore(kept, paths, spared=(paths[0],)) == [paths[0]]
+    assert Path(paths[0]).read_text() == "one\n"
+
+
+def test_another_driver_makes_a_previous_state_too(paths: tuple[str, str, str], tmp_path: Path) -> None:
+    folder = str(tmp_path / "good")
+    for version in ("5.1.0", "5.1.1"):
+        state.keep([*state.capture(paths), {"path": state.PACKAGES, "versions": {"h10": version}}], folder)
+    assert state.packages(state.load("previous", folder)) == {"h10": "5.1.0"}
+    assert state.restore(state.load("previous", folder), paths) == []

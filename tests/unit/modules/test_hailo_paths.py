@@ -66,6 +66,40 @@ def test_a_hand_edit_is_seen_and_undone(
     assert file.stat().st_mode & 0o7777 == 0o640
 
 
+def test_a_link_of_roots_to_a_folder_counts_as_the_folder(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "etc").symlink_to("disk")
+    assert run(paths, paths=items)["changed_paths"][0] == str(tmp_path / "etc")
+    assert (tmp_path / "etc").is_symlink()
+    assert (tmp_path / "disk").stat().st_mode & 0o777 == 0o755
+    assert run(paths, paths=items)["changed"] is False
+
+
+def test_a_link_of_somebody_elses_is_replaced_by_the_folder(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "etc").symlink_to("disk")
+    os.lchown(tmp_path / "etc", 65534, -1)
+    run(paths, paths=items)
+    assert not (tmp_path / "etc").is_symlink()
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
+@pytest.mark.parametrize(("wanted", "mask"), [("a/b/c", 0o077), ("a", 0o027)])
+def test_parents_are_open_whatever_the_umask(
+    run: Run, me: dict[str, str], tmp_path: Path, wanted: str, mask: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        run(paths, paths=[{"path": str(tmp_path / wanted), "state": "directory", **me}])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755
+
+
 def test_nothing_is_replaced_if_one_text_is_refused(
     run: Run, items: list[dict[str, Any]], tmp_path: Path
 ) -> None:

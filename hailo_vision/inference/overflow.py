@@ -1,0 +1,99 @@
+"""More images than fit: answered with some of them, where the operator wants that (media.overflow: sample).
+
+The first and the last are kept, and others evenly from between. How many fit is known when the NPU process
+has counted the prompt's tokens, so the question may have to be put again.
+"""
+
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from hailo_vision.inference.answer import Answer, Figures, FinishReason, Timings, Usage
+from hailo_vision.inference.budget import ContextOverflow
+from hailo_vision.inference.request import GenerationRequest, Image, Turn
+from hailo_vision.npu.protocol import ModelInfo
+
+# Left for the answer where images are left out anyway, in tokens.
+_ROOM = 200
+_BETWEEN_IMAGES = 2  # tokens that the template puts around each image
+
+
+class SampledAnswer:
+    """An answer about as many of a request's images as fit."""
+
+    report = None
+
+    def __init__(
+        self, ask: Callable[[GenerationRequest, int], Answer], request: GenerationRequest, model: ModelInfo
+    ) -> None:
+        """Ask; ask's second argument is how many images are left out.
+
+        Raises:
+            RequestError: as ask().
+        """
+        self._ask = ask
+        self._request = request
+        self._model = model
+        per_image = model.frame_tokens + _BETWEEN_IMAGES
+        count = len(request.images)
+        most = min(count, model.max_frames, (model.context_length - 1) // per_image)
+        self._attempts = [self._with(most)]
+
+    def _with(self, images: int) -> Answer:
+        self._images = images
+        return self._ask(sample(self._request, images), len(self._request.images) - images)
+
+    async def texts(self) -> AsyncGenerator[list[str], None]:
+        while True:
+            try:
+                async with aclosing(self._attempts[-1].texts()) as parts:
+                    async for texts in parts:
+                        yield texts
+                return
+            except ContextOverflow as overflow:
+                self._attempts.append(self._with_fewer(overflow))
+
+    def _with_fewer(self, overflow: ContextOverflow) -> Answer:
+        """Raises:
+        RequestError: the text alone does not fit.
+        """
+        excess = overflow.prompt_tokens + _ROOM - overflow.context_length
+        fewer = self._images - max(1, math.ceil(excess / (self._model.frame_tokens + _BETWEEN_IMAGES)))
+        if fewer < 1:
+            raise overflow
+        return self._with(fewer)
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        return self._attempts[-1].finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        return self._attempts[-1].usage
+
+    @property
+    def timings(self) -> Timings:
+        return self._attempts[-1].timings
+
+    @property
+    def figures(self) -> Sequence[Figures]:
+        """Of the attempt that fitted: the others never reached the NPU's model."""
+        return self._attempts[-1].figures
+
+
+def sample(request: GenerationRequest, count: int) -> GenerationRequest:
+    """The request with so many of its images: the first, the last, and others evenly from between."""
+    total = len(request.images)
+    if count >= total:
+        return request
+    # A single one is the last, as that is the newest.
+    step = (total - 1) / (count - 1) if count > 1 else 0
+    kept = {total - 1, *(round(place * step) for place in range(count) if count > 1)}
+    numbers = iter(range(total))
+
+    def keep(part: str | Image) -> bool:
+        return isinstance(part, str) or next(numbers) in kept
+
+    turns = [Turn(turn.role, [part for part in turn.content if keep(part)]) for turn in request.turns]
+    return replace(request, turns=turns)
