@@ -40,8 +40,8 @@ _OTHER_FORMATS = (
 _SNIFFED = 1024
 # A row costs memory however short it is, so sides are limited as well as areas: to a JPEG's.
 _MAX_SIDE = 65_535
-# Formats in which a pixel costs more. What Pillow decodes of WebP and AVIF, four bytes a pixel, it copies with
-# the GIL held: 64 MB take 30 ms, in which the event loop stands still. libheif takes up to 20 bytes a pixel.
+# Formats in which a pixel costs more. What Pillow decodes of WebP and AVIF, four bytes a pixel, it copies
+# with the GIL held: 64 MB take 30 ms, in which the loop stands still. libheif takes up to 20 bytes a pixel.
 _MAX_PIXELS = {"WEBP": 16_000_000, "AVIF": 16_000_000, "HEIF": 25_000_000}
 # Images of more pixels are decoded one at a time.
 _LARGE_PIXELS = 16_000_000

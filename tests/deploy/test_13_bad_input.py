@@ -60,12 +60,9 @@ def refusal(pi: Pi, **variables: object) -> str:
         ),
         (
             {"hailo_model_resources_dir": "/home/pi/models"},
-            ["hailo_model_resources_dir is /home/pi/models, which the service can't see"],
+            ["/home/pi/models, which the service can't see"],
         ),
-        (
-            {"hailo_vision_hef_path": "/root/model.hef"},
-            ["The model file is /root/model.hef, which the service can't see"],
-        ),
+        ({"hailo_vision_hef_path": "/root/model.hef"}, ["/root/model.hef, which the service can't see"]),
     ],
 )
 def test_wrong_variables(variables: dict[str, object], sentences: list[str], pi: Pi) -> None:

@@ -12,6 +12,26 @@ for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip /etc/ssl/cert
 done
 mknod -m 666 "$root/dev/null" c 1 3 2>/dev/null || true
 mknod -m 666 "$root/dev/urandom" c 1 9 2>/dev/null || true
+# What its integrations require, which it would install at run time, but not by pip and its settings.
+cat >"$root/srv/requirements.py" <<'EOF'
+import json
+from pathlib import Path
+
+import homeassistant
+
+folder = Path(homeassistant.__file__).parent / "components"
+todo = ["ollama", "local_file", "frontend", "config", "onboarding", "ai_task", "media_source"]
+todo += ["assist_pipeline", "tts", "stt", "ffmpeg"]
+seen, wanted = set(), {"pyotp", "PyQRCode"}
+while todo:
+    name = todo.pop()
+    if name not in seen:
+        seen.add(name)
+        manifest = json.loads((folder / name / "manifest.json").read_text())
+        wanted.update(manifest.get("requirements", []))
+        todo += manifest.get("dependencies", [])
+print(*sorted(wanted))
+EOF
 echo "Installing Home Assistant into $root"
 unshare --mount --pid --fork --kill-child chroot "$root" sh -eu -c '
     export DEBIAN_FRONTEND=noninteractive
@@ -20,7 +40,6 @@ unshare --mount --pid --fork --kill-child chroot "$root" sh -eu -c '
     apt-get -qq update
     apt-get -qq install --yes --no-install-recommends python3-venv python3-dev g++ >/dev/null
     python3 -m venv /srv/ha
-    # Beside it what its integrations would install at run time.
-    /srv/ha/bin/pip install --quiet homeassistant==2026.2.3 ollama==0.5.1 pymicro-vad==1.0.1 pyspeex-noise==1.0.2 \
-        mutagen hassil home-assistant-intents ha-ffmpeg PyTurboJPEG
+    /srv/ha/bin/pip install --quiet homeassistant==2026.2.3
+    /srv/ha/bin/pip install --quiet $(/srv/ha/bin/python /srv/requirements.py)
 '

@@ -85,19 +85,22 @@ def ask(browser: Chrome, url: str, model: str, photo: Path, screenshot: Path) ->
     )
     box.send_keys(QUESTION, Keys.ENTER)
 
-    def answer(page: Chrome) -> str:
-        texts = [part.text for part in page.find_elements(By.CSS_SELECTOR, "#response-content-container")]
-        return texts[-1] if texts and not page.find_elements(By.CSS_SELECTOR, "#stop-response-button") else ""
+    said = [""]
 
-    said = wait.until(answer)
-    settled = wait.until(lambda page: (text := answer(page)) and text == said and text)
+    def settled(page: Chrome) -> str:
+        """The answer once it does not grow any more."""
+        parts = page.find_elements(By.CSS_SELECTOR, "#response-content-container")
+        said.append(parts[-1].text if parts else "")
+        return said[-1] if said[-1] == said[-2] else ""
+
+    answer = WebDriverWait(browser, 120, poll_frequency=3).until(settled)
     browser.save_screenshot(str(screenshot))
-    return str(settled)
+    return str(answer)
 
 
 def main() -> None:
     folder, photo = (Path(word).resolve() for word in sys.argv[1:])
-    with tempfile.TemporaryDirectory() as scratch, chromium() as browser:
+    with tempfile.TemporaryDirectory() as scratch:
         server = Server(Path(scratch, "service"), emulator=SPEED)
         server.start()
         ways = {
@@ -113,7 +116,8 @@ def main() -> None:
                 screenshot = folder.parent / f"openwebui-{way}.png"
                 model = f"{MODEL}:latest" if way == "ollama" else MODEL
                 before = len(re.findall("route=/(?:api|v1)/chat", server.log()))
-                with open_webui(folder, data, **settings) as url:
+                # A new browser each time: cookies are a host's, whatever the port.
+                with open_webui(folder, data, **settings) as url, chromium() as browser:
                     answer = ask(browser, url, model, photo, screenshot)
                 requests = len(re.findall("route=/(?:api|v1)/chat", server.log())) - before
                 print(f"Open WebUI by {way}: {QUESTION}\n  {answer!r}\n  requests: {requests}, {screenshot}")
