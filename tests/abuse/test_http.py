@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import select
 import socket
 import time
 import zlib
@@ -149,7 +150,7 @@ def test_a_compressed_body_is_read(coding: str, server: Server) -> None:
 def test_other_codings_are_told_to_be_unsupported(coding: str, server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(compressed(coding=coding))
-        answer = drain(connection, idle=0.5)
+        answer = connection.recv(65536)
     assert statuses(answer) == [415]
     assert b"expected gzip or none" in answer
     assert b"accept-encoding: gzip" in answer.lower()
@@ -323,8 +324,14 @@ def test_what_comes_out_of_compressed_bodies_counts_for_all_together(patient: Se
     try:
         for connection in held:
             connection.sendall(head + almost)
-        answers = [drain(connection, idle=0.5) for connection in held]
-        assert [statuses(answer) for answer in answers].count([429]) >= 10 - limits.BODIES_IN_MEMORY
+        waiting, refused = list(held), 0
+        while refused < len(held) - limits.BODIES_IN_MEMORY:
+            answering, _, _ = select.select(waiting, [], [], 15)
+            assert answering, f"{refused} of {len(held)} were refused"
+            for connection in answering:
+                waiting.remove(connection)
+                assert statuses(connection.recv(65536)) == [429]
+                refused += 1
     finally:
         for connection in held:
             connection.close()
