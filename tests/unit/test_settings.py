@@ -91,6 +91,6 @@ def test_a_boolean_is_turned_into_one_where_it_is_used() -> None:
         f"{path.name}: {line}"
         for path, line in places()
         if used.search(line) and not argument.match(line)
-        and not re.search(rf"({booleans}) (to|is) (true|false)", line)
+        and not re.search(rf"({booleans})( to | is |=)(true|false)", line)
     ]  # fmt: skip
     assert wrong == []
