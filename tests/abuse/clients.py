@@ -18,7 +18,7 @@ from support.pictures import data_uri, plain, user
 from support.server import MODEL
 
 KINDS = (
-    *("text", "chat", "stream", "photo", "batch", "leaver"),
+    *("text", "chat", "stream", "ollama", "photo", "batch", "leaver"),
     *("slow_body", "slow_reader", "text", "stream", "idle"),
 )
 _numbers = itertools.count(1)
@@ -91,6 +91,8 @@ class Client:
                 return await self._leave(http)
             case "stream":
                 return await self._stream(http)
+            case "ollama":
+                return await self._ollama(http)
             case "batch":
                 images = [data_uri(plain(colour)) for colour in ("red", "blue")]
                 body: dict[str, object] = {"images": images, "prompt": "Which colour?", "max_tokens": 4}
@@ -142,6 +144,21 @@ class Client:
         if "error" in last:
             return self._in_stream(str(last["error"]["code"]))
         return "200" if last["choices"][0]["finish_reason"] in ("stop", "length") else "bad finish"
+
+    async def _ollama(self, http: httpx.AsyncClient) -> str:
+        """Streamed, as Ollama's clients do unless told otherwise."""
+        body = {"model": MODEL, "messages": self._body()["messages"], "options": {"num_predict": 8}}
+        async with http.stream("POST", "/api/chat", json=body) as response:
+            lines = [json.loads(line) async for line in response.aiter_lines()]
+        status = response.status_code
+        if status not in self.allowed:
+            return f"bad {status}: {lines}"
+        if status != 200:
+            complete = lines[0]["error"] and int(response.headers.get("retry-after", 0)) >= 1
+            return str(status) if complete else f"bad {status} without a time"
+        if "error" in lines[-1]:
+            return self._in_stream("in a line")
+        return "200" if lines[-1]["done_reason"] in ("stop", "length") else "bad finish"
 
     async def _leave(self, http: httpx.AsyncClient) -> str:
         asked = asyncio.create_task(

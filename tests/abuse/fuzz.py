@@ -13,9 +13,12 @@ import atheris
 
 with atheris.instrument_imports(include=["hailo_vision"]):
     from hailo_vision import config
-    from hailo_vision.config import MediaConfig
+    from hailo_vision.config import ApiConfig, MediaConfig
     from hailo_vision.errors import RequestError
     from hailo_vision.http.body import decode
+    from hailo_vision.http.ollama.reading import options_of, turns_of_chat, turns_of_generate
+    from hailo_vision.http.ollama.request_types import ChatRequest as OllamaChat
+    from hailo_vision.http.ollama.request_types import GenerateRequest
     from hailo_vision.http.openai.reading import image_of, turns_of
     from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
     from hailo_vision.images.decode import to_frame
@@ -38,12 +41,24 @@ def require(fine: bool, text: str) -> None:
 _LIMITS = MediaConfig(max_image_pixels=1_000_000)
 _chat = msgspec.json.Decoder(ChatRequest)
 _analyze = msgspec.json.Decoder(AnalyzeRequest)
+_ollama_chat = msgspec.json.Decoder(OllamaChat)
+_generate = msgspec.json.Decoder(GenerateRequest)
 
 
 def request(data: bytes) -> None:
     """A body, as far as its turns and images."""
     try:
         turns_of({str(n): message for n, message in enumerate(decode(data, _chat).messages)})
+    except RequestError as error:
+        require(len(error.message) < 1000, error.message)
+    try:
+        asked = decode(data, _ollama_chat)
+        turns_of_chat(asked)
+        options_of(asked, ApiConfig(), 200)
+    except RequestError as error:
+        require(len(error.message) < 1000, error.message)
+    try:
+        turns_of_generate(decode(data, _generate), "m")
     except RequestError as error:
         require(len(error.message) < 1000, error.message)
     try:

@@ -12,4 +12,4 @@ def test_mixed_clients_are_all_answered_and_leave_nothing(tmp_path: Path) -> Non
     assert report["mixed"]["npu_idle_share"] < 0.25
     assert report["mixed"]["health_p99_ms"] < 500
     answered = {name for name in report["mixed"]["outcomes"] if name.endswith(" 200")}
-    assert {"text 200", "stream 200", "slow_reader 200"} <= answered
+    assert {"text 200", "stream 200", "ollama 200", "slow_reader 200"} <= answered
