@@ -90,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("--lines", type=_count, default=5000, help="of each log (default %(default)s)")
     bundle.set_defaults(run=_support_bundle)
 
+    qualify = commands.add_parser(
+        "qualify", help="measure what only this Pi can tell, with the service stopped; write a report"
+    )
+    qualify.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    qualify.add_argument("--output", type=Path, default=Path(), help="folder of the report (default: here)")
+    qualify.add_argument("--no-service", action="store_true", help="leave it to me to stop the service")
+    qualify.set_defaults(run=_qualify)
+
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
@@ -151,6 +159,12 @@ def _support_bundle(options: argparse.Namespace) -> None:
 
     os.environ["HAILORT_LOGGER_PATH"] = "NONE"
     support_bundle(options.config, options.output, options.lines)
+
+
+def _qualify(options: argparse.Namespace) -> int:
+    from hailo_vision.cli.qualify import qualify
+
+    return 0 if qualify(options.config, options.output, with_service=not options.no_service) else 1
 
 
 def _version(options: argparse.Namespace) -> None:

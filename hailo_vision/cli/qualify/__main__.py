@@ -1,0 +1,48 @@
+"""The process that holds the chip: `python -m hailo_vision.cli.qualify FD` does the steps that it is told.
+
+A step is [name, arguments] in JSON, its outcome [values, null] or [null, cause]; after a failed one the
+process ends, as the chip's state is not known any more.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import NoReturn
+
+import msgspec
+
+from hailo_vision.cli.qualify.measure import Measurements
+from hailo_vision.npu.problems import NpuError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> NoReturn:
+    """Work until the other side hangs up, and leave by os._exit, as the service's NPU process does."""
+    # A signal that is handled breaks HailoRT's waits; and its caller may be killed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    connection = Connection(int(sys.argv[1]))
+    steps = Measurements()
+    try:
+        while True:
+            name, arguments = msgspec.json.decode(connection.recv_bytes())
+            values = getattr(steps, name)(*arguments)
+            connection.send_bytes(msgspec.json.encode([values, None]))
+    except EOFError:
+        steps.unload()
+        os._exit(0)
+    except NpuError as error:
+        cause = f"{error.problem.message} {error.problem.cure}"
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+    connection.send_bytes(msgspec.json.encode([None, cause]))
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What the Pi itself tells: versions, board, storage, driver, device, memory, heat."""
+
+import contextlib
+import grp
+import hashlib
+import os
+import platform
+import pwd
+import re
+import stat
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hailo_vision import __version__
+from hailo_vision.cli import tools
+from hailo_vision.cli.qualify.chip import Deadline, StepFailed
+from hailo_vision.cli.qualify.report import Values
+from hailo_vision.npu import hef
+
+_MEMINFO = Path("/proc/meminfo")
+_VENDOR = "0x1e60"
+_RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
+_BLOCK = 4 * 1024 * 1024
+_SAMPLE = 256 * 1024 * 1024
+_WANTED = re.compile(r"\S*(?:pci|cma|hailo|modprobe)\S*")
+_LOG_LINES = 80
+_DEFAULTS = b"default_generation_params"
+_DEFAULTS_BYTES = 500
+
+
+def versions() -> Values:
+    system = re.search(r'^PRETTY_NAME="?([^"\n]*)', _read("/etc/os-release"), re.MULTILINE)
+    packages = tools.run(
+        "dpkg-query", "--show", "--showformat=${binary:Package} ${Version}\n", "*hailo*"
+    ).stdout
+    return {
+        "hailo-vision": __version__,
+        "Python": platform.python_version(),
+        "system": system[1] if system else "unknown",
+        "packages": packages.split("\n")[:-1],
+        "hailortcli": _printed("hailortcli", "--version"),
+        "driver": _read("/sys/module/hailo1x_pci/version") or "not loaded",
+        "hailortcli fw-control identify": _printed("hailortcli", "fw-control", "identify"),
+    }
+
+
+def board() -> Values:
+    values: Values = {
+        "board": _read("/proc/device-tree/model") or "unknown",
+        "kernel": f"{platform.release()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "memory (MB)": meminfo().get("MemTotal"),
+        "CMA (MB)": meminfo().get("CmaTotal", "this kernel has none"),
+        "bootloader": _printed("vcgencmd", "bootloader_version"),
+        "command line": _WANTED.findall(_read("/proc/cmdline")),
+    }
+    for vendor in sorted(Path("/sys/bus/pci/devices").glob("*/vendor")):
+        if _read(vendor) == _VENDOR:
+            device = vendor.parent
+            speed, width = _read(device / "current_link_speed"), _read(device / "current_link_width")
+            values[f"PCIe {device.name}"] = f"{_read(device / 'device')}, {speed}, x{width}"
+    return values
+
+
+def storage(model: Path) -> Values:
+    """Where the model file is, and how fast it is read when nothing of it is in memory."""
+    found = tools.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE,OPTIONS", f"--target={model}").stdout
+    forget(model)
+    started, read = time.monotonic(), 0
+    with model.open("rb", buffering=0) as file:
+        while read < _SAMPLE and (block := file.read(_BLOCK)):
+            read += len(block)
+    seconds = time.monotonic() - started
+    return {
+        "file system": found.strip() or "unknown",
+        "read (MB)": read // 10**6,
+        "MB/s": round(read / 1e6 / seconds, 1),
+    }
+
+
+def model_file(model: Path, deadline: Deadline) -> Values:
+    """Size, digest, and what stands in the file as text."""
+    total, defaults, tail = hashlib.sha256(), "", b""
+    with model.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            total.update(block)
+            window = tail + block
+            at = window.find(_DEFAULTS)
+            if not defaults and 0 <= at <= len(window) - _DEFAULTS_BYTES:
+                defaults = _printable(window[at : at + _DEFAULTS_BYTES])
+            tail = window[-(_DEFAULTS_BYTES + len(_DEFAULTS)) :]
+            if not deadline.left():
+                raise StepFailed(f"The file could not be read within {deadline.seconds:g} s.")
+    at = tail.find(_DEFAULTS)
+    if not defaults and at >= 0:
+        defaults = _printable(tail[at:])
+    return {
+        "path": str(model),
+        "bytes": model.stat().st_size,
+        "SHA-256": total.hexdigest(),
+        "compiled for HailoRT": hef.sdk_version(model) or "unknown",
+        "format": hef.format_version(model),
+        _DEFAULTS.decode(): defaults or "not in the file as text",
+    }
+
+
+def driver_log() -> Values:
+    """The driver's lines in the kernel's log.
+
+    Raises:
+        StepFailed: it can't be read.
+    """
+    log = tools.run("dmesg")
+    if log.returncode:
+        log = tools.run("journalctl", "--dmesg", "--no-pager", "--output=short-monotonic")
+    if log.returncode:
+        raise StepFailed(f"The kernel's log can't be read: {log.stderr.strip()}")
+    lines = [line for line in log.stdout.splitlines() if re.search(r"hailo|\bcma\b", line, re.IGNORECASE)]
+    return {"lines": "\n".join(lines[-_LOG_LINES:]) or "none"}
+
+
+def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
+    """Mode, owner and group of the device's node, and the udev rules about it."""
+    there = [node for node in nodes if os.path.exists(node)]
+    rules = [
+        f"/{path.relative_to(root)}: {line.strip()}"
+        for folder in _RULES
+        for path in sorted((root / folder).glob("*.rules"))
+        for line in _read(path).splitlines()
+        if re.match(r"\s*[^#].*(hailo|h1x)", line, re.IGNORECASE)
+    ]
+    owners = {rule.split(":")[0] for rule in rules}
+    return {
+        "node": ", ".join(map(_node, there)) or f"none of {', '.join(nodes)}",
+        "udev rules": "\n".join(dict.fromkeys(rules)) or "none",
+        "packages of these rules": [_printed("dpkg", "--search", path) for path in sorted(owners)],
+    }
+
+
+def heat() -> Values:
+    zone = _read("/sys/class/thermal/thermal_zone0/temp")
+    return {
+        "processor (degrees C)": int(zone) / 1000 if zone.isdigit() else "unknown",
+        "throttled (bits of vcgencmd get_throttled)": _printed("vcgencmd", "get_throttled"),
+    }
+
+
+def meminfo() -> dict[str, int]:
+    """MB by name, as /proc/meminfo has them."""
+    return {
+        name: int(kilobytes) // 1024
+        for name, kilobytes in re.findall(r"^(\w+):\s+(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
+    }
+
+
+def forget(path: Path) -> None:
+    """Have the kernel drop what it keeps of a file, so that the next reading is from the storage."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _node(path: str) -> str:
+    status = os.stat(path)
+    owner, group = str(status.st_uid), str(status.st_gid)
+    with contextlib.suppress(KeyError):
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(status.st_gid).gr_name
+    return f"{path} {stat.filemode(status.st_mode)} {owner}:{group}"
+
+
+def _printable(raw: bytes) -> str:
+    """The text at the beginning of some bytes."""
+    return re.split(r"[^\x20-\x7e\n]", raw.decode("latin-1"), maxsplit=1)[0].strip()
+
+
+def _printed(*command: str) -> str:
+    done = tools.run(*command)
+    return (done.stdout.strip() or done.stderr.strip()) if done.returncode != 127 else "not installed"
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(errors="replace").strip("\0\n ")
+    except OSError:
+        return ""

@@ -1,0 +1,371 @@
+"""What is measured of a loaded model, inside the process that holds it.
+
+Every method of Measurements is a step of a report; it returns named values that JSON can hold. Seconds are
+counted where HailoRT is called, so they contain nothing of the service.
+"""
+
+import inspect
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hailo_vision.inference.prompt import PromptTemplate
+from hailo_vision.inference.request import Image, Turn
+from hailo_vision.npu.problems import INVALID_OPERATION, NpuError
+from hailo_vision.npu.protocol import Load, Sampling
+from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Frame, Model
+from hailo_vision.npu.worker.prefill import Part, Prefill
+from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
+
+Values = dict[str, Any]
+
+_GREEDY = Sampling()
+_PICTURE = Image("", "")
+_QUESTION = "Describe the colours that you see."
+_SENTENCE = "The quick brown fox jumps over the lazy dog. "
+_COLOURS = ((200, 40, 30), (30, 160, 60), (40, 70, 200), (230, 200, 40), (240, 240, 240))
+_READ_MS = 20_000  # longer than one inference can take on the chip (15 s)
+_TICK_SECONDS = 0.005
+
+
+class WholeModel(Model):
+    """A model with what the service has no use for."""
+
+    def usage(self) -> int:
+        return int(self._vlm.get_context_usage_size())
+
+    def save_context(self) -> bytes:
+        return bytes(self._vlm.save_context())
+
+    def load_context(self, context: bytes) -> None:
+        self._vlm.load_context(context)
+
+    def describe(self) -> Values:
+        vlm = self._vlm
+        return {
+            "stop tokens": vlm.get_stop_tokens(),
+            "recovery sequence": vlm.get_generation_recovery_sequence(),
+            "frame": f"{vlm.input_frame_shape()} {vlm.input_frame_format_type()} "
+            f"{vlm.input_frame_format_order()}",
+            "prompt template": vlm.prompt_template(),
+        }
+
+    def bindings(self) -> Values:
+        kind = type(self._vlm)
+        return {
+            "VLM.generate": str(inspect.signature(kind.generate)),
+            "VLM has": " ".join(sorted(name for name in dir(kind) if not name.startswith("_"))),
+        }
+
+    def generate_by_default(self, prompt: str) -> Completion:
+        """With the parameters that the model file brings along."""
+        return Completion(self._vlm.generate(prompt=prompt, frames=[]), self._vlm)
+
+    def takes_videos(self) -> bool:
+        return "videos" in inspect.signature(type(self._vlm).generate).parameters
+
+    def generate_about_video(self, prompt: str, frames: list[Frame]) -> Completion:
+        return Completion(
+            self._vlm.generate(prompt=prompt, frames=[], videos=[frames], max_generated_tokens=1), self._vlm
+        )
+
+
+@dataclass
+class Answer:
+    """Tokens of one generation, and the moments at which they came, counted from its start."""
+
+    prompt_tokens: int
+    parts: int
+    pieces: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(piece for piece in self.pieces if piece not in STOP_TOKENS)
+
+
+class Measurements:
+    """The steps. The first is load(); all raise NpuError, or what HailoRT raises."""
+
+    def __init__(self) -> None:
+        self._model = WholeModel()
+        self._template: PromptTemplate
+        self._prefill: Prefill
+
+    def load(self, order: Values) -> Values:
+        info = self._model.load(Load(**{**order, "device_nodes": tuple(order["device_nodes"])}))
+        self._template = PromptTemplate(info.prompt_template)
+        self._prefill = Prefill(self._model.tokenize, info.frame_tokens, self._model.frames_per_call)
+        return {"seconds": round(info.load_seconds, 3), "runtime": info.runtime_version}
+
+    def unload(self) -> Values:
+        started = time.monotonic()
+        self._model.close()
+        return {"seconds": round(time.monotonic() - started, 3)}
+
+    def model(self) -> Values:
+        """What the model file brings along, and what an answer with its own parameters is like."""
+        prompt, _ = self._prompt(0, "Count from one to thirty.")
+        self._model.clear_context()
+        completion = self._model.generate_by_default(prompt)
+        by_default = self._read(Answer(0, 1), completion, 48, time.monotonic())
+        greedy = self._ask(prompt, [], 48)
+        return {
+            **self._model.describe(),
+            "default parameters give the greedy answer": by_default.text == greedy.text,
+            "pieces read with default parameters (at most 48)": len(by_default.pieces),
+            "encoder takes videos (two inputs)": self._takes_videos(),
+        }
+
+    def first_token(self, frames: int) -> Values:
+        """Time to the first token of a prompt with so many pictures, prefilled as the service does it."""
+        most = self._model.info.max_frames
+        if frames > most:
+            return {"not asked": f"the model takes at most {most} pictures"}
+        prompt, pictures = self._prompt(frames, _QUESTION)
+        answer = self._ask(prompt, pictures, 1, parts=True)
+        return {
+            "seconds": round(answer.seconds[0], 3),
+            "prompt tokens": answer.prompt_tokens,
+            "calls": answer.parts,
+        }
+
+    def speed(self) -> Values:
+        prompt, pictures = self._prompt(1, "Describe everything in this picture in ten long sentences.")
+        answer = self._ask(prompt, pictures, 64)
+        steps = [after - before for before, after in zip(answer.seconds, answer.seconds[1:], strict=False)]
+        return {
+            "tokens": len(answer.pieces),
+            "tokens a second": round(len(steps) / sum(steps), 2) if sum(steps) else "no time passed",
+            "longest wait for a token (s)": round(max(steps, default=0.0), 3),
+            "answer": answer.text,
+        }
+
+    def abort(self) -> Values:
+        """How long the chip stays busy after an abort, by what it was doing."""
+        frames = min(5, self._model.frames_per_call, self._model.info.max_frames)
+        prompt, pictures = self._prompt(frames, _QUESTION)
+        started = time.monotonic()
+        self._begin(prompt, pictures, 8).release()
+        values: Values = {
+            f"asked as the encoding of {frames} pictures begins (s)": round(time.monotonic() - started, 3)
+        }
+        long, _ = self._prompt(0, self._text(900))
+        tokens = self._model.tokenize(long)
+        values["asked as a prefill in one call begins (s)"] = self._release_seconds(long, 0)
+        values["tokens of that prompt"] = len(tokens)
+        first, *rest = self._prefill.parts(long, tokens, few=False)
+        values[f"the same, prefilled in {1 + len(rest)} parts (s)"] = self._release_seconds(first.text, 0)
+        waits = [self._release_seconds(self._prompt(0, "Count to a hundred.")[0], 3 + n) for n in range(5)]
+        values["in decoding, median of 5 (s)"] = round(statistics.median(waits), 3)
+        values["in decoding, longest of 5 (s)"] = max(waits)
+        return values
+
+    def equality(self) -> Values:
+        """Whether the service's two short cuts change an answer."""
+        frames = min(3, self._model.frames_per_call, self._model.info.max_frames)
+        prompt, pictures = self._prompt(frames, self._text(700) + _QUESTION)
+        whole = self._ask(prompt, pictures, 32)
+        cut = self._ask(prompt, pictures, 32, parts=True)
+        first, fresh, reused, cached = self._two_turns()
+        return {
+            f"prefilled in {cut.parts} parts as in one": cut.text == whole.text,
+            "in one call": whole.text,
+            "in parts": cut.text,
+            "with the context reused as without": fresh.text == reused.text,
+            "tokens reused": cached,
+            "first answer": first,
+            "without reuse": fresh.text,
+            "with reuse": reused.text,
+            "first token without reuse (s)": round(fresh.seconds[0], 3),
+            "first token with reuse (s)": round(reused.seconds[0], 3),
+        }
+
+    def context(self) -> Values:
+        """Capacity, and what happens beyond it."""
+        capacity = self._model.info.context_length
+        question, _ = self._prompt(0, _QUESTION)
+        before = self._ask(question, [], 24)
+        full = self._ask(self._prompt(0, self._text(capacity - 100))[0], [], 8)
+        filled = self._model.usage()
+        answer = self._ask_on(self._prompt(0, self._text(400) + _QUESTION)[0], [], 32)
+        usage = self._model.usage()
+        after = self._ask(question, [], 24)
+        return {
+            "capacity": capacity,
+            "tokens of a prompt that fits": full.prompt_tokens,
+            "usage after it": filled,
+            "usage after another one on top of it": usage,
+            "overflowed": usage > capacity,
+            "answer beyond the capacity": answer.text,
+            "cleared, it answers as before": after.text == before.text,
+        }
+
+    def saved_context(self) -> Values:
+        """What keeping a conversation's context outside of the chip costs."""
+        values: Values = {}
+
+        def save_and_load() -> None:
+            started = time.monotonic()
+            usage, context = self._model.usage(), self._model.save_context()
+            saved = time.monotonic()
+            self._model.clear_context()
+            cleared = time.monotonic()
+            self._model.load_context(context)
+            values["save_context (s)"] = round(saved - started, 3)
+            values["load_context (s)"] = round(time.monotonic() - cleared, 3)
+            values["bytes"] = len(context)
+            values["usage as before"] = self._model.usage() == usage
+
+        _, fresh, reused, _ = self._two_turns(save_and_load)
+        values["answer after load_context as in a fresh context"] = fresh.text == reused.text
+        return values
+
+    def bindings(self) -> Values:
+        """Signatures, and whether other threads run while HailoRT is waited for."""
+        ticks, stop = [0], threading.Event()
+
+        def tick() -> None:
+            while not stop.wait(_TICK_SECONDS):
+                ticks[0] += 1
+
+        completion = self._begin(self._prompt(0, self._text(900))[0], [], 1)
+        thread = threading.Thread(target=tick)
+        thread.start()
+        started, before = time.monotonic(), ticks[0]
+        completion.read(_READ_MS)
+        waited, count = time.monotonic() - started, ticks[0] - before
+        stop.set()
+        thread.join()
+        completion.release()
+        return {
+            **self._model.bindings(),
+            "seconds waited in read()": round(waited, 3),
+            "turns of a 5 ms thread meanwhile": count,
+            "other threads run meanwhile": count > waited / _TICK_SECONDS / 4,
+        }
+
+    def poison(self) -> Values:
+        """A frame too many, which stays on the chip; then a placeholder without one, which may take it."""
+        good, pictures = self._prompt(1, _QUESTION)
+        plain, _ = self._prompt(0, _QUESTION)
+        values = {
+            "a frame without its placeholder": self._outcome(plain, pictures),
+            "a right prompt after it": self._outcome(good, pictures),
+        }
+        # Both leave their frame behind.
+        two, _ = self._prompt(2, _QUESTION)
+        values["two placeholders without frames"] = self._outcome(two, [])
+        values["a right prompt in the end"] = self._outcome(good, pictures)
+        return values
+
+    # How it is done
+
+    def _prompt(self, frames: int, text: str) -> tuple[str, list[Frame]]:
+        return self._render(Turn("user", [*[_PICTURE] * frames, text])), self._pictures(frames)
+
+    def _render(self, *turns: Turn) -> str:
+        return self._template.render(turns)
+
+    def _pictures(self, count: int) -> list[Frame]:
+        """Frames of one colour each, no two alike."""
+        shape = self._model.info.frame_shape
+        colours = [np.array(_COLOURS[n % len(_COLOURS)]) * (20 - n) // 20 for n in range(count)]
+        return [np.ascontiguousarray(np.broadcast_to(colour, shape), dtype=np.uint8) for colour in colours]
+
+    def _text(self, tokens: int) -> str:
+        """A text of at most so many tokens."""
+        return _SENTENCE * (tokens // len(self._model.tokenize(_SENTENCE)))
+
+    def _begin(self, prompt: str, pictures: Sequence[Frame], most: int) -> Completion:
+        self._model.clear_context()
+        return self._model.generate(prompt, pictures, _GREEDY, most)
+
+    def _ask(self, prompt: str, pictures: Sequence[Frame], most: int, *, parts: bool = False) -> Answer:
+        """The greedy answer in an empty context, prefilled in one call or as the service does it."""
+        self._model.clear_context()
+        return self._ask_on(prompt, pictures, most, parts=parts)
+
+    def _ask_on(self, prompt: str, pictures: Sequence[Frame], most: int, *, parts: bool = False) -> Answer:
+        tokens = self._model.tokenize(prompt)
+        unsent = iter(pictures)
+        cut = self._prefill.parts(prompt, tokens, few=False) if parts else [Part(prompt, len(pictures))]
+        frame_tokens = self._model.info.frame_tokens - 1
+        answer = Answer(len(tokens) + len(pictures) * frame_tokens, len(cut))
+        started = time.monotonic()
+        for part in cut[:-1]:
+            frames = [next(unsent) for _ in range(part.frames)]
+            self._read(Answer(0, 1), self._model.generate(part.text, frames, _GREEDY, 1), 1, started)
+        completion = self._model.generate(cut[-1].text, list(unsent), _GREEDY, most)
+        return self._read(answer, completion, most, started)
+
+    def _read(self, answer: Answer, completion: Completion, most: int, started: float) -> Answer:
+        """Read at most so many tokens and, if it ends then, the recovery sequence, which is none."""
+        while completion.running:
+            try:
+                piece = completion.read(_READ_MS)
+            except NpuError as error:
+                if error.problem.status == INVALID_OPERATION:  # with a lost link a release aborts the process
+                    completion.release()
+                raise
+            if piece is None:
+                raise TimeoutError(f"no token within {_READ_MS / 1000:g} s")
+            if len(answer.pieces) == most:
+                break
+            answer.pieces.append(piece)
+            answer.seconds.append(time.monotonic() - started)
+        completion.release()
+        return answer
+
+    def _release_seconds(self, prompt: str, after_tokens: int) -> float:
+        completion = self._begin(prompt, [], 200)
+        for _ in range(after_tokens):
+            completion.read(_READ_MS)
+        started = time.monotonic()
+        completion.release()
+        return round(time.monotonic() - started, 3)
+
+    def _two_turns(self, between: Callable[[], None] | None = None) -> tuple[str, Answer, Answer, int]:
+        """First answer; the second one in a fresh context, and in the first one's; how much that held.
+
+        between is called when the context holds the first answer.
+        """
+        first = Turn("user", [_PICTURE, _QUESTION])
+        prompt, pictures = self._render(first), self._pictures(1)
+        digests = [digest(frame.data.cast("B")) for frame in pictures]
+        begun = self._ask(prompt, pictures, 24)
+        then = self._render(first, Turn("assistant", [begun.text]), Turn("user", ["Which is the lightest?"]))
+        fresh = self._ask(then, pictures, 24)
+        begun = self._ask(prompt, pictures, 24)
+        if between:
+            between()
+        cache = PrefixCache()
+        cache.record("qualify", prompt, digests, begun.prompt_tokens, begun.pieces)
+        suffix = cache.suffix_of(then, digests, "qualify")
+        if suffix is None:
+            raise ValueError("the second turn does not begin with the first one's tokens")
+        reused = self._ask_on(suffix.text, [], 24)
+        return begun.text, fresh, reused, cache.tokens
+
+    def _takes_videos(self) -> bool | str:
+        if not self._model.takes_videos():
+            return "not to be asked with this version"
+        self._model.clear_context()
+        prompt = self._prompt(1, _QUESTION)[0].replace("<|image_pad|>", "<|video_pad|>")
+        try:
+            completion = self._model.generate_about_video(prompt, self._pictures(2))
+            self._read(Answer(0, 1), completion, 1, time.monotonic())
+        except Exception as error:
+            return f"no: {error}"
+        return True
+
+    def _outcome(self, prompt: str, pictures: Sequence[Frame]) -> str:
+        try:
+            return f"answers: {self._ask(prompt, pictures, 16).text}"
+        except NpuError as error:
+            return f"fails: {error.problem.message}"

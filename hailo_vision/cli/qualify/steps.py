@@ -1,0 +1,195 @@
+"""The steps of a qualification, in their order."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hailo_vision import config
+from hailo_vision.cli.qualify import host
+from hailo_vision.cli.qualify.chip import Chip, Deadline, StepFailed
+from hailo_vision.cli.qualify.report import Values
+from hailo_vision.npu import hef
+from hailo_vision.npu.protocol import Load
+
+_LOADS = 5
+_LATER_LOADS = 3  # for the measurements, of a second process, and of the service
+_LEAST_CMA_MB = 240  # what a language model took on a Pi 5, as users measured
+
+
+@dataclass(frozen=True)
+class Step:
+    """Attributes:
+    intent: what it will do, told before.
+    seconds: how long it may take.
+    """
+
+    name: str
+    intent: str
+    run: Callable[["Bench", Deadline], Values]
+    seconds: float = 60
+
+
+class Bench:
+    """What the steps share: the settings, and the chip with the model loaded.
+
+    A chip that has failed is loaded anew by the next step that needs it; once that fails, too, every
+    further step fails for the same cause.
+    """
+
+    def __init__(self, settings: config.Config) -> None:
+        self.settings = settings
+        self._chip: Chip | None = None
+        self._lost = ""
+
+    @property
+    def model(self) -> Path:
+        """Raises:
+        StepFailed: there is no model file.
+        """
+        model = self.settings.model
+        found = hef.find(model.hef_path, model.name, model.resources_dir)
+        if not found:
+            raise StepFailed(f"There is no model file {model.hef_path or f'for {model.name}'}.")
+        return found
+
+    def load(self, chip: Chip, deadline: Deadline) -> Values:
+        model, npu = self.settings.model, self.settings.npu
+        order = Load(model.hef_path, model.name, model.resources_dir, npu.device_group, npu.device_nodes)
+        return chip.call(deadline, "load", msgspec.structs.asdict(order))
+
+    def measure(self, deadline: Deadline, name: str, *arguments: object) -> Values:
+        """A step of the loaded model."""
+        chip = self.chip(deadline)
+        try:
+            return chip.call(deadline, name, *arguments)
+        except StepFailed:
+            self.close()
+            raise
+
+    def chip(self, deadline: Deadline) -> Chip:
+        if self._lost:
+            raise StepFailed(f"Not tried, as the model could not be loaded: {self._lost}")
+        if not self._chip:
+            self._chip = Chip()
+            try:
+                check_cma()
+                self.load(self._chip, deadline)
+            except StepFailed as error:
+                self._lost = str(error)
+                self.close()
+                raise
+        return self._chip
+
+    def close(self) -> None:
+        chip, self._chip = self._chip, None
+        if chip:
+            chip.close()
+
+
+def check_cma(kept: int = 0) -> None:
+    """Refuse a load that might leave none to the service.
+
+    Args:
+        kept: MB that each load so far has not given back.
+
+    Raises:
+        StepFailed: with what is free.
+    """
+    amounts = host.meminfo()
+    free = amounts.get("CmaFree", 0)
+    wanted = _LEAST_CMA_MB + _LATER_LOADS * kept
+    if amounts.get("CmaTotal") and free < wanted:
+        raise StepFailed(f"{free} MB of CMA are free, and {wanted} MB are wanted before a load: reboot.")
+
+
+def _loads(bench: Bench, deadline: Deadline) -> Values:
+    """Cold, then warm; each by a process of its own."""
+    host.forget(bench.model)
+    seconds: list[float] = []
+    before = _free_cma()
+    used = kept = 0
+    for number in range(_LOADS):
+        check_cma(kept)
+        chip = Chip()
+        try:
+            start = _free_cma()
+            seconds.append(bench.load(chip, deadline)["seconds"])
+            used = max(used, start - _free_cma())
+            chip.call(deadline, "unload")
+        finally:
+            chip.close()
+        kept = max(kept, (before - _free_cma()) // (number + 1))
+    return {
+        "cold (s)": seconds[0],
+        "warm (s)": round(statistics.median(seconds[1:]), 3),
+        "each (s)": seconds,
+        "CMA taken by a loaded model (MB)": used,
+        "CMA kept after all (MB)": before - _free_cma(),
+        "CMA free (MB)": host.meminfo().get("CmaFree", "this kernel has none"),
+    }
+
+
+def _free_cma() -> int:
+    return host.meminfo().get("CmaFree", 0)
+
+
+def _first_token(bench: Bench, deadline: Deadline) -> Values:
+    values: Values = {}
+    for pictures in (0, 1, 5, 10):
+        found = bench.measure(deadline, "first_token", pictures)
+        values |= {f"{pictures} pictures, {name}": value for name, value in found.items()}
+    return values
+
+
+def _second_process(bench: Bench, deadline: Deadline) -> Values:
+    """Another process loads the model while the first has it."""
+    bench.chip(deadline)
+    check_cma()
+    second, values = Chip(), {}
+    try:
+        values["a second process"] = f"loads the model in {bench.load(second, deadline)['seconds']} s"
+    except StepFailed as error:
+        values["a second process"] = f"is refused: {error}"
+    finally:
+        second.close()
+    found = bench.measure(deadline, "first_token", 0)
+    return {**values, "the first one goes on": f"first token after {found['seconds']} s"}
+
+
+def _memory(bench: Bench, deadline: Deadline) -> Values:
+    return {f"NPU process of this run, {name}": mb for name, mb in bench.chip(deadline).memory().items()}
+
+
+def _measured(name: str) -> Callable[[Bench, Deadline], Values]:
+    return lambda bench, deadline: bench.measure(deadline, name)
+
+
+STEPS = (
+    Step("versions", "Ask for the versions of everything.", lambda *_: host.versions()),
+    Step("board", "Look at the board, the kernel and the PCIe link.", lambda *_: host.board()),
+    Step("driver log", "Read the driver's lines in the kernel's log.", lambda *_: host.driver_log()),
+    Step(
+        "device",
+        "Look at the device node and its udev rules.",
+        lambda bench, _: host.device(bench.settings.npu.device_nodes),
+    ),
+    Step("heat before", "Read temperature and throttling.", lambda *_: host.heat()),
+    Step("storage", "Read 256 MB of the model file from the storage.", lambda b, _: host.storage(b.model)),
+    Step("model file", "Read all of the model file.", lambda b, left: host.model_file(b.model, left), 180),
+    Step("loads", "Load and unload the model five times, the first time cold.", _loads, 400),
+    Step("model", "Load the model and ask it for its template and parameters.", _measured("model"), 240),
+    Step("first token", "Ask about 0, 1, 5 and 10 pictures.", _first_token, 90),
+    Step("speed", "Have a long answer generated.", _measured("speed"), 60),
+    Step("abort", "Abort in encoding, in prefill and in decoding.", _measured("abort"), 120),
+    Step("equality", "Compare answers with prefix reuse and prefill in parts.", _measured("equality"), 120),
+    Step("context", "Fill the context, and more than fill it.", _measured("context"), 120),
+    Step("saved context", "Save the context and load it again.", _measured("saved_context"), 120),
+    Step("bindings", "Look at the Python bindings.", _measured("bindings"), 60),
+    Step("memory", "Read what the process takes that holds the chip.", _memory, 240),
+    Step("second process", "Load the model in a second process.", _second_process, 240),
+    Step("poison", "Send a frame too many, and try to drain it.", _measured("poison"), 120),
+)
+LAST = Step("heat after", "Read temperature and throttling again.", lambda *_: host.heat())
