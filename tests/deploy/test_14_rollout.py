@@ -41,32 +41,37 @@ def settled(pis: list[Pi], tokens: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def pis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Pi]]:
-    """Five deployed hosts, one with another release; a gateway on one of them, and one that is off."""
+def hosts() -> Iterator[list[Pi]]:
+    """Five freshly booted hosts, gone after the last test, also when they could not be deployed to."""
     fleet("down")
     fleet("up", "--hosts", "5", "--time-scale", "0.1")
-    found = [
+    yield [
         Pi(ROLLOUT.host_name(number), str(ROLLOUT.host_address(number)), fleet=ROLLOUT)
         for number in range(1, 6)
     ]
+    fleet("down")
+
+
+@pytest.fixture(scope="module")
+def pis(hosts: list[Pi], tmp_path_factory: pytest.TempPathFactory) -> list[Pi]:
+    """Five deployed hosts, one with another release; a gateway on one of them, and one that is off."""
     wheel = releases.wheel(tmp_path_factory.mktemp("wheels"), OTHER)
     (INVENTORY / "group_vars").mkdir(parents=True)
     (INVENTORY / "host_vars").mkdir()
     attic = {"ansible_host": str(ROLLOUT.subnet[200])}
-    groups = {"hailo_gateway": {"hosts": {found[4].name: {}, "gateway-attic": attic}}}
+    groups = {"hailo_gateway": {"hosts": {hosts[4].name: {}, "gateway-attic": attic}}}
     (INVENTORY / "hosts.yml").write_text(json.dumps(groups))
     (INVENTORY / "group_vars" / "hailo_nodes.yml").write_text(json.dumps({"hailo_serial": [1, 2]}))
-    (INVENTORY / "host_vars" / f"{found[3].name}.yml").write_text(f"hailo_vision_wheel: {wheel}\n")
-    deploy_former(found[0], tmp_path_factory.mktemp("former"))
-    with Load(found[0].url) as load:
+    (INVENTORY / "host_vars" / f"{hosts[3].name}.yml").write_text(f"hailo_vision_wheel: {wheel}\n")
+    deploy_former(hosts[0], tmp_path_factory.mktemp("former"))
+    with Load(hosts[0].url) as load:
         load.wait(2)
         result = deploy(50, hailo_serial=5)
         assert result.returncode == 0, result.stdout[-3000:]
         load.wait(2)
     # Who waited for the NPU when the service stopped was told so, and to come again.
     assert {failure.status for failure in load.failures} <= {503}, load.failures
-    yield found
-    fleet("down")
+    return hosts
 
 
 def deploy_former(pi: Pi, folder: Path) -> None:
@@ -165,7 +170,7 @@ def test_with_all_of_them_up_again_the_run_comes_to_its_end(pis: list[Pi]) -> No
 DRAINED = 0x08
 LOOK = """
 import socket
-admin = socket.socket(socket.AF_UNIX); admin.connect("/run/haproxy/admin.sock")
+admin = socket.socket(socket.AF_UNIX); admin.connect("/run/hailo-vision-gateway/admin.sock")
 admin.sendall(b"show servers state hailo_nodes\\n")
 rows = [line.split() for line in b"".join(iter(lambda: admin.recv(65536), b"")).decode().splitlines()]
 print(next(row[6] for row in rows if row[3:4] == ["{name}"]))
