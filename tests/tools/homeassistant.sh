@@ -20,7 +20,7 @@ from pathlib import Path
 import homeassistant
 
 folder = Path(homeassistant.__file__).parent / "components"
-todo = ["ollama", "local_file", "frontend", "config", "onboarding", "ai_task", "media_source"]
+todo = ["ollama", "local_file", "camera", "frontend", "config", "onboarding", "ai_task", "media_source"]
 todo += ["assist_pipeline", "tts", "stt", "ffmpeg"]
 seen, wanted = set(), {"pyotp==2.9.0", "PyQRCode==1.2.1"}  # the second factor's
 while todo:
