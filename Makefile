@@ -45,10 +45,11 @@ ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 
 test: $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
-	pytest tests/unit tests/api tests/npu tests/clients tests/abuse tests/bench emulator/tests tests/deploy
+	pytest --numprocesses 2 --dist loadfile tests/unit tests/api tests/npu tests/clients emulator/tests
+	pytest tests/abuse tests/bench tests/deploy
 
 unit: venv  ## the quick tests only
-	pytest tests/unit tests/api tests/npu
+	pytest --numprocesses 2 --dist loadfile tests/unit tests/api tests/npu
 
 REQUESTS ?= 20000
 ROUNDS ?= 60

@@ -1,4 +1,4 @@
-"""Packages that speak Ollama's API, in an environment of their own: their requirements are not ours."""
+"""Packages that applications are made with, in an environment of their own."""
 
 import json
 import subprocess
@@ -111,3 +111,12 @@ def test_litellm(environment: dict[str, str], server: Server) -> None:
         assert answers["streamed"] == answers["whole"]
         assert isinstance(answers["structured"]["summary"], str)
         assert "llava" in answers["error"]
+
+
+def test_packages_that_force_a_tool_or_a_schema(environment: dict[str, str], server: Server) -> None:
+    found = ask(environment, "openai_structured.py", server.url, PHOTO)
+    for way in ("instructor", "function_calling", "json_schema", "agents, typed"):
+        assert set(found[way]) == {"summary", "animals"}, way
+        assert isinstance(found[way]["animals"], int)
+    assert found["agents"]
+    assert found["agents, streamed"] == found["agents"]
