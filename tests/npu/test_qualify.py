@@ -310,9 +310,10 @@ def test_the_playbook_collects_reports_of_hosts_that_may_be_disturbed(
     )
     (tmp_path / "inventory").write_text(f"[hailo_nodes]\npi-1 {host_variables}\n")
     settings = {"hailo_qualify_dest": str(tmp_path / "reports"), "hailo_qualify_confirmed": confirmed}
+    ansible = Path(sys.executable).with_name("ansible-playbook")
     done = subprocess.run(
         [
-            "ansible-playbook",
+            ansible,
             "-i",
             tmp_path / "inventory",
             "playbooks/qualify.yml",

@@ -68,7 +68,7 @@ def _stopped(settings: config.Config, results: list[Result]) -> Iterator[None]:
         return
     results.append(_run("service", "Read the service's memory.", 10, lambda _: service.memory()))
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     try:
         _tell(f"Stop {' and '.join(service.units)}.")
         service.stop()
@@ -105,10 +105,6 @@ def _write(made: Report, folder: Path) -> None:
         path = base.with_name(base.name + suffix)
         path.write_bytes(content)
         print(path)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _tell(line: str) -> None:

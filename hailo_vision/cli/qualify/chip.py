@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,6 +30,9 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._end = time.monotonic() + seconds
+
+    def extend(self, seconds: float) -> None:
+        self._end += seconds
 
     def left(self) -> float:
         return max(0.0, self._end - time.monotonic())
@@ -102,10 +106,19 @@ class Chip:
 
 def memory_of(pid: int) -> Values:
     """What a process takes now and took at most, in MB of resident memory; nothing if it is gone."""
-    fields = {}
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            fields[name] = value.split()
+    fields = _status(pid)
     names = {"VmRSS": "now (MB)", "VmHWM": "at most (MB)"}
-    return {said: int(fields[name][0]) // 1024 for name, said in names.items() if name in fields}
+    return {said: fields[name] // 1024 for name, said in names.items() if name in fields}
+
+
+def children_of(pid: int) -> list[int]:
+    others = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [other for other in others if _status(other).get("PPid") == pid]
+
+
+def _status(pid: int) -> dict[str, int]:
+    """The numbers of a process's status, sizes in KiB; empty if it is gone."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+        return {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)\b", status, re.MULTILINE)}
+    return {}

@@ -1,11 +1,10 @@
 """The service, out of the way for a while."""
 
 import time
-from pathlib import Path
 
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
-from hailo_vision.cli.qualify.chip import memory_of
+from hailo_vision.cli.qualify.chip import children_of, memory_of
 from hailo_vision.cli.qualify.report import Values
 
 # The socket first: a client would start the service again.
@@ -35,9 +34,8 @@ class Service:
         if not front:
             return {"service": "not running"}
         values: Values = {f"front process, {name}": amount for name, amount in memory_of(front).items()}
-        for thread in Path(f"/proc/{front}/task").glob("*/children"):
-            for pid in thread.read_text().split():
-                values |= {f"NPU process, {name}": amount for name, amount in memory_of(int(pid)).items()}
+        for child in children_of(front):
+            values |= {f"NPU process, {name}": amount for name, amount in memory_of(child).items()}
         return values
 
     def stop(self) -> None:
