@@ -31,14 +31,13 @@ _DEFAULTS_BYTES = 500
 
 def versions() -> Values:
     system = re.search(r'^PRETTY_NAME="?([^"\n]*)', _read("/etc/os-release"), re.MULTILINE)
-    packages = tools.run(
-        "dpkg-query", "--show", "--showformat=${binary:Package} ${Version}\n", "*hailo*"
-    ).stdout
+    form = "--showformat=${db:Status-Abbrev}${binary:Package} ${Version}\n"
+    packages = tools.run("dpkg-query", "--show", form, "*hailo*").stdout
     return {
         "hailo-vision": __version__,
         "Python": platform.python_version(),
         "system": system[1] if system else "unknown",
-        "packages": packages.split("\n")[:-1],
+        "packages": [line.removeprefix("ii ") for line in packages.splitlines() if line.startswith("ii ")],
         "hailortcli": _printed("hailortcli", "--version"),
         "driver": _read("/sys/module/hailo1x_pci/version") or "not loaded",
         "hailortcli fw-control identify": _printed("hailortcli", "fw-control", "identify"),
@@ -65,7 +64,7 @@ def board() -> Values:
 
 def storage(model: Path) -> Values:
     """Where the model file is, and how fast it is read when nothing of it is in memory."""
-    found = tools.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE,OPTIONS", f"--target={model}").stdout
+    found = tools.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE", f"--target={model}").stdout
     forget(model)
     started, read = time.monotonic(), 0
     with model.open("rb", buffering=0) as file:

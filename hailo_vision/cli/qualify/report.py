@@ -16,7 +16,7 @@ OPEN_POINTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Does the encoder have two inputs?", (("model", "encoder takes videos (two inputs)"),)),
     (
         "Does the driver package bring a udev rule, and for which mode and group?",
-        (("device", "udev rules"), ("device", "node")),
+        (("device", "udev rules"), ("device", "packages of these rules"), ("device", "node")),
     ),
     (
         "Load time on this storage, cold and warm (s)",
