@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from tests.deploy.conftest import Pi, limit, playbook
+from tests.deploy.conftest import Pi, changes, limit, playbook
 
 CONFIG = "/etc/hailo/hailo-vision.yaml"
 MODEL = "/var/lib/hailo-vision/resources/Qwen2-VL-2B-Instruct.hef"
@@ -102,6 +103,19 @@ def test_limits_that_are_written_into_the_file_hold_after_a_restart_and_are_drif
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.property("MemoryMax", "hailo-vision.slice") == str(3 << 30)
     assert pi.run("cat /run/systemd/system.control/hailo-vision.slice.d/* 2>/dev/null", check=False) == ""
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_second_port_for_what_expects_ollama_there(pi: Pi) -> None:
+    arguments = ("--extra-vars", "hailo_vision_ollama_port=11434", "--limit", limit(pi))
+    result = playbook("site.yml", *arguments)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert pi.run("systemctl show --property=Listen --value hailo-vision.socket").count("Stream") == 2
+    for port in (11434, 11435):
+        answer = httpx.get(f"http://{pi.address}:{port}/api/tags").json()
+        assert answer["models"][0]["name"].endswith(":latest")
+    again = playbook("site.yml", *arguments)
+    assert changes(again, pi) == 0
 
 
 @pytest.mark.usefixtures("restored")
