@@ -336,6 +336,8 @@ def known_keys() -> list[str]:
 def _nearest(key: str) -> str:
     if key in ("model.url", "model.sha256", "model.fetched_dir"):
         return "; it is not needed any more, as the unit hailo-model.service fetches a missing model file"
+    if key == "server.keep_alive_comment_interval":
+        return "; it is called server.heartbeat_interval now"
     known = known_keys()
     same_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
     close = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.5)

@@ -120,6 +120,10 @@ def test_an_origin_that_can_never_match_is_refused(origin: str) -> None:
         (f"generation:\n  seed: {2**70}\n", "yaml:2: generation.seed: expected `int` <= "),
         ("generation:\n  temperature: .nan\n", "yaml:2: generation.temperature: expected"),
         ("model:\n  url: http://pi/x.hef\n", "yaml:2: model.url: unknown key; it is not needed any more"),
+        (
+            "server:\n  keep_alive_comment_interval: 5\n",
+            "it is called server.heartbeat_interval now",
+        ),
         ("model:\n  keep_alive: soon\n", "yaml:2: model.keep_alive: expected seconds or a duration"),
         ("resource_limits:\n  cpu_quota: 80\n", "yaml:2: resource_limits.cpu_quota: expected `str`"),
         ("resource_limits:\n  memory_max: lots\n", "yaml:2: resource_limits.memory_max: expected"),
