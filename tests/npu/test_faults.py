@@ -174,7 +174,7 @@ def test_a_link_lost_in_silence_is_found_out(make_server: MakeServer) -> None:
         resumed = time.monotonic()
         assert asked.result().status_code == 503
     assert time.monotonic() - resumed < 10  # stall_timeout is 30 s
-    assert "supervisor: device_lost:" in server.log()
+    server.wait_for(lambda: "supervisor: device_lost:" in server.log())
     assert "model_poisoned" not in server.log()
 
 

@@ -175,7 +175,12 @@ class Server:
         return str(response.json()["choices"][0]["message"]["content"])
 
     def log(self) -> str:
-        return self._log.read_text()
+        """The log up to now; a thread of the service's writes it, so that it comes a moment later."""
+        text, before = self._log.read_text(), None
+        while text != before:
+            time.sleep(0.05)
+            text, before = self._log.read_text(), text
+        return text
 
     def journal(self) -> list[dict[str, Any]]:
         """What the emulated NPU saw, event by event."""
