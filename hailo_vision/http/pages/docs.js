@@ -32,7 +32,7 @@ function table(schema) {
   const fields = Object.entries(schema.properties ?? {});
   for (const [name, field] of [...fields.filter(isRequired), ...fields.filter((one) => !isRequired(one))]) {
     const required = isRequired([name]) ? "required" : "";
-    body.append(element("tr", "", element("td", "", element("code", name)), element("td", typeOf(field)), element("td", required), element("td", field.description ?? "")));
+    body.append(element("tr", "", element("td", "", element("code", name)), element("td", typeOf(field)), element("td", required), element("td", "", ...words(field.description ?? ""))));
   }
   const scroll = element("div", "", element("table", "", body));
   scroll.className = "scroll";
@@ -49,9 +49,11 @@ function types(names, schemas) {
   });
 }
 
+// What stands between backticks is code.
+const words = (content) => content.split("`").map((part, index) => index % 2 ? element("code", part) : part);
+
 function text(content) {
-  const parts = content.split("`").map((part, index) => index % 2 ? element("code", part) : part);
-  const paragraph = element("p", "", ...parts);
+  const paragraph = element("p", "", ...words(content));
   paragraph.className = "text";
   return paragraph;
 }
