@@ -175,7 +175,7 @@ class Function(_Type, frozen=True):
 
 
 class ChatRequest(GenerationFields, frozen=True, kw_only=True):
-    """Body of POST /v1/chat/completions. Images may also stand beside the messages, as some clients send them."""
+    """Body of POST /v1/chat/completions. Some clients send images beside the messages."""
 
     model: str | None = None
     messages: Annotated[list[Message], Meta(min_length=1)]
