@@ -100,9 +100,14 @@ def read(path: str) -> str:
 
 
 def secrets_in(folder: str) -> list[str]:
-    """The lines of all files in the folder of credentials."""
-    paths = sorted(glob.glob(os.path.join(folder, "*")))
-    return [line.strip() for path in paths for line in read(path).splitlines()]
+    """The lines of all files in the folder of credentials; of JSON, the addresses with a login or a query."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(folder, "*"))):
+        if path.endswith(".json"):
+            found += re.findall(r'"(https?://[^"]*[@?][^"]*)"', read(path))
+        else:
+            found += [line.strip() for line in read(path).splitlines()]
+    return found
 
 
 def cut_out(text: str, secrets: list[str]) -> str:

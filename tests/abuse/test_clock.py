@@ -38,6 +38,7 @@ def test_a_clock_that_jumps_ends_nothing_early_and_nothing_late(
         config={
             "server": {"request_timeout": REQUEST_SECONDS, "queue_size": 1},
             "npu": {"stall_timeout": STALL_SECONDS},
+            "model": {"client_keep_alive": "any"},
         },
         emulator={**SLOW, "timing": {**SLOW["timing"], "token": TOKEN_SECONDS}},
     )

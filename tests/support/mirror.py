@@ -70,12 +70,13 @@ def serve(address: str = "127.0.0.1", port: int = 0) -> Iterator[Mirror]:
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
             self.send_header("Content-Length", str(end - start))
             self.end_headers()
-            self.count(1)
+            transfer = 0 if last else 1  # a bounded range is a look at the header
+            self.count(transfer)
             try:
                 whole = bool(last) or not state.cut
                 self.copy(content[start:end] if whole else content[start : start + state.cut.pop(0)])
             finally:
-                self.count(-1)
+                self.count(-transfer)
 
         def count(self, change: int) -> None:
             with counting:
@@ -84,8 +85,8 @@ def serve(address: str = "127.0.0.1", port: int = 0) -> Iterator[Mirror]:
 
         def copy(self, content: bytes) -> None:
             for first in range(0, len(content), _BLOCK):
-                self.wfile.write(content[first : first + _BLOCK])
                 time.sleep(state.pause)
+                self.wfile.write(content[first : first + _BLOCK])
 
         def log_message(self, format: str, *args: Any) -> None:
             del format, args

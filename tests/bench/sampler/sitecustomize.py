@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 _TICK_SECONDS = 0.001  # the kernel's own tick is the least
 
@@ -27,9 +28,16 @@ def _sample(folder: Path) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         (folder / f"{os.getpid()}.json").write_text(json.dumps(stacks))
 
+    leave = os._exit
+
+    def write_and_leave(status: int) -> NoReturn:
+        write()
+        leave(status)
+
     signal.signal(signal.SIGPROF, note)
     signal.setitimer(signal.ITIMER_PROF, _TICK_SECONDS, _TICK_SECONDS)
     atexit.register(write)
+    os._exit = write_and_leave  # the NPU process never ends in another way
 
 
 if "HAILO_BENCH_SAMPLES" in os.environ and any("hailo_vision" in word for word in sys.orig_argv):

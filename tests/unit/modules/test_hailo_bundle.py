@@ -34,6 +34,13 @@ def test_secrets_are_cut_out_and_nothing_else(text: str, left: str) -> None:
     assert bundle.cut_out(text, [KEY]) == left
 
 
+def test_the_models_order_is_no_secret_but_for_its_address(tmp_path: Path) -> None:
+    address = "https://me:pass@mirror.example/x.hef?sig=1"
+    (tmp_path / "model.json").write_text(f'{{\n "url": "{address}",\n "retries": 3,\n "path": "/srv/x"\n}}\n')
+    (tmp_path / "keys").write_text(f"{KEY}\n")
+    assert bundle.secrets_in(str(tmp_path)) == [KEY, address]
+
+
 def test_no_member_holds_a_secret_of_the_host(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
