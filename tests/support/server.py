@@ -39,6 +39,7 @@ class Server:
         listener: a listening socket that the service inherits, as from a socket unit; second_listener is
             another one.
         stderr: where it writes its log instead of a file.
+        python: the words that start its Python.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Server:
         self.listener: socket.socket | None = None
         self.second_listener: socket.socket | None = None
         self.stderr: int | None = None
+        self.python = [sys.executable]
 
     @property
     def hef(self) -> Path:
@@ -122,9 +124,9 @@ class Server:
         new.write_text("\n".join(lines) + "\n")
         new.replace(self.directory / "emulator.toml")
 
-    def start(self, *, wait: bool = True) -> "Server":
-        """Start the service; unless told otherwise, wait until it is ready."""
-        command = [sys.executable, "-m", "hailo_vision", "serve", "--config", str(self.config_file)]
+    def start(self, *, wait: bool = True, seconds: float = 30) -> "Server":
+        """Start the service; unless told otherwise, wait until it is ready, so many seconds at most."""
+        command = [*self.python, "-m", "hailo_vision", "serve", "--config", str(self.config_file)]
         listeners = [one.fileno() for one in (self.listener, self.second_listener) if one]
         if listeners:
             command = [sys.executable, "-c", _AS_SYSTEMD_DOES, ",".join(map(str, listeners)), *command]
@@ -139,9 +141,9 @@ class Server:
                 stdout=log,
             )
         if wait:
-            self.wait_for(lambda: self.http.get("/health/ready").status_code == 200)
+            self.wait_for(lambda: self.http.get("/health/ready").status_code == 200, seconds)
         else:
-            self.wait_for(lambda: self.http.get("/health").status_code == 200)
+            self.wait_for(lambda: self.http.get("/health").status_code == 200, seconds)
         return self
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:

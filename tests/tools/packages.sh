@@ -2,7 +2,8 @@
 # packages.sh: what the tests use of Debian. Nothing is done where all of it is there.
 set -eu
 missing=
-for pair in promtool:prometheus chromium:chromium chromedriver:chromium-driver curl:curl openssl:openssl strace:strace faketime:faketime; do
+for pair in promtool:prometheus chromium:chromium chromedriver:chromium-driver curl:curl openssl:openssl strace:strace faketime:faketime \
+    qemu-aarch64-static:qemu-user-static proot:proot mmdebstrap:mmdebstrap; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0
