@@ -62,8 +62,8 @@ def supplied(tmp_path: Path) -> dict[str, object]:
 
 def test_it_is_deployed_by_its_name_and_answers(pi: Pi, supplied: dict[str, object]) -> None:
     pi.run("echo 'device = \"/dev/h1x-0\"' >> /etc/hailo-emulator.toml")
-    names = {"hailo_model_file": f"{NAME}.hef", "hailo_vision_model_name": NAME.lower()}
-    result = playbook("site.yml", "--extra-vars", json.dumps(supplied | names), fleet=BOOKWORM)
+    settings = supplied | {"hailo_model_name": NAME}
+    result = playbook("site.yml", "--extra-vars", json.dumps(settings), fleet=BOOKWORM)
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.health()["versions"]["hailort"] == RELEASE
     with httpx.Client(base_url=pi.url, timeout=60) as http:
