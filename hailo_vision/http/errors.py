@@ -28,7 +28,7 @@ class HttpError(Exception):
     """What is refused before a dialect reads it: a sentence, a stable code, and headers of the response."""
 
     status: ClassVar[int]
-    code: ClassVar[str]
+    code: str
 
     def __init__(
         self, message: str, *, code: str | None = None, headers: dict[str, str] | None = None
@@ -37,7 +37,7 @@ class HttpError(Exception):
         self.message = message
         self.headers = headers or {}
         if code:
-            self.code = code  # type: ignore[misc]
+            self.code = code
 
 
 class BadRequest(HttpError):

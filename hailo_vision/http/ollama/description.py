@@ -85,9 +85,10 @@ _FIELDS = {
 }
 
 
-def _named(summary: str, answer: type, **more: object) -> Operation:
+def _named(summary: str, answer: type, event: type | None = None) -> Operation:
+    """An operation whose body names the model."""
     example = {"model": _MODEL}
-    return Operation(summary, "ollama", answer, NamedModel, example, refusals=BODY_REFUSALS, **more)  # type: ignore[arg-type]
+    return Operation(summary, "ollama", answer, NamedModel, example, event, _NDJSON, BODY_REFUSALS)
 
 
 DESCRIPTION = Description(
@@ -119,8 +120,6 @@ DESCRIPTION = Description(
         ("get", "/api/tags"): Operation("The models", "ollama", Tags),
         ("get", "/api/ps"): Operation("The models that are loaded", "ollama", Running),
         ("post", "/api/show"): _named("What a model is", ModelDescription),
-        ("post", "/api/pull"): _named(
-            "Have a model: the one that is served", Progress, event=Progress, stream=_NDJSON
-        ),
+        ("post", "/api/pull"): _named("Have a model: the one that is served", Progress, Progress),
     },
 )
