@@ -34,7 +34,8 @@ systemctl is-active hailo-vision.socket hailo-vision.service
 
 @pytest.fixture(scope="module")
 def installed(pis: list[Pi]) -> list[str]:
-    """What is on the hosts after everything that the tests did to them."""
+    """What is on the hosts after a whole installation: the tests before may have left files of their own."""
+    assert playbook("uninstall.yml").returncode == 0
     assert playbook("site.yml", "--extra-vars", "hailo_vision_journal=volatile").returncode == 0
     for pi in pis:
         pi.wait_ready()
