@@ -260,6 +260,8 @@ def test_another_model_waits_for_its_turn_and_can_be_taken_back(replacing: Scrip
     assert replacing.ask("restore") is False
     assert replacing.ask("look") == {"reason": "", "waits": True}
     assert replacing.ask("place") is True
+    # A run that was killed here is finished by the next.
+    assert replacing.ask("follow", "30") == {"changed": False, "reason": "", "waits": True}
     assert replacing.ask("keep") is True
     assert replacing.ask("keep") is False
     assert sorted(replacing.path.parent.iterdir()) == [replacing.beside("json"), replacing.path]
@@ -339,3 +341,18 @@ def test_who_follows_hears_why_it_failed(script: Script, mirror: Mirror) -> None
     mirror.status = 403
     said = script.ask("follow", "30")
     assert said == {"failed": True, "msg": f"{mirror.url} answered 403. Is the mirror's address right?"}
+
+
+def test_what_other_orders_left_goes_when_the_model_in_place_is_wanted_again(replacing: Script) -> None:
+    url = replacing.order["url"]
+    replacing.change(sha256="0" * 64, url=f"{url}/none")
+    assert replacing.ask("follow", "30")["failed"]
+    replacing.change(sha256=None, url=url)
+    assert replacing.ask("follow", "30")["waits"]
+    replacing.beside("part").write_bytes(MODEL[:9])
+    replacing.beside("part.json").write_text("{}")
+    assert replacing.ask("follow", "30") == {"changed": True, "reason": "", "waits": True}
+    replacing.change(identity="v5.1.0/blob/model.hef")
+    assert replacing.ask("follow", "30") == {"changed": True, "reason": "", "waits": False}
+    assert sorted(replacing.path.parent.iterdir()) == [replacing.beside("json"), replacing.path]
+    assert replacing.ask("follow", "30") == {"changed": False, "reason": "", "waits": False}

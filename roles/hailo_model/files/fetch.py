@@ -276,6 +276,15 @@ def fetch(order: Order) -> None:
     transfer.path.unlink(missing_ok=True)
 
 
+def sweep(order: Order, waits: bool) -> bool:
+    """Remove what earlier orders left unfinished or waiting, as the model wanted is here; whether there was any."""
+    suffixes = ["part", "part.json"] if waits else ["part", "part.json", "next", "next.json"]
+    left = [path for suffix in suffixes if (path := beside(order.path, suffix)).exists()]
+    for path in left:
+        path.unlink()
+    return bool(left)
+
+
 def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[str, Any]:
     """Have the model fetched, by the unit or by a process of this one, and look on for a while.
 
@@ -284,15 +293,14 @@ def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[st
     """
     found, transfer = model.look(order), Transfer(order)
     if not found["reason"]:
-        return {**found, "changed": False}
+        return {**found, "changed": sweep(order, found["waits"])}
+    own = None
     if unit:
         WANTED.touch()
         subprocess.run(["systemctl", "start", unit], check=False)
-    own = (
-        None
-        if unit
-        else subprocess.Popen([sys.executable, "-B", __file__, "fetch", source], stdout=sys.stderr)
-    )
+    else:
+        begin(order)
+        own = subprocess.Popen([sys.executable, "-B", __file__, "fetch", source], stdout=sys.stderr)
 
     def works() -> bool:
         asked = ["systemctl", "--quiet", "is-active", unit]

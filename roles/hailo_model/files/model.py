@@ -171,9 +171,15 @@ def why_not(order: Order, path: Path) -> str:
 
 
 def look(order: Order) -> dict[str, Any]:
-    """Why the model wanted has to be fetched, empty if not; whether it waits for its turn."""
-    waits = not why_not(order, beside(order.path, "next"))
-    return {"reason": "" if waits else why_not(order, order.path), "waits": waits}
+    """Why the model wanted has to be fetched, empty if not; whether it waits for its turn, or to prove itself."""
+    staged = is_staged(order)
+    reason = "" if staged else why_not(order, order.path)
+    return {"reason": reason, "waits": staged or (not reason and beside(order.path, "former").exists())}
+
+
+def is_staged(order: Order) -> bool:
+    """Whether the model wanted waits beside the one in place."""
+    return not why_not(order, beside(order.path, "next"))
 
 
 def stage(order: Order, part: Path) -> None:
@@ -194,15 +200,15 @@ def stage(order: Order, part: Path) -> None:
 
 def place(order: Order) -> bool:
     """Put in place what waits, and keep the former model until it is known what becomes of the new one."""
-    former, waits = beside(order.path, "former"), look(order)["waits"]
-    if waits and order.path.exists() and not former.exists():
+    former, staged = beside(order.path, "former"), is_staged(order)
+    if staged and order.path.exists() and not former.exists():
         os.link(order.path, former)
         beside(former, "json").unlink(missing_ok=True)
         if beside(order.path, "json").exists():
             os.link(beside(order.path, "json"), beside(former, "json"))
-    if waits:
+    if staged:
         move(beside(order.path, "next"), order.path)
-    return bool(waits)
+    return staged
 
 
 def keep(order: Order) -> bool:
