@@ -277,7 +277,7 @@ def fetch(order: Order) -> None:
 
 
 def sweep(order: Order, waits: bool) -> bool:
-    """Remove what earlier orders left unfinished or waiting, as the model wanted is here; whether there was any."""
+    """Remove what earlier orders left behind, as the model wanted is here; whether there was any."""
     suffixes = ["part", "part.json"] if waits else ["part", "part.json", "next", "next.json"]
     left = [path for suffix in suffixes if (path := beside(order.path, suffix)).exists()]
     for path in left:

@@ -171,7 +171,7 @@ def why_not(order: Order, path: Path) -> str:
 
 
 def look(order: Order) -> dict[str, Any]:
-    """Why the model wanted has to be fetched, empty if not; whether it waits for its turn, or to prove itself."""
+    """Why the model wanted must be fetched, empty if not; whether it waits for its turn or for its proof."""
     staged = is_staged(order)
     reason = "" if staged else why_not(order, order.path)
     return {"reason": reason, "waits": staged or (not reason and beside(order.path, "former").exists())}
