@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from support.fleets import SCENARIO
+from support.fleets import SCENARIO, WORKER
 
 from emulator.fleet.layout import Layout
 
 TOP = Path(__file__).resolve().parents[2]
 PHOTOS = TOP / "tests" / "data"
-LOGS = TOP / ".build" / "log"
+LOGS = TOP / ".build" / "log" / f"deploy{WORKER}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Pi:
 
 
 def playbook(name: str, *arguments: str, fleet: Layout = SCENARIO) -> subprocess.CompletedProcess[str]:
-    """Run a playbook as an operator does; its output is also kept in .build/log."""
+    """Run a playbook as an operator does; its output is also kept in LOGS."""
     command = ["ansible-playbook", "-i", str(fleet.inventory), f"playbooks/{name}", *arguments]
     result = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, check=False)
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -117,6 +117,7 @@ def environment() -> dict[str, str]:
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "FLEET_NAME": SCENARIO.name,
         "FLEET_SUBNET": str(SCENARIO.subnet),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(TOP / ".build" / "molecule" / SCENARIO.name),
         "MOLECULE_GLOB": "tests/deploy/molecule/*/molecule.yml",
         "MOLECULE_COMMAND_BORDERS": "false",
         "NO_COLOR": "1",
