@@ -14,20 +14,20 @@ from unittest.mock import patch
 
 from support.mirror import hef
 from support.model_script import SCRIPT
-from support.modules import call, load
+from support.modules import call, load, shared
 
 NEW_MODEL = hef(b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 1200)
 CONFIG = "model: new\n" * 50
 
-paths = load("playbooks/library/hailo_paths.py", "writing_paths")
-seal = load("playbooks/library/hailo_seal.py", "writing_seal")
-tree: Any = sys.modules["ansible.module_utils.hailo_tree"]
-state: Any = load("playbooks/module_utils/hailo_state.py", "writing_state")
+paths = load("plugins/modules/hailo_paths.py", "writing_paths")
+seal = load("plugins/modules/hailo_seal.py", "writing_seal")
+tree: Any = shared("hailo_tree")
+state: Any = load("plugins/module_utils/hailo_state.py", "writing_state")
 with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
     fetch: Any = load("roles/hailo_model/files/fetch.py", "writing_model")
-boot: Any = load("playbooks/library/hailo_boot.py", "writing_boot")
-boot.boot = load("playbooks/module_utils/hailo_boot.py", "writing_boot_files")
-wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "writing_wheelhouse")
+boot: Any = load("plugins/modules/hailo_boot.py", "writing_boot")
+boot.boot = load("plugins/module_utils/hailo_boot.py", "writing_boot_files")
+wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "writing_wheelhouse")
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 
 

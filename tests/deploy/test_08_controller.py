@@ -20,7 +20,7 @@ NOPASSWD = "/etc/sudoers.d/zz-password"
 
 
 def test_wheels_for_a_pi_are_collected_on_any_computer_with_the_hashes_of_the_lock(tmp_path: Path) -> None:
-    wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "wheelhouse_for_a_pi")
+    wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "wheelhouse_for_a_pi")
     kind: dict[str, Any] = {"python": "3.13", "machine": "aarch64", "glibc": "2.41"}
     result = call(wheelhouse, source=str(TOP), lock=str(LOCK), dest=str(tmp_path), **kind)
     assert "failed" not in result, result

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from support.fleets import SCENARIO
 from support.modules import TOP
+from support.variables import ROLES as ALL_ROLES
 
-from tests.deploy.conftest import Pi, environment, limit
+from tests.deploy.conftest import Pi, changes, environment, limit
 
+ROLES = [role for role in ALL_ROLES if role != "hailo_gateway"]
 # What the controller keeps of earlier runs.
 KEPT = {
     "hailo_vision_wheelhouse": str(TOP / ".build/wheelhouse"),
@@ -80,6 +82,31 @@ def test_a_checkout_that_everybody_may_write_and_a_run_from_elsewhere(pi: Pi, tm
         )  # fmt: skip
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
         assert "changed=0 " in result.stdout
+
+
+def test_another_repository_installs_the_collection_and_uses_its_roles(pi: Pi, tmp_path: Path) -> None:
+    """The service's wheel is built from what was installed, and the release is the same."""
+    source, other = tmp_path / "source", tmp_path / "other"
+    source.mkdir()
+    other.mkdir()
+    subprocess.run(["tar", "-xf", checkout(tmp_path), "-C", source], check=True)
+    for words in (["init"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-mall"]):
+        subprocess.run(["git", "-C", source, *words, "--quiet"], check=True)
+    (other / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")
+    roles = "".join(f"    - hailo_vision.deploy.{role}\n" for role in ROLES)
+    (other / "pis.yml").write_text(f"- hosts: hailo_nodes\n  become: true\n  roles:\n{roles}")
+    kept = {"hailo_apps_cache": KEPT["hailo_apps_cache"]}
+    arguments = ["-i", str(SCENARIO.inventory), "--limit", limit(pi), "--extra-vars", json.dumps(kept)]
+    for command in (
+        ["ansible-galaxy", "collection", "install", f"git+file://{source}", "-p", "collections"],
+        ["ansible-playbook", "pis.yml", *arguments],
+        ["ansible-playbook", "hailo_vision.deploy.site", *arguments],
+    ):
+        result = subprocess.run(
+            command, cwd=other, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
+        assert command[0] != "ansible-playbook" or changes(result, pi) == 0, result.stdout[-5000:]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def python(tmp_path: Path, debian: tuple[str, str, str]) -> list[str]:
         [*run, "/usr/bin/python3", "-I", "-m", "venv", "--without-pip", "--system-site-packages", str(venv)],
         env=os.environ | userland.ENVIRONMENT, check=True,
     )  # fmt: skip
-    wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "wheelhouse_for_aarch64")
+    wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "wheelhouse_for_aarch64")
     kind: dict[str, Any] = {"python": python, "machine": "aarch64", "glibc": glibc}
     result = call(wheelhouse, source=str(TOP), lock=str(LOCK), dest=str(tmp_path), **kind)
     assert "failed" not in result, result

@@ -1,6 +1,7 @@
 """Ansible modules of this repository, imported as Ansible does."""
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -13,20 +14,27 @@ from unittest.mock import patch
 # Ansible puts an object in the place of sys.intern; torch, which other suites import into this process later,
 # takes only the function.
 with patch.object(sys, "intern", sys.intern):
-    import ansible.module_utils
     from ansible.module_utils.testing import patch_module_args
 
 TOP = Path(__file__).resolve().parents[2]
+COLLECTION = "ansible_collections.hailo_vision.deploy"
+sys.path.append(str(TOP / "playbooks/collections"))
 
 
 def load(path: str, name: str) -> ModuleType:
-    """Import a file below the repository's top under a name of its own."""
-    spec = importlib.util.spec_from_file_location(name, TOP / path)
+    """Import a file below the repository's top in its place of the collection, under a name of its own."""
+    full = ".".join([COLLECTION, *Path(path).parts[:-1], name])
+    spec = importlib.util.spec_from_file_location(full, TOP / path)
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[full] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def shared(name: str) -> ModuleType:
+    """What modules share, as they import it."""
+    return importlib.import_module(f"{COLLECTION}.plugins.module_utils.{name}")
 
 
 def call(module: ModuleType, check: bool = False, **arguments: Any) -> dict[str, Any]:
@@ -39,18 +47,3 @@ def call(module: ModuleType, check: bool = False, **arguments: Any) -> dict[str,
     ):
         module.main()
     return dict(json.loads(printed.getvalue()))
-
-
-# What they share, where they import it from; in this order, as these import each other.
-for _name in (
-    "hailo_boot",
-    "hailo_disk",
-    "hailo_text",
-    "hailo_holders",
-    "hailo_tree",
-    "hailo_state",
-    "hailo_wheel",
-):
-    _full = f"ansible.module_utils.{_name}"
-    sys.modules[_full] = load(f"playbooks/module_utils/{_name}.py", _full)
-    setattr(ansible.module_utils, _name, sys.modules[_full])

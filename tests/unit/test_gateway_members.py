@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-gateway = load("playbooks/filter_plugins/hailo_gateway.py", "hailo_gateway_filter")
+gateway = load("plugins/filter/hailo_gateway.py", "hailo_gateway_filter")
 PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local": False}
 
 

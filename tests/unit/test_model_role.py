@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-action = load("roles/hailo_model/action_plugins/hailo_fetch.py", "hailo_fetch_action")
+action = load("plugins/action/hailo_fetch.py", "hailo_fetch_action")
 Make = Callable[..., Any]
 
 

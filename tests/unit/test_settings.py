@@ -10,7 +10,7 @@ import pytest
 from support.modules import TOP, load
 from support.variables import options
 
-settings = load("playbooks/action_plugins/hailo_settings.py", "hailo_settings_action")
+settings = load("plugins/action/hailo_settings.py", "hailo_settings_action")
 
 VALUES: list[Any] = [
     None, "", True, False, 0, 3, -1, 2.5, float("nan"),

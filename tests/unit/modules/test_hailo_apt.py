@@ -10,7 +10,7 @@ from support.modules import load
 
 from .conftest import Run
 
-apt = load("playbooks/library/hailo_apt.py", "hailo_apt")
+apt = load("plugins/modules/hailo_apt.py", "hailo_apt")
 DRIVER = "h10-hailort-pcie-driver"
 SIMULATED = f"""Reading package lists...
 Inst {DRIVER} [5.1.0] (5.1.1 archive:trixie [all])

@@ -1,13 +1,12 @@
 """Settings in config.txt and cmdline.txt: put in, taken out, and nothing else touched."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from support.modules import load
+from support.modules import load, shared
 
 from .conftest import Run
 
@@ -48,12 +47,12 @@ def pi(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pi:
     folder.mkdir()
     (folder / "config.txt").write_text(CONFIG)
     (folder / "cmdline.txt").write_text(CMDLINE)
-    utils = sys.modules["ansible.module_utils.hailo_boot"]
+    utils = shared("hailo_boot")
     monkeypatch.setattr(utils, "FOLDERS", (str(tmp_path / "none"), str(folder)))
     monkeypatch.setattr(utils, "RECORD", str(tmp_path / "lib" / "boot.json"))
     monkeypatch.setattr(utils, "running", CMDLINE.split)
     monkeypatch.setattr(utils, "boot_id", lambda: "first")
-    return Pi(run, load("playbooks/library/hailo_boot.py", "hailo_boot"), utils, folder)
+    return Pi(run, load("plugins/modules/hailo_boot.py", "hailo_boot"), utils, folder)
 
 
 def test_settings_are_put_in_once_and_wait_for_a_boot(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from support.modules import load
 
 from .conftest import Run
 
-bundle = load("playbooks/library/hailo_bundle.py", "hailo_bundle")
+bundle = load("plugins/modules/hailo_bundle.py", "hailo_bundle")
 KEY = "sk-of-the-kitchen"
 PEM = "-----BEGIN PRIVATE KEY-----\nTUlJQmFzZTY0b2ZhcHJpdmF0ZWtleQ==\n-----END PRIVATE KEY-----"
 

@@ -7,7 +7,7 @@ from support.modules import load
 
 from .conftest import Run
 
-drain = load("playbooks/library/hailo_drain.py", "hailo_drain")
+drain = load("plugins/modules/hailo_drain.py", "hailo_drain")
 HEAD = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n"
 
 

@@ -1,6 +1,5 @@
 """What a look at a host makes of what it finds there."""
 
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -26,8 +25,7 @@ class Vcgencmd:
 @pytest.fixture
 def facts() -> ModuleType:
     """The module."""
-    assert "ansible.module_utils.hailo_boot" in sys.modules
-    return load("playbooks/library/hailo_facts.py", "hailo_facts")
+    return load("plugins/modules/hailo_facts.py", "hailo_facts")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-state = load("playbooks/module_utils/hailo_state.py", "hailo_state")
+state = load("plugins/module_utils/hailo_state.py", "hailo_state")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from support.modules import load
 
 from .conftest import Run
 
-paths = load("playbooks/library/hailo_paths.py", "hailo_paths")
+paths = load("plugins/modules/hailo_paths.py", "hailo_paths")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from support.modules import load
 
 from .conftest import Run
 
-ready = load("playbooks/library/hailo_ready.py", "hailo_ready")
+ready = load("plugins/modules/hailo_ready.py", "hailo_ready")
 ACTIVE = {"ActiveState": "active", "SubState": "running", "Result": "success", "StatusText": "loading"}
 PROBLEM = {"code": "device_absent", "message": "There is no device.", "cure": "Seat the HAT."}
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import hailo_tree as tree
-from support.modules import TOP, load
+from support.modules import TOP, load, shared
 
 from .conftest import Run
 
-wheelhouse = load("playbooks/library/hailo_wheelhouse.py", "hailo_wheelhouse")
+wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "hailo_wheelhouse")
+tree = shared("hailo_tree")
 
 LOCK = """\
 # a comment

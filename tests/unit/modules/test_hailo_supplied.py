@@ -9,7 +9,7 @@ from support.modules import load
 
 from .conftest import Run
 
-supplied = load("playbooks/library/hailo_supplied.py", "hailo_supplied")
+supplied = load("plugins/modules/hailo_supplied.py", "hailo_supplied")
 
 HOST = {"python": "3.11", "machine": "aarch64"}
 METADATA = """\

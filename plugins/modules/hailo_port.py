@@ -8,8 +8,9 @@ import socket
 import struct
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_holders import describe, holders, unit_of
-from ansible.module_utils.hailo_text import read
+
+from ..module_utils.hailo_holders import describe, holders, unit_of
+from ..module_utils.hailo_text import read
 
 DOCUMENTATION = r"""
 module: hailo_port

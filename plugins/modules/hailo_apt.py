@@ -14,7 +14,8 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_text import read
+
+from ..module_utils.hailo_text import read
 
 DOCUMENTATION = r"""
 module: hailo_apt

@@ -9,10 +9,11 @@ import re
 import zipfile
 from typing import Any
 
-from ansible.module_utils import hailo_wheel
 from ansible.module_utils.basic import AnsibleModule
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from ..module_utils import hailo_wheel
 
 DOCUMENTATION = r"""
 module: hailo_supplied

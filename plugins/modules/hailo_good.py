@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_state import (
+
+from ..module_utils.hailo_state import (
     CERTIFICATE,
     KEYS,
     PACKAGES,

@@ -15,10 +15,11 @@ import struct
 import time
 from typing import Any
 
-from ansible.module_utils import hailo_boot, hailo_state
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_text import read
-from ansible.module_utils.hailo_tree import is_intact
+
+from ..module_utils import hailo_boot, hailo_state
+from ..module_utils.hailo_text import read
+from ..module_utils.hailo_tree import is_intact
 
 DOCUMENTATION = r"""
 module: hailo_facts

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 
-from ansible.module_utils.hailo_text import read
+from .hailo_text import read
 
 
 def holders(targets: set[str]) -> list[str]:

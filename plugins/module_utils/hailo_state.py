@@ -8,7 +8,7 @@ import stat
 from functools import partial
 from typing import Any
 
-from ansible.module_utils import hailo_disk
+from . import hailo_disk
 
 FOLDER = "/opt/hailo-vision/good"
 CURRENT = "/opt/hailo-vision/current"

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import hailo_disk
 
 DOCUMENTATION = r"""
 module: hailo_paths

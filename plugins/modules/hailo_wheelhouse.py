@@ -13,9 +13,10 @@ import tarfile
 import tempfile
 from typing import Any
 
-from ansible.module_utils import hailo_disk, hailo_wheel
 from ansible.module_utils.basic import AnsibleModule
 from packaging.requirements import Requirement
+
+from ..module_utils import hailo_disk, hailo_wheel
 
 DOCUMENTATION = r"""
 module: hailo_wheelhouse

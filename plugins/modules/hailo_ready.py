@@ -12,7 +12,8 @@ import urllib.request
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_holders import describe, holders, unit_of
+
+from ..module_utils.hailo_holders import describe, holders, unit_of
 
 DOCUMENTATION = r"""
 module: hailo_ready

@@ -8,9 +8,10 @@ import json
 import os
 from typing import Any
 
-from ansible.module_utils import hailo_boot as boot
-from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import hailo_boot as boot
+from ..module_utils import hailo_disk
 
 DOCUMENTATION = r"""
 module: hailo_boot

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 
-from ansible.module_utils import hailo_disk
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hailo_tree import fingerprint, is_intact, seal_path
+
+from ..module_utils import hailo_disk
+from ..module_utils.hailo_tree import fingerprint, is_intact, seal_path
 
 DOCUMENTATION = r"""
 module: hailo_seal
