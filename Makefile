@@ -88,8 +88,9 @@ try-homeassistant: venv  ## Home Assistant itself on a Debian Trixie, PHOTO desc
 	@[ -x $(BUILD)/homeassistant/srv/ha/bin/hass ] || sh tests/tools/homeassistant.sh $(BUILD)/homeassistant
 	@$(TRY)/try_homeassistant.py $(BUILD)/homeassistant $(PHOTO)
 
-lint: venv  ## ruff, import-linter, yamllint, ansible-lint
+lint: venv  ## ruff, import-linter, yamllint, ansible-lint, the links of these pages
 	ruff check .
+	rumdl check --no-cache .
 	yamllint --strict .
 	lint-imports
 	ansible-lint --offline

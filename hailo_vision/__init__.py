@@ -6,4 +6,4 @@ Two processes share the work, because no call of HailoRT's GenAI bindings releas
     NPU process             npu.worker: VDevice and VLM for its whole life
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

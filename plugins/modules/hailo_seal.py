@@ -26,7 +26,7 @@ options:
 EXAMPLES = r"""
 - name: Seal the release
   hailo_seal:
-    path: /opt/hailo-vision/releases/0.1.0
+    path: /opt/hailo-vision/releases/1.0.0
 """
 
 RETURN = r""" # """

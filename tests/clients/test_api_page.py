@@ -1,4 +1,4 @@
-"""docs/api.md: its examples run, its settings are settings, its lists are complete."""
+"""docs/api.md and README: their examples run, the page's settings are settings, its lists are complete."""
 
 import re
 import shutil
@@ -33,6 +33,15 @@ def test_examples_run(language: str, code: str, folder: Path, server: Server) ->
     done = subprocess.run([*RUN[language], code], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout) > 20
+
+
+def test_the_example_of_readme_runs(server: Server) -> None:
+    page = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert "http://pi-workshop:11435" in code
+    code = code.replace("http://pi-workshop:11435", server.url)
+    done = subprocess.run([*RUN["python"], code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert len(done.stdout) > 20, done.stderr
 
 
 @pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "yaml"])

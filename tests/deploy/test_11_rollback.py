@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hailo_vision import __version__
 from tests.deploy import releases
 from tests.deploy.conftest import Pi, limit, playbook
 from tests.deploy.load import Load
 
-NEXT = "0.1.1"
+NEXT = "1.0.1"
 RELEASES = "ls /opt/hailo-vision/releases"
 
 
@@ -39,14 +40,14 @@ def ready(pis: list[Pi]) -> None:
 
 
 def test_a_release_that_does_not_get_ready_is_taken_back_and_is_the_last(pis: list[Pi], folder: Path) -> None:
-    wheel = releases.wheel(folder, "0.1.2", broken=True)
+    wheel = releases.wheel(folder, "1.0.2", broken=True)
     canary, other = pis
     before = [state(pi) for pi in pis]
     process = other.property("MainPID")
     with Load(other.url) as load:
         result = deploy(hailo_vision_wheel=str(wheel), hailo_vision_ready_timeout=15)
     assert result.returncode != 0
-    assert f"{canary.name} is not ready with release 0.1.2-" in result.stdout
+    assert f"{canary.name} is not ready with release 1.0.2-" in result.stdout
     assert releases.REASON in result.stdout
     former = before[0][0].removeprefix("releases/")
     assert f"The host went back to release {former} and its configuration, and serves" in result.stdout
@@ -81,7 +82,7 @@ def test_an_upgrade_under_load_refuses_no_connection(upgraded: Load, pi: Pi) -> 
 
 def test_an_operator_goes_back_and_forth(upgraded: Load, pi: Pi) -> None:
     new = state(pi)
-    for expected in ("0.1.0", NEXT):
+    for expected in (__version__, NEXT):
         result = playbook("rollback.yml", "--limit", limit(pi))
         assert result.returncode == 0, result.stdout[-3000:]
         pi.wait_ready(5)
@@ -89,7 +90,7 @@ def test_an_operator_goes_back_and_forth(upgraded: Load, pi: Pi) -> None:
         assert pi.ask("coffee.jpg")
     assert state(pi) == new
     # The one that failed was removed by the switch after it.
-    assert {name.partition("-")[0] for name in pi.run(RELEASES).split()} == {"0.1.0", NEXT}
+    assert {name.partition("-")[0] for name in pi.run(RELEASES).split()} == {__version__, NEXT}
 
 
 def test_a_setting_that_fails_only_at_the_start_is_taken_back_with_the_reason(pi: Pi) -> None:

@@ -22,7 +22,7 @@ TASKS = (
 
 
 def test_the_next_run_repairs_what_killed_ones_left(pi: Pi, tmp_path: Path) -> None:
-    wheel = releases.wheel(tmp_path, "0.1.3")
+    wheel = releases.wheel(tmp_path, "1.0.3")
     variables = {
         "hailo_vision_wheel": str(wheel), "hailo_vision_max_tokens": 77, "hailo_vision_memory_max": "2G",
     }  # fmt: skip
@@ -37,7 +37,7 @@ def test_the_next_run_repairs_what_killed_ones_left(pi: Pi, tmp_path: Path) -> N
     repaired = playbook("site.yml", *upgrade)
     assert repaired.returncode == 0, repaired.stdout[-3000:]
     pi.wait_ready(5)
-    assert pi.health()["versions"]["hailo_vision"] == "0.1.3"
+    assert pi.health()["versions"]["hailo_vision"] == "1.0.3"
     assert "max_tokens: 77" in pi.run("cat /etc/hailo/hailo-vision.yaml")
     assert pi.property("MemoryMax", "hailo-vision.slice") == str(2 << 30)
     again = playbook("site.yml", *upgrade)

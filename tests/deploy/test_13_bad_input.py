@@ -127,7 +127,7 @@ def small_disk(pi: Pi, place: str, megabytes: int) -> Iterator[None]:
 
 
 def test_a_disk_without_room_for_the_release(pi: Pi, tmp_path: Path) -> None:
-    wheel = releases.wheel(tmp_path, "0.1.4")
+    wheel = releases.wheel(tmp_path, "1.0.4")
     with small_disk(pi, RELEASES, 100):
         said = refusal(pi, hailo_vision_wheel=str(wheel))
     assert f"{pi.name} has " in said

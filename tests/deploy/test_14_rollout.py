@@ -16,7 +16,7 @@ from tests.deploy.load import Load
 INVENTORY = ROLLOUT.directory / "site"
 CONFIG = "/etc/hailo/hailo-vision.yaml"
 BROKEN = "/etc/systemd/system/hailo-vision.service.d/broken.conf"
-OTHER = "0.1.9"
+OTHER = "1.0.9"
 # The state of the repository whose hosts have the service's folder and no other below it.
 FORMER = "8c3bfbe"
 

@@ -1,0 +1,51 @@
+"""What README and the other pages name exists: make targets, commands, variables, settings, files."""
+
+import re
+
+import pytest
+from support.variables import TOP
+
+from hailo_vision import cli, config
+
+PAGES = "\n".join(path.read_text() for path in [TOP / "README.md", *TOP.glob("docs/*.md")])
+
+
+def named(pattern: str) -> set[str]:
+    """What the pages name in this form; a form that none of them has any more is an error."""
+    found = set(re.findall(pattern, PAGES, re.MULTILINE))
+    assert found
+    return found
+
+
+def test_make_targets() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+    assert named(r"(?:`|&& |^ *)make ([a-z-]+)") <= targets
+
+
+def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    commands = set(re.findall(r"^    ([a-z-]+)(?:  |$)", capsys.readouterr().out, re.MULTILINE))
+    assert named(r"(?:`|sudo |-u hailo-vision |^ *)hailo-vision ([a-z][a-z-]+)") <= commands
+
+
+def test_variables() -> None:
+    sources = [*TOP.glob("roles/*/meta/argument_specs.yml"), *TOP.glob("playbooks/**/*.yml")]
+    known = {word for path in sources for word in re.findall(r"\bhailo_\w+", path.read_text())}
+    assert named(r"(?:`|^|-e )(hailo_\w*[a-z0-9])[`:=]") - {"hailo_platform"} <= known
+
+
+def test_settings() -> None:
+    sections = "|".join(key for key in config.known_keys() if "." not in key)
+    assert named(rf"`((?:{sections})\.\w+)`") <= set(config.known_keys())
+
+
+def test_files() -> None:
+    folders = "docs|emulator|hailo_vision|inventory/example|playbooks|roles|templates|tests"
+    missing = {name for name in named(rf"(?:`| )((?:{folders})/[\w./-]*\w)") if not (TOP / name).exists()}
+    assert missing == set()
+
+
+def test_tests_of_the_deployment_are_all_described() -> None:
+    written = {path.stem for path in TOP.glob("tests/deploy/test_*.py")}
+    assert set(re.findall(r"^\| `(test_\w+)`", (TOP / "docs/tests.md").read_text(), re.MULTILINE)) == written
