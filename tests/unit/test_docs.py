@@ -36,8 +36,10 @@ def test_variables() -> None:
 
 
 def test_settings() -> None:
-    sections = "|".join(key for key in config.known_keys() if "." not in key)
-    assert named(rf"`((?:{sections})\.\w+)`") <= set(config.known_keys())
+    sections = [key for key in config.known_keys() if "." not in key]
+    assert named(rf"`((?:{'|'.join(sections)})\.\w+)`") <= set(config.known_keys())
+    examples = named(rf"(?s)^```yaml\n((?:{'|'.join(sections)}):\n.*?)^```$")
+    assert all(config.parse(example, "an example") != config.Config() for example in examples)
 
 
 def test_files() -> None:
