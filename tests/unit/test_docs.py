@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from support.variables import TOP
+from support.modules import TOP
 
 from hailo_vision import __version__, cli, config
 
