@@ -81,7 +81,7 @@ def main() -> int:
         ],
     }
     count = len(options.services)
-    print(f"Asking {count} at once about {options.photo}: {options.question} (about 10 s)", flush=True)
+    print(f"Asking {count} at once about {options.photo}: {options.question} (about 15 s)", flush=True)
     begun = time.monotonic()
     failed = asyncio.run(ask_all(options.services, message))
     print(f"{count - failed} of {count} answered in {time.monotonic() - begun:.1f} s")
