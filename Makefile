@@ -29,6 +29,7 @@ export PYTHONUNBUFFERED := 1
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo "Start with make up (root, four minutes at first) or make serve (no root, one minute)."
 
 # What the machine lacks is told before anything is made; a Python that is missing or too old, by venv.sh.
 up:  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
@@ -106,7 +107,7 @@ types: venv  ## mypy, strict
 
 serve:  ## the service alone with an emulated NPU on PORT=11435, no root needed
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(SERVE) $(RUNTIME_LOCK)
-	@sh tests/tools/serve.sh $(SERVE) $(PORT)
+	@sh tests/tools/serve.sh $(SERVE) "$(PORT)"
 
 venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) tests/requirements.txt
