@@ -53,7 +53,7 @@ async def report(service: str, message: ChatCompletionUserMessageParam) -> bool:
         print(f"{name} {url} did not answer: {reason}".lstrip(), file=sys.stderr)
         return False
     times = f"{time.monotonic() - begun:.1f} s, first word after {first:.1f} s"
-    print(f"{name} {url} ({times}): {answer}".lstrip(), flush=True)
+    print("\n" + f"{name} {url} ({times})".lstrip() + f"\n{answer}", flush=True)
     return True
 
 
@@ -84,7 +84,7 @@ def main() -> int:
     print(f"Asking {count} at once about {options.photo}: {options.question} (about 15 s)", flush=True)
     begun = time.monotonic()
     failed = asyncio.run(ask_all(options.services, message))
-    print(f"{count - failed} of {count} answered in {time.monotonic() - begun:.1f} s")
+    print(f"\n{count - failed} of {count} answered in {time.monotonic() - begun:.1f} s")
     return 1 if failed else 0
 
 

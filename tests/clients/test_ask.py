@@ -68,7 +68,8 @@ def test_each_answer_has_its_name_and_so_has_a_failure(server: Server) -> None:
     assert done.stderr.count("\n") == 1
     begin, *answers, end = done.stdout.splitlines()
     assert begin.startswith("Asking 3 at once")
-    assert {line.partition(" (")[0] for line in answers} == {f"pi01 {server.url}", server.url}
+    heads = {line.partition(" (")[0] for line in answers if " s, first word after " in line}
+    assert heads == {f"pi01 {server.url}", server.url}
     assert end.startswith("2 of 3 answered in ")
 
 
@@ -93,7 +94,7 @@ def test_all_are_asked_at_once() -> None:
         done = ask_all(*[f"pi0{n}=http://127.0.0.1:{service.server_port}" for n in range(1, 5)])
         service.shutdown()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count(": A cup.") == 4
+    assert done.stdout.count("\nA cup.\n") == 4
 
 
 def test_a_photo_that_is_missing_is_named(server: Server, tmp_path: Path) -> None:
