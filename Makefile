@@ -11,8 +11,8 @@ VENV := $(BUILD)/venv
 SERVE := $(BUILD)/serve
 BIN := $(CURDIR)/$(VENV)/bin
 PIS := $(PYTHON) -m emulator.fleet
-WHICH := $(if $(SUBNET),--subnet "$(SUBNET)")
-FLEET_OF := --hosts "$(HOSTS)" --suite "$(SUITE)"
+SUBNET_OPTION := $(if $(SUBNET),--subnet "$(SUBNET)")
+UP_OPTIONS := --hosts "$(HOSTS)" --suite "$(SUITE)"
 INVENTORY := .fleet/hailo/inventory
 RUNTIME_LOCK := roles/hailo_vision/files/requirements.lock
 TEST_LOCKS := tests/requirements.txt tests/abuse/requirements-fuzz.txt $(wildcard emulator/requirements-cpu.txt)
@@ -32,10 +32,11 @@ help:  ## this list
 	@echo "Start with make up (root, four minutes at first) or make serve (no root, one minute)."
 
 # What the machine lacks is told before anything is made; a Python that is missing or too old, by venv.sh.
-up:  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
-	@! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PIS) $(WHICH) check $(FLEET_OF)
+up:  ## boot HOSTS=2 emulated Pis (SUITE=trixie), deploy the service to them, ask each about a photo (root)
+	@! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    $(PIS) $(SUBNET_OPTION) check $(UP_OPTIONS)
 	@$(MAKE) --no-print-directory venv
-	@$(PIS) $(WHICH) up $(FLEET_OF)
+	@$(PIS) $(SUBNET_OPTION) up $(UP_OPTIONS)
 	@echo "Deploying to $(HOSTS) Pis over SSH (about 2 minutes at first, 20 s when nothing changes)"
 	@ANSIBLE_DISPLAY_SKIPPED_HOSTS=no ansible-playbook -i $(INVENTORY) playbooks/site.yml || \
 	    { echo "The deployment failed (above): \`make up\` tries again, \`make down\` removes the Pis." >&2; exit 1; }

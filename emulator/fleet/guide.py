@@ -1,6 +1,7 @@
 """How a fleet is, and what a person can do with it."""
 
 import json
+import os
 import shlex
 import urllib.error
 import urllib.request
@@ -9,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from emulator.fleet.host import Host, leader, ssh_command
 from emulator.fleet.layout import REPOSITORY, Layout
 
-_NEXT = """
+# The keys and the processes are root's: who came by sudo needs it again.
+_SUDO = "sudo " if "SUDO_USER" in os.environ else ""
+_NEXT = f"""
 Ask again:   make ask PHOTO=tests/data/coffee.jpg QUESTION="What is in the cup?"
-How it is:   make status
-Take down:   make down"""
+How it is:   {_SUDO}make status
+Take down:   {_SUDO}make down"""
 
 
 def status(hosts: list[Host]) -> str:
@@ -38,7 +41,7 @@ def _service(host: Host) -> str:
 
 def text(layout: Layout, hosts: list[Host]) -> str:
     """What to do with a fleet that has been deployed to, for the terminal."""
-    inventory = layout.inventory.relative_to(REPOSITORY)
+    playbook = f"{_SUDO}.build/venv/bin/ansible-playbook -i {layout.inventory.relative_to(REPOSITORY)}"
     url = hosts[0].url
     body = '{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Who are you?"}]}'
     question = 'qwen2-vl-2b-instruct "What is in ./tests/data/chelsea.jpg"'
@@ -51,9 +54,9 @@ def text(layout: Layout, hosts: list[Host]) -> str:
             "",
             f"curl:        curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'",
             f"ollama:      OLLAMA_HOST={url} ollama run {question}",
-            "Log in:      " + shlex.join(ssh_command(hosts[0])),
-            f"Deploy:      .build/venv/bin/ansible-playbook -i {inventory} playbooks/site.yml",
-            f"Verify:      .build/venv/bin/ansible-playbook -i {inventory} playbooks/verify.yml",
+            f"Log in:      {_SUDO}" + shlex.join(ssh_command(hosts[0])),
+            f"Deploy:      {playbook} playbooks/site.yml",
+            f"Verify:      {playbook} playbooks/verify.yml",
             _NEXT.lstrip("\n"),
         ]
     )
