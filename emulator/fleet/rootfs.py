@@ -34,7 +34,7 @@ chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service syste
 
 
 SUITES = ("trixie", "bookworm")
-ARCHIVE = "http://deb.debian.org/debian"
+ARCHIVE = "http://deb.debian.org/debian"  # what mmdebstrap takes by itself, with the security archive
 
 
 def path(suite: str) -> Path:
@@ -69,8 +69,7 @@ def _build(suite: str, image: Path) -> None:
     hook.write_text(_CUSTOMISE)
     command = ["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={_PACKAGES}"]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
-    command += ['--aptopt=Acquire::Languages "none"', f'--customize-hook=sh {hook} "$1"']
-    command += [suite, str(part), ARCHIVE]
+    command += ['--aptopt=Acquire::Languages "none"', f'--customize-hook=sh {hook} "$1"', suite, str(part)]
     log = BUILD / "log" / f"mmdebstrap-{suite}.log"
     run_shown(command, f"Building the Debian {suite} image with mmdebstrap (about a minute)", log)
     hook.unlink()
