@@ -34,7 +34,10 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     Raises:
         RequestError: a picture stands where none is read.
     """
-    _refuse(body, _OF_OTHERS | _OF_OPENAI | _NOT_IN_CHAT)
+    _refuse(body, _OF_OTHERS | _OF_OPENAI)
+    # LLM Vision sends these, too, empty and with the same pictures as its message.
+    if body.prompt or not any(message.images for message in body.messages or ()):
+        _refuse(body, _NOT_IN_CHAT)
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(body.messages or ()):
