@@ -12,12 +12,15 @@ from hailo_vision.inference.request import Image, JsonFormat, Turn
 # What other APIs and other routes have, and where it belongs.
 _PICTURES = "pictures are 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
 _OF_OTHERS = {"image": _PICTURES, "image_data": _PICTURES, "image_url": _PICTURES}
-_SCHEMA = {"response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions"}
+_OF_OPENAI = {
+    "response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions",
+    "input": "a body with 'input' goes to /v1/responses",
+}
 _NOT_IN_CHAT = {
     "prompt": "a prompt goes to /api/generate; here it is a message",
     "images": "pictures belong to a message: messages[].images",
 }
-_NOT_IN_GENERATE = {"messages": "messages go to /api/chat; here they are 'prompt' and 'system'"}
+_NOT_IN_GENERATE = {"messages": "messages go to /api/chat, OpenAI's to /v1/chat/completions"}
 
 # Ollama itself never cuts an answer, so its clients can't tell half a JSON text from a bad one.
 _LEAST_JSON_TOKENS = 512
@@ -31,7 +34,10 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     Raises:
         RequestError: a picture stands where none is read.
     """
-    _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_CHAT)
+    _refuse(body, _OF_OTHERS | _OF_OPENAI)
+    # LLM Vision sends these, too, empty and with the same pictures as its message.
+    if body.prompt or not any(message.images for message in body.messages or ()):
+        _refuse(body, _NOT_IN_CHAT)
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(body.messages or ()):
@@ -64,7 +70,7 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     Raises:
         RequestError: the body asks for what this model can't.
     """
-    _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_GENERATE)
+    _refuse(body, _OF_OTHERS | _OF_OPENAI | _NOT_IN_GENERATE)
     if body.suffix:
         raise RequestError(Kind.UNSUPPORTED_PARAMETER, f"{model!r} does not support insert", where="suffix")
     if body.raw:
@@ -132,7 +138,23 @@ def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None
             Kind.UNSUPPORTED_PARAMETER, "Invalid parameter: 'format' is not supported with this model.",
             where="format",
         )  # fmt: skip
-    return JsonFormat(None if isinstance(wanted, str) else wanted, "format")
+    return JsonFormat(None, "format") if isinstance(wanted, str) else _schema_of(wanted)
+
+
+def _schema_of(wanted: dict[str, Any]) -> JsonFormat:
+    """A schema as it is, or as OpenAI wraps it: the types there are none that a JSON schema can have."""
+    if wanted.get("type") not in ("json_object", "json_schema"):
+        return JsonFormat(wanted, "format")
+    where = "format.json_schema" if "json_schema" in wanted else "format"
+    wrapped = wanted.get("json_schema", wanted)
+    schema = wrapped.get("schema") if isinstance(wrapped, dict) else None
+    if isinstance(schema, dict) or (schema is None and wanted["type"] == "json_object"):
+        return JsonFormat(schema, f"{where}.schema")
+    raise RequestError(
+        Kind.INVALID_VALUE,
+        f"Invalid 'format': OpenAI's form of it needs a JSON schema in '{where}.schema'.",
+        where=f"{where}.schema",
+    )
 
 
 def _seed_of(options: Options) -> int | None:

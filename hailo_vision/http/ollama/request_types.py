@@ -57,7 +57,7 @@ class GenerationFields(_Foreign, frozen=True, kw_only=True):
     """Fields that both generating routes take.
 
     Attributes:
-        format: "json", or the JSON schema of the answer.
+        format: "json", or the JSON schema of the answer, also as OpenAI wraps it.
         keep_alive: how long the model stays loaded afterwards: seconds, "5m", -1 for ever.
     """
 
@@ -68,6 +68,7 @@ class GenerationFields(_Foreign, frozen=True, kw_only=True):
     keep_alive: float | str | None = None
     logprobs: bool | None = None
     response_format: Any = None
+    input: Any = None
 
 
 class ChatRequest(GenerationFields, frozen=True, kw_only=True):

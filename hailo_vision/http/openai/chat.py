@@ -9,7 +9,7 @@ from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
 from hailo_vision.http.events import Stream, Wire
-from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
+from hailo_vision.http.openai.reading import json_format_of, options_of, refuse_others, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, ChatRequest
 from hailo_vision.http.openai.tools import ForcedTools, forced, refuse_tools
 from hailo_vision.http.openai.writing import ChunkWriter, Reply
@@ -19,11 +19,16 @@ from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(ChatRequest)
+_ELSEWHERE = {
+    "input": "A body with 'input' goes to /v1/responses.",
+    "prompt": "A prompt without messages goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
+}
+_OF_OTHERS = {"format": "a schema is 'response_format'; Ollama's form goes to /api/chat"}
 
 
 async def chat(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
-    body = decode(request.body, _decoder, KNOWN_VALUES)
+    body = decode(request.body, _decoder, KNOWN_VALUES, _ELSEWHERE)
     tools = _forced_tools(body, service.config.api)
     wanted = _read(body, tools, service.config.api, request.ctx.client)
     service.check_model(body.model)
@@ -66,6 +71,7 @@ def _forced_tools(body: ChatRequest, config: ApiConfig) -> ForcedTools | None:
 def _refuse_unsupported(body: ChatRequest, config: ApiConfig) -> None:
     if body.model is None and config.model_required:
         raise RequestError(Kind.MISSING_PARAMETER, "Missing required parameter: 'model'.", where="model")
+    refuse_others(body, _OF_OTHERS)
     if body.n is not None and body.n > 1:
         raise RequestError(Kind.INVALID_VALUE, "Only one choice can be generated: n must be 1.", where="n")
     if body.top_logprobs and not body.logprobs:

@@ -117,6 +117,18 @@ def options_of(fields: GenerationFields) -> dict[str, Any]:
     }
 
 
+def refuse_others(body: object, fields: Mapping[str, str]) -> None:
+    """Refuse fields that other routes have and that change what is asked; fields: what to do instead.
+
+    Raises:
+        RequestError: the body has one.
+    """
+    for name, advice in fields.items():
+        if getattr(body, name) is not None:
+            message = f"'{name}' is no field of this route: {advice}."
+            raise RequestError(Kind.UNSUPPORTED_PARAMETER, message, where=name)
+
+
 def json_format_of(
     wanted: ResponseFormat | None, where: str = "response_format", *, supported: bool
 ) -> JsonFormat | None:

@@ -195,6 +195,7 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     image_data: Images | None = None
     image: Images | None = None
     image_url: Images | None = None
+    format: Any = None
 
 
 class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):

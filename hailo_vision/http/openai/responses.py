@@ -11,7 +11,7 @@ from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode, explain
 from hailo_vision.http.events import Stream, Wire
-from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
+from hailo_vision.http.openai.reading import json_format_of, options_of, refuse_others, turns_of
 from hailo_vision.http.openai.request_types import (
     KNOWN_VALUES,
     GenerationFields,
@@ -28,6 +28,16 @@ from hailo_vision.inference.request import GenerationRequest, JsonFormat
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(ResponsesRequest)
+_ELSEWHERE = {
+    "messages": "A body with 'messages' goes to /v1/chat/completions or, in Ollama's form, to /api/chat.",
+    "prompt": "A prompt as text goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
+}
+_SCHEMA = "a schema is 'text.format'; chat's form goes to /v1/chat/completions, Ollama's to /api/chat"
+_OF_OTHERS = {
+    "response_format": _SCHEMA,
+    "format": _SCHEMA,
+    "images": "pictures are parts of an input item: input[].content[].image_url",
+}
 # The model's own work on earlier turns: nothing here can use it.
 _SKIPPED = frozenset({"reasoning", "function_call"})
 
@@ -35,7 +45,7 @@ _SKIPPED = frozenset({"reasoning", "function_call"})
 async def responses(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     config = service.config
-    body = decode(request.body, _decoder)
+    body = decode(request.body, _decoder, elsewhere=_ELSEWHERE)
     _refuse_unsupported(body, config.api)
     tools = forced(body.tool_choice, body.tools, "tools", "tool_choice")
     if tools and config.api.json_mode == "refuse":
@@ -131,6 +141,7 @@ def _format(body: ResponsesRequest, *, supported: bool) -> JsonFormat | None:
 def _refuse_unsupported(body: ResponsesRequest, config: ApiConfig) -> None:
     if body.model is None and config.model_required:
         raise RequestError(Kind.MISSING_PARAMETER, "Missing required parameter: 'model'.", where="model")
+    refuse_others(body, _OF_OTHERS)
     stored = {
         "previous_response_id": body.previous_response_id,
         "conversation": body.conversation,
