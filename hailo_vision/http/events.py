@@ -7,10 +7,8 @@ because most clients take a stream that just ends for a complete answer.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sanic import HTTPResponse, Request
 
@@ -18,22 +16,22 @@ from hailo_vision.http.errors import UNEXPECTED, Failure, failure_of
 
 log = logging.getLogger(__name__)
 
+SERVER_SENT = "text/event-stream; charset=utf-8"
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _SLOWEST_READER_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Wire:
-    """How a dialect streams; all texts are what is sent, framing included.
+class Wire(Protocol):
+    """How a dialect streams."""
 
-    Attributes:
-        heartbeat: a sign of life that every client of the dialect takes; called anew for each.
-        failure: what tells a failure and ends the stream.
-    """
+    @property
+    def content_type(self) -> str: ...
 
-    content_type: str
-    heartbeat: Callable[[], bytes]
-    failure: Callable[[Failure], bytes]
+    def heartbeat(self) -> bytes:
+        """A sign of life that every client of the dialect takes."""
+
+    def failure(self, failure: Failure) -> bytes:
+        """What tells a failure and ends the stream."""
 
 
 def server_sent(*events: bytes) -> bytes:

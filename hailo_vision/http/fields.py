@@ -1,7 +1,8 @@
 """Fields that several dialects have, and clients spell in several ways."""
 
 from hailo_vision.durations import parse_keep_alive
-from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, missing
+from hailo_vision.inference.service import Service
 
 # Whole numbers, which some languages write as 50.0.
 Whole = int | float
@@ -15,7 +16,7 @@ def whole_of(value: Whole | None, where: str) -> int | None:
         RequestError: it has a fraction.
     """
     if isinstance(value, float) and not value.is_integer():
-        raise RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': expected a whole number.", where=where)
+        raise invalid(where, "expected a whole number")
     return None if value is None else int(value)
 
 
@@ -40,6 +41,13 @@ def keep_alive_of(value: float | str | None) -> float | None:
     try:
         return parse_keep_alive(value)
     except ValueError as error:
-        raise RequestError(
-            Kind.INVALID_VALUE, f"Invalid 'keep_alive': {error}.", where="keep_alive"
-        ) from error
+        raise invalid("keep_alive", error) from error
+
+
+def check_model(service: Service, name: str | None) -> None:
+    """Raises:
+    RequestError: no model is named where one has to be, or one that is not served here.
+    """
+    if name is None and service.config.api.model_required:
+        raise missing("model")
+    service.check_model(name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hailo_vision.config import ApiConfig
-from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, unsupported
 from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields, Options
 from hailo_vision.inference.request import Image, JsonFormat, Turn
@@ -39,11 +39,7 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
         _refuse(message, _OF_OTHERS, f"{where}.")
         if message.role in ("system", "assistant"):
             if message.images:
-                raise RequestError(
-                    Kind.INVALID_VALUE,
-                    f"Invalid '{where}.images': only messages of users and tools carry pictures.",
-                    where=f"{where}.images",
-                )
+                raise invalid(f"{where}.images", "only messages of users and tools carry images")
             if message.role == "system":
                 system.append(message.content or "")
             else:
@@ -66,11 +62,9 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     """
     _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_GENERATE)
     if body.suffix:
-        raise RequestError(Kind.UNSUPPORTED_PARAMETER, f"{model!r} does not support insert", where="suffix")
+        raise unsupported("suffix", f"{model!r} does not support insert")
     if body.raw:
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER, "Prompts are always rendered here: raw can't be true.", where="raw"
-        )
+        raise unsupported("raw", "Prompts are always rendered here: raw can't be true.")
     if not body.prompt and not body.images:
         return []
     system = [Turn("system", [body.system])] if body.system else []
@@ -87,10 +81,7 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
         RequestError: one has a value that can't be used, or asks for what the NPU can't.
     """
     if body.logprobs:
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER, "The NPU gives no log probabilities: logprobs can't be true.",
-            where="logprobs",
-        )  # fmt: skip
+        raise unsupported("logprobs", "The NPU gives no log probabilities: logprobs can't be true.")
     options = body.options or Options()
     json = _json_format_of(body, api)
     tokens = limit_of(options.num_predict, "options.num_predict")
@@ -122,16 +113,9 @@ def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None
     if wanted is None or wanted == "":
         return None
     if isinstance(wanted, str) and wanted != "json":
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"Invalid 'format': expected \"json\" or a JSON schema, got {wanted[:40]!r}.",
-            where="format",
-        )
+        raise invalid("format", f'expected "json" or a JSON schema, got {wanted[:40]!r}')
     if api.json_mode == "refuse":
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER, "Invalid parameter: 'format' is not supported with this model.",
-            where="format",
-        )  # fmt: skip
+        raise unsupported("format", "Invalid parameter: 'format' is not supported with this model.")
     return JsonFormat(None if isinstance(wanted, str) else wanted, "format")
 
 
@@ -145,6 +129,4 @@ def _refuse(body: object, fields: dict[str, str], prefix: str = "") -> None:
     for name, advice in fields.items():
         if getattr(body, name) is not None:
             where = prefix + name
-            raise RequestError(
-                Kind.UNSUPPORTED_PARAMETER, f"'{where}' is no field of this route: {advice}.", where=where
-            )
+            raise unsupported(where, f"'{where}' is no field of this route: {advice}.")

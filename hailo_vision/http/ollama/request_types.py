@@ -7,17 +7,13 @@ ignored; those fields are declared here to be refused.
 
 from typing import Any, Literal
 
-import msgspec
+from msgspec import Struct
 
 from hailo_vision.http.fields import Whole
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
 
-class _Type(msgspec.Struct, frozen=True):
-    pass
-
-
-class Options(_Type, frozen=True, kw_only=True):
+class Options(Struct, frozen=True, kw_only=True):
     """How an answer is generated.
 
     Attributes:
@@ -37,7 +33,7 @@ class Options(_Type, frozen=True, kw_only=True):
     stop: str | list[str] | None = None
 
 
-class _Foreign(_Type, frozen=True, kw_only=True):
+class _Foreign(Struct, frozen=True, kw_only=True):
     """Fields in which other APIs send pictures."""
 
     image: Any = None
@@ -89,7 +85,7 @@ class GenerateRequest(GenerationFields, frozen=True, kw_only=True):
     messages: Any = None
 
 
-class NamedModel(_Type, frozen=True, kw_only=True):
+class NamedModel(Struct, frozen=True, kw_only=True):
     """Body of POST /api/show and of POST /api/pull; name is the older field."""
 
     model: str | None = None

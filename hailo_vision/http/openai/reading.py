@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, missing, unsupported
 from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
 from hailo_vision.http.openai.request_types import (
     AssistantMessage,
@@ -86,39 +88,34 @@ def image_of(part: ImageLike, where: str) -> Image:
     )
 
 
-def options_of(fields: GenerationFields) -> dict[str, Any]:
+def options_of(fields: GenerationFields, *limits: str) -> dict[str, Any]:
     """The fields of a GenerationRequest that stand on the body itself.
+
+    Args:
+        limits: the fields that may hold the longest answer, the one that counts first.
 
     Raises:
         RequestError: keep_alive is no duration, or a number that is to be whole is not.
     """
-    whole = {
-        name: limit_of(getattr(fields, name), name)
-        for name in ("max_tokens", "max_completion_tokens", "top_k")
-    }
     seed = whole_of(fields.seed, "seed")
     if seed is not None and seed not in _SEEDS:
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"Invalid 'seed': expected a number from {_SEEDS.start} to {_SEEDS.stop - 1}.",
-            where="seed",
-        )
-    limits = [whole[name] for name in ("max_completion_tokens", "max_tokens")]
+        raise invalid("seed", f"expected a number from {_SEEDS.start} to {_SEEDS.stop - 1}")
+    most = [limit_of(getattr(fields, name), name) for name in limits]
     stop = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
     return {
         "temperature": fields.temperature,
         "top_p": fields.top_p,
-        "top_k": whole["top_k"],
+        "top_k": limit_of(fields.top_k, "top_k"),
         "repetition_penalty": fields.repetition_penalty,
         "seed": seed,
-        "max_tokens": next((limit for limit in limits if limit is not None and limit > 0), None),
+        "max_tokens": next((limit for limit in most if limit is not None and limit > 0), None),
         "stop": [text for text in stop if text],
         "keep_alive": keep_alive_of(fields.keep_alive),
     }
 
 
 def json_format_of(
-    wanted: ResponseFormat | None, where: str = "response_format", *, supported: bool
+    wanted: ResponseFormat | None, api: ApiConfig, where: str = "response_format"
 ) -> JsonFormat | None:
     """The JSON that an answer is to be; where: the field that says so. A schema counts wherever it stands.
 
@@ -128,19 +125,16 @@ def json_format_of(
     """
     if wanted is None or isinstance(wanted, TextFormat):
         return None
-    if not supported:
+    if api.json_mode == "refuse":
         kind = "json_schema" if isinstance(wanted, JsonSchemaFormat) else "json_object"
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER,
-            f"Invalid parameter: '{where}' of type '{kind}' is not supported with this model.",
-            where=where,
+        raise unsupported(
+            where, f"Invalid parameter: '{where}' of type '{kind}' is not supported with this model."
         )
     if isinstance(wanted, JsonSchemaFormat):
         if wanted.json_schema and wanted.json_schema.schema_ is not None:
             return JsonFormat(wanted.json_schema.schema_, f"{where}.json_schema.schema")
         if wanted.schema_ is None and wanted.json_schema is None:
-            where = f"{where}.json_schema"
-            raise RequestError(Kind.MISSING_PARAMETER, f"Missing required parameter: '{where}'.", where=where)
+            raise missing(f"{where}.json_schema")
     return JsonFormat(wanted.schema_, f"{where}.schema")
 
 

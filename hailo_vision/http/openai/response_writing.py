@@ -13,6 +13,7 @@ import msgspec
 
 from hailo_vision.config import GenerationConfig
 from hailo_vision.http.errors import Failure
+from hailo_vision.http.events import SERVER_SENT
 from hailo_vision.http.openai.response_types import (
     FunctionCallItem,
     IncompleteDetails,
@@ -33,6 +34,8 @@ from hailo_vision.inference.answer import Answer
 
 class ResponseWriter:
     """One response: its constant parts, its output, and the events that tell it."""
+
+    content_type = SERVER_SENT
 
     def __init__(
         self, body: ResponsesRequest, model: str, defaults: GenerationConfig, tools: ForcedTools | None

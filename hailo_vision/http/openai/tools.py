@@ -8,11 +8,13 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
+from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, unsupported
 from hailo_vision.http.openai.request_types import Function
 from hailo_vision.inference.request import JsonFormat
 
@@ -96,11 +98,7 @@ def forced(
     if isinstance(choice, Mapping):
         names = [_name(choice)]
     elif choice not in ("required", "any"):
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"Invalid '{choice_where}': expected 'none', 'auto', 'required' or a function.",
-            where=choice_where,
-        )
+        raise invalid(choice_where, "expected 'none', 'auto', 'required' or a function")
     functions = [_function(tool, f"{where}[{number}]") for number, tool in enumerate(tools or ())]
     found = [one for one in functions if names is None or one.name in names]
     if not found:
@@ -112,15 +110,13 @@ def forced(
     return ForcedTools(found, where, choice_where, named)
 
 
-def refuse_tools(where: str) -> NoReturn:
+def check_supported(tools: ForcedTools | None, api: ApiConfig) -> None:
     """Raises:
-    RequestError: the operator wants no answers in JSON.
+    RequestError: a call is forced, and the operator wants no answers in JSON.
     """
-    raise RequestError(
-        Kind.UNSUPPORTED_PARAMETER,
-        f"This model calls no tools: {where} can be 'none' or 'auto'.",
-        where=where,
-    )
+    if tools and api.json_mode == "refuse":
+        where = tools.choice_where
+        raise unsupported(where, f"This model calls no tools: {where} can be 'none' or 'auto'.")
 
 
 def call_id() -> str:
@@ -141,7 +137,7 @@ def _function(tool: Mapping[str, Any], where: str) -> Function:
     try:
         return msgspec.convert(tool, Function)
     except msgspec.ValidationError as error:
-        raise RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': {error}.", where=where) from error
+        raise invalid(where, error) from error
 
 
 def _described(function: Function) -> str:

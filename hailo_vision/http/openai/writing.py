@@ -9,7 +9,7 @@ import msgspec
 
 from hailo_vision import __version__
 from hailo_vision.http.errors import Failure
-from hailo_vision.http.events import server_sent
+from hailo_vision.http.events import SERVER_SENT, server_sent
 from hailo_vision.http.openai import errors
 from hailo_vision.http.openai.answer_types import (
     AssistantReply,
@@ -79,7 +79,9 @@ class Reply:
 
 
 class ChunkWriter:
-    """The chunks of one streamed completion, all with the same id, time and model; the first has the role."""
+    """One completion, whole or in chunks with the same id, time and model; the first chunk has the role."""
+
+    content_type = SERVER_SENT
 
     def __init__(self, reply: Reply, with_usage: bool) -> None:
         """with_usage: the client asked for a last chunk with the counts of tokens."""
@@ -91,6 +93,9 @@ class ChunkWriter:
         # Only the text differs from chunk to chunk. No string holds this: quotes in one are escaped.
         before, _, self._after = self._delta(Delta(content="")).partition(b'"content":""')
         self._before = before + b'"content":'
+
+    def whole(self, text: str, answer: Answer) -> ChatCompletion:
+        return self._reply.whole(text, answer)
 
     def texts(self, texts: list[str]) -> bytes:
         return server_sent(*self._role(), *map(self.text, texts))
