@@ -122,6 +122,29 @@ class Answer(Protocol):
         """Of each generation that it took; valid at any time."""
 
 
+class Attempts:
+    """What is told of an answer for which the model may be asked again: that of the last time."""
+
+    report: JsonReport | None = None
+    _attempts: list[Answer]
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        return self._attempts[-1].finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        return self._attempts[-1].usage
+
+    @property
+    def timings(self) -> Timings:
+        return self._attempts[-1].timings
+
+    @property
+    def figures(self) -> Sequence[Figures]:
+        return self._attempts[-1].figures
+
+
 async def whole_text(answer: Answer) -> str:
     """The whole text of an answer.
 
