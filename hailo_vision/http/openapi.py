@@ -25,7 +25,6 @@ _REFUSALS = {
     "413": "The request is too large",
     "415": "The body is compressed in a way that is not read here",
     "429": "The queue is full; `Retry-After` says when to ask again",
-    "501": "This can't be done here",
     "503": "The model is loading or the NPU has failed; `Retry-After` says when to ask again",
     "504": "The request took longer than the service allows",
 }

@@ -1,7 +1,8 @@
-"""The routes that tell of the model, and those that would change it: it is its deployment's to place."""
+"""The routes that describe the model, and those that would change it, which only the deployment may do."""
 
 import math
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sanic import HTTPResponse, Request
@@ -43,15 +44,7 @@ async def version(request: Request) -> HTTPResponse:
 
 async def tags(request: Request) -> HTTPResponse:
     """GET /api/tags"""
-    name, known = _tagged(request), identity(request)
-    model = ListedModel(
-        name=name,
-        model=name,
-        modified_at=known.modified_at,
-        size=known.size,
-        digest=known.digest,
-        details=_details(name),
-    )
+    model = ListedModel(modified_at=identity(request).modified_at, **_named_model(request))
     return json_response(Tags([model]))
 
 
@@ -61,16 +54,11 @@ async def ps(request: Request) -> HTTPResponse:
     supervisor = service.supervisor
     if supervisor.state not in (State.READY, State.GENERATING) or supervisor.model is None:
         return json_response(Running([]))
-    name, known = _tagged(request), identity(request)
     model = LoadedModel(
-        name=name,
-        model=name,
-        size=known.size,
-        digest=known.digest,
         expires_at=_expiry(supervisor.keep_alive - max(0.0, supervisor.idle_seconds)),
-        size_vram=known.size,
+        size_vram=identity(request).size,
         context_length=supervisor.model.context_length,
-        details=_details(name),
+        **_named_model(request),
     )
     return json_response(Running([model]))
 
@@ -111,18 +99,18 @@ async def change(request: Request) -> HTTPResponse:
 
 
 def _require_named(request: Request) -> NamedModel:
-    """Raises:
-    RequestError: the body names no model that is served here.
-    """
     body = decode(request.body, _named)
     model_of(request, body.model or body.name)
     return body
 
 
-def _tagged(request: Request) -> str:
-    """The model's name with a tag, which every name of Ollama's has."""
+def _named_model(request: Request) -> dict[str, Any]:
+    """What a model has wherever it is listed; every name of Ollama's has a tag."""
     name: str = request.app.ctx.service.config.model.name
-    return name if ":" in name else name + _LATEST
+    name, known = name if ":" in name else name + _LATEST, identity(request)
+    return {
+        "name": name, "model": name, "size": known.size, "digest": known.digest, "details": _details(name),
+    }  # fmt: skip
 
 
 def _details(name: str) -> ModelDetails:
