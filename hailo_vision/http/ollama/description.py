@@ -1,17 +1,6 @@
 """Ollama's API in words: its operations, and a sentence for each field."""
 
-from hailo_vision.http.ollama.answer_types import (
-    ChatReply,
-    ErrorResponse,
-    GenerateReply,
-    Progress,
-    Running,
-    Tags,
-    Version,
-)
-from hailo_vision.http.ollama.answer_types import (
-    Description as ModelDescription,
-)
+from hailo_vision.http.ollama import answer_types
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, NamedModel
 from hailo_vision.http.openapi import BODY_REFUSALS, GENERATION_REFUSALS, Description, Operation
 
@@ -93,33 +82,37 @@ def _named(summary: str, answer: type, event: type | None = None) -> Operation:
 
 DESCRIPTION = Description(
     prefix="Ollama",
-    error=ErrorResponse,
+    error=answer_types.ErrorResponse,
     fields=_FIELDS,
     operations={
         ("post", "/api/chat"): Operation(
             "Answer a conversation",
             "ollama",
-            ChatReply,
+            answer_types.ChatReply,
             request=ChatRequest,
             example={"model": _MODEL, "messages": [{"role": "user", "content": "Hello"}], "stream": False},
-            event=ChatReply,
+            event=answer_types.ChatReply,
             stream=_NDJSON,
             refusals=GENERATION_REFUSALS,
         ),
         ("post", "/api/generate"): Operation(
             "Answer a question",
             "ollama",
-            GenerateReply,
+            answer_types.GenerateReply,
             request=GenerateRequest,
             example={"model": _MODEL, "prompt": "Hello", "stream": False},
-            event=GenerateReply,
+            event=answer_types.GenerateReply,
             stream=_NDJSON,
             refusals=GENERATION_REFUSALS,
         ),
-        ("get", "/api/version"): Operation("The version of Ollama whose API this is", "ollama", Version),
-        ("get", "/api/tags"): Operation("The models", "ollama", Tags),
-        ("get", "/api/ps"): Operation("The models that are loaded", "ollama", Running),
-        ("post", "/api/show"): _named("What a model is", ModelDescription),
-        ("post", "/api/pull"): _named("Have a model: the one that is served", Progress, Progress),
+        ("get", "/api/version"): Operation(
+            "The version of Ollama whose API this is", "ollama", answer_types.Version
+        ),
+        ("get", "/api/tags"): Operation("The models", "ollama", answer_types.Tags),
+        ("get", "/api/ps"): Operation("The models that are loaded", "ollama", answer_types.Running),
+        ("post", "/api/show"): _named("What a model is", answer_types.Description),
+        ("post", "/api/pull"): _named(
+            "Have a model: the one that is served", answer_types.Progress, answer_types.Progress
+        ),
     },
 )

@@ -10,16 +10,7 @@ from sanic import HTTPResponse, Request
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
 from hailo_vision.http.errors import NotFound
-from hailo_vision.http.ollama.answer_types import (
-    Description,
-    ListedModel,
-    LoadedModel,
-    ModelDetails,
-    Progress,
-    Running,
-    Tags,
-    Version,
-)
+from hailo_vision.http.ollama import answer_types
 from hailo_vision.http.ollama.identity import identity
 from hailo_vision.http.ollama.replies import NDJSON, line, model_of, now
 from hailo_vision.http.ollama.request_types import NamedModel
@@ -39,13 +30,13 @@ _named = msgspec.json.Decoder(NamedModel)
 
 async def version(request: Request) -> HTTPResponse:
     """GET /api/version"""
-    return json_response(Version(_VERSION))
+    return json_response(answer_types.Version(_VERSION))
 
 
 async def tags(request: Request) -> HTTPResponse:
     """GET /api/tags"""
-    model = ListedModel(modified_at=identity(request).modified_at, **_named_model(request))
-    return json_response(Tags([model]))
+    model = answer_types.ListedModel(modified_at=identity(request).modified_at, **_named_model(request))
+    return json_response(answer_types.Tags([model]))
 
 
 async def ps(request: Request) -> HTTPResponse:
@@ -53,14 +44,14 @@ async def ps(request: Request) -> HTTPResponse:
     service: Service = request.app.ctx.service
     supervisor = service.supervisor
     if supervisor.state not in (State.READY, State.GENERATING) or supervisor.model is None:
-        return json_response(Running([]))
-    model = LoadedModel(
+        return json_response(answer_types.Running([]))
+    model = answer_types.LoadedModel(
         expires_at=_expiry(supervisor.keep_alive - max(0.0, supervisor.idle_seconds)),
         size_vram=identity(request).size,
         context_length=supervisor.model.context_length,
         **_named_model(request),
     )
-    return json_response(Running([model]))
+    return json_response(answer_types.Running([model]))
 
 
 async def show(request: Request) -> HTTPResponse:
@@ -76,16 +67,16 @@ async def show(request: Request) -> HTTPResponse:
     if model:
         info[f"{family}.context_length"] = model.context_length
     modified_at = identity(request).modified_at
-    return json_response(Description(details=details, model_info=info, modified_at=modified_at))
+    return json_response(answer_types.Description(details=details, model_info=info, modified_at=modified_at))
 
 
 async def pull(request: Request) -> HTTPResponse:
     """POST /api/pull: the served model is here already; no other can be pulled."""
     body = _require_named(request)
-    done = Progress("success")
+    done = answer_types.Progress("success")
     if body.stream is False:
         return json_response(done)
-    return HTTPResponse(line(Progress("pulling manifest")) + line(done), content_type=NDJSON)
+    return HTTPResponse(line(answer_types.Progress("pulling manifest")) + line(done), content_type=NDJSON)
 
 
 async def embed(request: Request) -> HTTPResponse:
@@ -113,9 +104,9 @@ def _named_model(request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _details(name: str) -> ModelDetails:
+def _details(name: str) -> answer_types.ModelDetails:
     family = "qwen3vl" if name.lower().startswith("qwen3") else "qwen2vl"
-    return ModelDetails(family, (family,), f"{_PARAMETERS[family] / 1e9:.1f}B")
+    return answer_types.ModelDetails(family, (family,), f"{_PARAMETERS[family] / 1e9:.1f}B")
 
 
 def _expiry(seconds: float) -> datetime:

@@ -1,14 +1,6 @@
 """OpenAI's API in words: its operations, and a sentence for each field."""
 
-from hailo_vision.http.openai.answer_types import (
-    Analysis,
-    AnalyzeResponse,
-    ChatChunk,
-    ChatCompletion,
-    ErrorResponse,
-    Model,
-    ModelList,
-)
+from hailo_vision.http.openai import answer_types
 from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
 from hailo_vision.http.openai.response_types import Response, ResponsesRequest
 from hailo_vision.http.openapi import GENERATION_REFUSALS, Description, Operation
@@ -183,16 +175,16 @@ _FIELDS = {
 
 DESCRIPTION = Description(
     prefix="",
-    error=ErrorResponse,
+    error=answer_types.ErrorResponse,
     fields=_FIELDS,
     operations={
         ("post", "/v1/chat/completions"): Operation(
             "Answer a conversation",
             "chat",
-            ChatCompletion,
+            answer_types.ChatCompletion,
             request=ChatRequest,
             example=_CHAT_EXAMPLE,
-            event=ChatChunk,
+            event=answer_types.ChatChunk,
             refusals=GENERATION_REFUSALS,
         ),
         ("post", "/v1/responses"): Operation(
@@ -206,15 +198,15 @@ DESCRIPTION = Description(
         ("post", "/v1/vision/analyze"): Operation(
             "Ask one question about many images",
             "vision",
-            AnalyzeResponse,
+            answer_types.AnalyzeResponse,
             request=AnalyzeRequest,
             example={"images": [_IMAGE], "prompt": "Is the door open?"},
-            event=Analysis,
+            event=answer_types.Analysis,
             refusals=GENERATION_REFUSALS,
         ),
-        ("get", "/v1/models"): Operation("The models", "models", ModelList),
+        ("get", "/v1/models"): Operation("The models", "models", answer_types.ModelList),
         ("get", "/v1/models/{id}"): Operation(
-            "One model", "models", Model, refusals=("404",), parameters=[_IMAGE_PARAMETER]
+            "One model", "models", answer_types.Model, refusals=("404",), parameters=[_IMAGE_PARAMETER]
         ),
     },
 )

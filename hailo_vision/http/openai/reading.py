@@ -7,26 +7,7 @@ from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import invalid, missing, unsupported
 from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
-from hailo_vision.http.openai.request_types import (
-    AssistantMessage,
-    ChatRequest,
-    DeveloperMessage,
-    GenerationFields,
-    ImageFields,
-    ImageLike,
-    ImagePart,
-    ImageUrl,
-    JsonSchemaFormat,
-    Message,
-    Parts,
-    RefusalPart,
-    ResponseFormat,
-    Source,
-    SystemMessage,
-    TextFormat,
-    TextLike,
-    TextPart,
-)
+from hailo_vision.http.openai import request_types
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
 _PART_FIELDS = ("image", "data", "source", "image_url", "url", "base64")
@@ -34,7 +15,9 @@ _MESSAGE_FIELDS = ("images", "image_data", "image", "image_url")
 _SEEDS = range(-(2**63), 2**64)
 
 
-def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -> list[Turn]:
+def turns_of(
+    messages: Mapping[str, request_types.Message], body: request_types.ChatRequest | None = None
+) -> list[Turn]:
     """The conversation of messages, each by its place in the request.
 
     System and developer messages, wherever they stand, become the one system turn that the model's template
@@ -47,9 +30,12 @@ def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -
     system: list[str] = []
     turns: list[Turn] = []
     for where, message in messages.items():
-        if isinstance(message, SystemMessage | DeveloperMessage | AssistantMessage):
+        if isinstance(
+            message,
+            request_types.SystemMessage | request_types.DeveloperMessage | request_types.AssistantMessage,
+        ):
             _refuse_images(message, where)
-            if isinstance(message, AssistantMessage):
+            if isinstance(message, request_types.AssistantMessage):
                 turns.append(Turn("assistant", [_text(message.content)]))
             else:
                 system.append(_text(message.content))
@@ -70,13 +56,13 @@ def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -
     return turns
 
 
-def image_of(part: ImageLike, where: str) -> Image:
+def image_of(part: request_types.ImageLike, where: str) -> Image:
     """The image that a part names, in any of the forms in use.
 
     Raises:
         RequestError: it names none.
     """
-    names = _PART_FIELDS if isinstance(part, ImagePart) else ("image_url",)
+    names = _PART_FIELDS if isinstance(part, request_types.ImagePart) else ("image_url",)
     for name in names:
         value = getattr(part, name)
         if value is not None and (image := _image(value, f"{where}.{name}")):
@@ -88,7 +74,7 @@ def image_of(part: ImageLike, where: str) -> Image:
     )
 
 
-def options_of(fields: GenerationFields, *limits: str) -> dict[str, Any]:
+def options_of(fields: request_types.GenerationFields, *limits: str) -> dict[str, Any]:
     """The fields of a GenerationRequest that stand on the body itself.
 
     Args:
@@ -115,7 +101,7 @@ def options_of(fields: GenerationFields, *limits: str) -> dict[str, Any]:
 
 
 def json_format_of(
-    wanted: ResponseFormat | None, api: ApiConfig, where: str = "response_format"
+    wanted: request_types.ResponseFormat | None, api: ApiConfig, where: str = "response_format"
 ) -> JsonFormat | None:
     """The JSON that an answer is to be; where: the field that says so. A schema counts wherever it stands.
 
@@ -123,14 +109,14 @@ def json_format_of(
         RequestError: not supported, in the words by which LangChain knows to do without; or there is no
             schema where there must be one.
     """
-    if wanted is None or isinstance(wanted, TextFormat):
+    if wanted is None or isinstance(wanted, request_types.TextFormat):
         return None
     if api.json_mode == "refuse":
-        kind = "json_schema" if isinstance(wanted, JsonSchemaFormat) else "json_object"
+        kind = "json_schema" if isinstance(wanted, request_types.JsonSchemaFormat) else "json_object"
         raise unsupported(
             where, f"Invalid parameter: '{where}' of type '{kind}' is not supported with this model."
         )
-    if isinstance(wanted, JsonSchemaFormat):
+    if isinstance(wanted, request_types.JsonSchemaFormat):
         if wanted.json_schema and wanted.json_schema.schema_ is not None:
             return JsonFormat(wanted.json_schema.schema_, f"{where}.json_schema.schema")
         if wanted.schema_ is None and wanted.json_schema is None:
@@ -142,9 +128,9 @@ def _image(value: object, where: str) -> Image | None:
     """An image in one of the forms of a value; None if it is empty."""
     if isinstance(value, str):
         return Image(value, where)
-    if isinstance(value, ImageUrl):
+    if isinstance(value, request_types.ImageUrl):
         return Image(value.url, f"{where}.url")
-    if isinstance(value, Source):
+    if isinstance(value, request_types.Source):
         if value.data is not None:
             return Image(value.data, f"{where}.data")
         if value.url is not None:
@@ -152,7 +138,9 @@ def _image(value: object, where: str) -> Image | None:
     return None
 
 
-def _loose_images(fields: ImageFields | ChatRequest, where: str) -> Iterator[Image]:
+def _loose_images(
+    fields: request_types.ImageFields | request_types.ChatRequest, where: str
+) -> Iterator[Image]:
     """Images that stand beside the content."""
     for name in _MESSAGE_FIELDS:
         value = getattr(fields, name)
@@ -163,14 +151,14 @@ def _loose_images(fields: ImageFields | ChatRequest, where: str) -> Iterator[Ima
         yield from filter(None, images)
 
 
-def _refuse_images(message: ImageFields, where: str) -> None:
+def _refuse_images(message: request_types.ImageFields, where: str) -> None:
     for image in _loose_images(message, f"{where}."):
         raise RequestError(
             Kind.INVALID_VALUE, "Images are read in the messages of users and tools only.", where=image.where
         )
 
 
-def _text(content: str | Sequence[str | TextLike | RefusalPart] | None) -> str:
+def _text(content: str | Sequence[str | request_types.TextLike | request_types.RefusalPart] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     texts = []
@@ -178,11 +166,11 @@ def _text(content: str | Sequence[str | TextLike | RefusalPart] | None) -> str:
         if isinstance(part, str):
             texts.append(part)
         else:
-            texts.append(part.refusal if isinstance(part, RefusalPart) else part.text)
+            texts.append(part.refusal if isinstance(part, request_types.RefusalPart) else part.text)
     return "\n".join(texts)
 
 
-def _parts(content: Parts | None, where: str) -> list[str | Image]:
+def _parts(content: request_types.Parts | None, where: str) -> list[str | Image]:
     if content is None or isinstance(content, str):
         return [content or ""]
     parts: list[str | Image] = []
@@ -195,9 +183,9 @@ def _parts(content: Parts | None, where: str) -> list[str | Image]:
     for number, part in enumerate(content):
         if isinstance(part, str):
             add(part)
-        elif isinstance(part, TextLike):
+        elif isinstance(part, request_types.TextLike):
             add(part.text)
-            if isinstance(part, TextPart) and part.image_url is not None:
+            if isinstance(part, request_types.TextPart) and part.image_url is not None:
                 place = f"{where}[{number}].image_url"
                 parts.extend(filter(None, [_image(part.image_url, place)]))
         else:
