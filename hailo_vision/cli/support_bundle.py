@@ -183,16 +183,12 @@ def _printed(*command: str) -> str:
 
 
 def _versions() -> str:
-    system = re.search(
-        r'^PRETTY_NAME="?([^"\n]*)', read_regular(Path("/etc/os-release"), follow=True), re.MULTILINE
-    )
-    board = read_regular(Path("/proc/device-tree/model"), follow=True).strip("\0\n")
     found = {
         "hailo-vision": __version__,
         "Python": platform.python_version(),
         "kernel": f"{platform.release()} {platform.machine()}",
-        "system": system[1] if system else "unknown",
-        "board": board,
+        "system": tools.system_name(),
+        "board": tools.board_name(),
         "hailortcli": _printed("hailortcli", "--version").strip(),
     }
     return "".join(f"{name}: {value}\n" for name, value in found.items())

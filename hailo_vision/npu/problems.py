@@ -37,8 +37,11 @@ _POWER_CYCLE = (
     "The NPU process is restarted. If it comes back, power-cycle the Pi (a reboot keeps the chip "
     "powered), check the power supply, and try pcie_aspm=off in cmdline.txt."
 )
-_REPLACE_HEF = "Delete it and run the playbook again (role hailo_model)."
-_SAME_RELEASE = "Install the HEF of the installed runtime's version (role hailo_model)."
+ONE_VERSION = (
+    "Install one version of h10-hailort, h10-hailort-pcie-driver and python3-h10-hailort, then reboot."
+)
+REPLACE_HEF = "Delete it and run the playbook again (role hailo_model)."
+SAME_RELEASE = "Install the HEF of the installed runtime's version (role hailo_model)."
 
 
 class NpuError(Exception):
@@ -125,13 +128,13 @@ def bad_file(path: Path, status: int | None = None) -> Problem:
     except OSError as error:
         begins = f"can't be read ({error.strerror})"
     kind = "is damaged" if hef.has_magic(path) else "is no model file"
-    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", _REPLACE_HEF, "hef", status)
+    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", REPLACE_HEF, "hef", status)
 
 
 def cut_file(path: Path, size: int, announced: int) -> Problem:
     """A model file that is shorter than its header says, in bytes."""
     return Problem(
-        "hef_invalid", f"{path} is truncated: it has {size} of {announced} bytes.", _REPLACE_HEF, "hef"
+        "hef_invalid", f"{path} is truncated: it has {size} of {announced} bytes.", REPLACE_HEF, "hef"
     )
 
 
@@ -149,10 +152,10 @@ def _refused(path: Path, runtime_version: str) -> Problem:
     compiled_for = hef.sdk_version(path)
     if compiled_for and not hef.is_newer(compiled_for, runtime_version):
         said = f"HailoRT {runtime_version} refuses {path}, which was compiled for {compiled_for}."
-        return Problem("hef_refused", said, _SAME_RELEASE, "hef", INVALID_OPERATION)
+        return Problem("hef_refused", said, SAME_RELEASE, "hef", INVALID_OPERATION)
     known = f"HailoRT {compiled_for}" if compiled_for else "a newer HailoRT, as it seems"
     said = f"{path} was compiled for {known}, but {runtime_version} is installed."
-    return Problem("hef_too_new", said, _SAME_RELEASE, "hef", INVALID_OPERATION)
+    return Problem("hef_too_new", said, SAME_RELEASE, "hef", INVALID_OPERATION)
 
 
 def _model_in_the_way(nodes: Sequence[str]) -> Problem:
@@ -255,7 +258,7 @@ def _with_status(problem: Problem, status: int, path: Path | None = None) -> Pro
 _VERSIONS_DIFFER = Problem(
     "driver_mismatch",
     "The versions of Hailo's driver, library and firmware differ.",
-    "Install one version of h10-hailort, h10-hailort-pcie-driver and python3-h10-hailort, then reboot.",
+    ONE_VERSION,
     "never",
 )
 _LOST = Problem("device_lost", "The link to the Hailo chip was lost.", _POWER_CYCLE)
@@ -288,7 +291,7 @@ _BY_STATUS = {
     61: Problem(
         "hef_unfit",
         "HailoRT looked in vain for a part of {hef}: they are not of one release.",
-        _SAME_RELEASE,
+        SAME_RELEASE,
         "hef",
     ),
     COMMUNICATION_CLOSED: _LOST,
