@@ -1,4 +1,4 @@
-"""`hailo-vision doctor`: what stands between this machine and an answer, each with its cure."""
+"""`hailo-vision doctor`: finds what keeps this machine from answering, and says how to cure it."""
 
 import contextlib
 import errno
@@ -78,8 +78,8 @@ def _device(npu: config.NpuConfig) -> Finding:
 
 
 def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding:
-    """Library, driver and firmware have to be of one version. A busy chip is not asked for its firmware:
-    hailortcli can disturb it."""
+    """Library, driver and firmware must have the same version. A chip in use is not asked for its firmware,
+    as hailortcli can disturb it."""
     found = {"library": runtime, "hailortcli": _tool("--version")}
     with contextlib.suppress(OSError):
         found["driver"] = _MODULE_VERSION.read_text().strip()
@@ -97,7 +97,7 @@ def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding
 
 
 def _tool(*arguments: str) -> str | None:
-    """The version in what hailortcli prints."""
+    """The version that hailortcli prints."""
     found = re.search(
         r"(?:CLI|Firmware) [Vv]ersion:? (\d+\.\d+\.\d+)", tools.run("hailortcli", *arguments).stdout
     )
@@ -154,7 +154,7 @@ def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> st
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
     host = f"[{host}]" if ":" in host else host
-    # The certificate is made out to the machine's name, and the environment's proxy is for the world.
+    # The certificate names the machine, not this address; and a proxy is for other machines.
     trust = ssl._create_unverified_context()
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
@@ -169,7 +169,7 @@ def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> st
 
 
 def _running_service(server: config.ServerConfig) -> dict[str, object] | None:
-    """What the service on the configured port says of itself, None if there is none."""
+    """What the service on the configured port reports at /health; None if there is no service."""
     try:
         said = json.loads(ask_own_service(server, "/health"))
     except (OSError, ValueError):
@@ -198,7 +198,7 @@ def _port(server: config.ServerConfig, service: dict[str, object] | None) -> Fin
 
 
 def _firewall(server: config.ServerConfig) -> Iterator[Finding]:
-    """Nothing where it can't be seen: only root may list the rules."""
+    """No finding where the rules can't be read: only root may list them."""
     try:
         ruleset = json.loads(tools.run("nft", "--json", "list", "ruleset").stdout)
     except ValueError:

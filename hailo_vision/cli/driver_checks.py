@@ -1,4 +1,4 @@
-"""What on the Pi's own side keeps the chip's driver from its work: for `hailo-vision doctor`.
+"""What on the Pi keeps the chip's driver from working: checks of `hailo-vision doctor`.
 
 Sources: the vendor's driver (hailort-drivers, linux/pcie), modprobe.d(5), depmod.d(5).
 """
@@ -26,7 +26,7 @@ def check_driver(root: Path = Path("/"), release: str = os.uname().release) -> I
 
 
 def firmware_was_kept(kernel_log: str) -> bool:
-    """Whether the chip runs the firmware of before a reboot: the driver never replaces a running one."""
+    """Whether the chip kept its firmware over a reboot: the driver never replaces a running one."""
     return bool(_KEPT_FIRMWARE.search(kernel_log))
 
 

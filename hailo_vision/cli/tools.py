@@ -15,7 +15,7 @@ _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def run(*command: str, seconds: float = 10) -> subprocess.CompletedProcess[str]:
-    """A program's end and what it printed; 127 where there is none, 124 after so many seconds."""
+    """What a program printed and its status: 127 if it is not installed, 124 if it took too long."""
     path = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}"
     try:
         return subprocess.run(
@@ -31,7 +31,9 @@ def run(*command: str, seconds: float = 10) -> subprocess.CompletedProcess[str]:
     except OSError as error:
         return subprocess.CompletedProcess(command, 127, "", f"{command[0]}: {error.strerror}\n")
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"{command[0]}: no end within {seconds:g} s\n")
+        return subprocess.CompletedProcess(
+            command, 124, "", f"{command[0]}: did not end within {seconds:g} s\n"
+        )
 
 
 def read(path: str | Path) -> str:

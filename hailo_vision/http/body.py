@@ -1,4 +1,4 @@
-"""Bodies into typed values: decoding one is its validation."""
+"""Decodes request bodies into typed values, which validates them; and the errors about a field."""
 
 import re
 from collections.abc import Sequence

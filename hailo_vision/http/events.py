@@ -1,7 +1,7 @@
-"""Streamed responses: parts of an answer as they come, signs of life in between, failures told at the end.
+"""Streamed responses: parts of an answer as they come, and signs of life in between.
 
-What goes wrong before the first part is an ordinary error response; afterwards it is told in the stream,
-because most clients take a stream that just ends for a complete answer.
+An error before the first part is an ordinary error response; a later one is reported in the stream, because
+most clients take a stream that just ends for a complete answer.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Wire(Protocol):
         """A sign of life that every client of the dialect takes."""
 
     def failure(self, failure: Failure) -> bytes:
-        """What tells a failure and ends the stream."""
+        """What reports a failure and ends the stream."""
 
 
 def server_sent(*events: bytes) -> bytes:
@@ -44,8 +44,8 @@ class Stream:
     """One streamed response. It begins with the first part, or with a sign of life when nothing has come for
     the configured interval.
 
-    A context manager: a failure in its body is told in the stream and ends it; if nothing was sent yet, it
-    is raised, to become an ordinary response.
+    A context manager: an error in its body is reported in the stream and ends it; if nothing was sent yet,
+    the error is raised, to become an ordinary response.
     """
 
     def __init__(self, request: Request, wire: Wire) -> None:
@@ -100,7 +100,7 @@ class Stream:
                 content_type=self._wire.content_type, headers=_HEADERS
             )
         if not self._request.transport.get_write_buffer_size():  # type: ignore[attr-defined]
-            # All that was sent before is gone: this will not wait, and a timer would cost more than it.
+            # All that was sent before has left: this will not wait, so it needs no timeout, which costs more.
             await self._response.send(data)
             self._last_sent = time.monotonic()
             return

@@ -1,4 +1,4 @@
-"""Fields that several dialects have, and clients spell in several ways."""
+"""Fields that several dialects share, and that clients write in several ways."""
 
 from hailo_vision.durations import parse_keep_alive
 from hailo_vision.http.body import invalid, missing
@@ -21,7 +21,7 @@ def whole_of(value: Whole | None, where: str) -> int | None:
 
 
 def limit_of(value: Whole | None, where: str) -> int | None:
-    """The same for a limit, whose size beyond all that there is does not matter.
+    """The same for a limit; one beyond all that exists is cut.
 
     Raises:
         RequestError: as whole_of.

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, named in the habit of vLLM's; one registry for each application."""
+"""Metrics for Prometheus, named after vLLM's; one registry for each application."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -100,7 +100,7 @@ class Metrics:
             self.answer_tokens.observe(tokens)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The text of all figures and its content type, in the format that the scraper prefers."""
+        """The text of all metrics and its content type, in the format that the scraper prefers."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
@@ -118,7 +118,7 @@ class Metrics:
 
 
 class _Live:
-    """What is true at the moment of asking."""
+    """Metrics whose value is read at each scrape."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""GET /openapi.json: the description of the API, made from the very types that validate and answer.
+"""GET /openapi.json: the description of the API, made from the types that requests and answers are of.
 
 Each dialect describes its own operations and fields (its module `description`); here they become one OpenAPI
 document.

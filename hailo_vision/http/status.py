@@ -1,4 +1,4 @@
-"""The routes that only tell how the service is: health, readiness, figures, and what the API is."""
+"""The routes that report on the service: health, readiness and metrics."""
 
 import os
 import time

@@ -1,8 +1,8 @@
-"""From the bytes of an image to the frame that the model sees.
+"""Decodes the bytes of an image into the frame that the model gets.
 
-Formats are told by content. What can be refused by the header is refused before any pixel is decoded. After
-that, an image is only ever whole in the form in which its decoder leaves it: everything else is done strip by
-strip, on the way to a size near the frame's.
+The content tells the format. What the header shows to be too large is refused before any pixel is decoded.
+Only the decoder's own output ever holds the whole image: everything after it is done strip by strip, on the
+way to a size near the frame's.
 """
 
 import io
@@ -27,7 +27,7 @@ Fit = Literal["letterbox", "crop", "stretch"]
 
 _PILLOWS_FORMATS = ("PNG", "WEBP", "GIF", "BMP", *(("AVIF",) if features.check("avif") else ()))
 FORMATS = ("JPEG", *_PILLOWS_FORMATS, "HEIC")
-# What people send besides, by the first bytes: worth a clearer word than "no image".
+# Other formats that people send, by their first bytes, so that the error can name them.
 _OTHER_FORMATS = (
     ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
     ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),

@@ -1,4 +1,4 @@
-"""What comes back from the model, in the one form that every dialect of the API writes its answers from."""
+"""The neutral answer: what comes back from the model, from which every dialect writes its own answers."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""More images than fit: answered with some of them, where the operator wants that (media.overflow: sample).
+"""More images than fit: the model gets some of them, if the operator wants that (media.overflow: sample).
 
-The first and the last are kept, and others evenly from between. How many fit is known when the NPU process
-has counted the prompt's tokens, so the question may have to be put again.
+The first and the last are kept, and others evenly from between. How many fit is known only when the NPU
+process has counted the prompt's tokens, so the model may have to be asked again with fewer.
 """
 
 import math

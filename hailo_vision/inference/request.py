@@ -1,4 +1,4 @@
-"""What is asked of the model, in the one form that every dialect of the API reads its bodies into."""
+"""The neutral request: what is asked of the model, into which every dialect turns its bodies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

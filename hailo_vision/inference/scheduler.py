@@ -29,7 +29,7 @@ class Job:
         keep_alive: what the request wants of an idle model afterwards; None for the configured time.
         queue_seconds: how long it waited for the NPU; None while it waits.
         load_seconds: how much of that it waited for a model that had to be loaded.
-        over: it has ended, or nobody wants it any more.
+        over: it has ended or was cancelled.
     """
 
     def __init__(
@@ -129,10 +129,10 @@ class Scheduler:
             await asyncio.gather(self._runner, return_exceptions=True)
 
     def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
-        """Check that a request may queue; unbounded, as what was admitted before is, only whether the model
-        can answer counts.
+        """Check that a request may queue.
 
         Args:
+            bounded: the length of the queue counts, too, and not only whether the model can answer.
             patience: seconds after which the client will give up by itself.
 
         Raises:

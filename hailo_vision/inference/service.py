@@ -1,4 +1,4 @@
-"""The service without HTTP: what is asked is checked, prepared, queued, and generated."""
+"""The service without HTTP: it checks, prepares and queues requests, and gives their answers."""
 
 import asyncio
 import logging

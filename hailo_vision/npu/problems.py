@@ -1,4 +1,4 @@
-"""What can go wrong with the NPU, each with its cause and its cure.
+"""Everything that can go wrong with the NPU, with its cause and its cure.
 
 HailoRT's numbers are those of hailort/libhailort/include/hailo/hailort.h (hailo_status).
 """

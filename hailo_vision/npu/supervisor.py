@@ -1,4 +1,4 @@
-"""The NPU as an asynchronous object: it loads, generates, aborts, heals, and tells its state.
+"""Keeps an NPU process running: loads the model, generates, restarts after faults, and tells the state.
 
     starting -> fetching -> loading                        while a missing model file is fetched
     starting -> loading -> ready <-> generating
@@ -53,8 +53,8 @@ class Supervisor:
         problem: the last fault, until the model is ready again.
         model: what the loaded model said of itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
-        in_demand: whether requests wait for the model, which is not unloaded then.
-        model_file: the file that is loaded, or how far it is if it is fetched.
+        in_demand: whether requests wait for the model, which then is not unloaded.
+        model_file: the file to load, and the progress if it is being fetched.
         loads: how often a model was loaded.
         listeners: called after every change of state, and now and then while a file is fetched.
     """
@@ -222,7 +222,7 @@ class Supervisor:
             process.ping(every=stall_timeout / 4)
 
     async def _recover(self, problem: Problem) -> None:
-        """Tell the fault; return when another try may help."""
+        """Report the fault; return when another try may help."""
         self._failures += 1
         self._crashes += problem.code in _CRASHES
         if self._crashes > len(_DELAYS):

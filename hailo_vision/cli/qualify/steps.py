@@ -36,8 +36,8 @@ class Step:
 class Bench:
     """What the steps share: the settings, and the chip with the model loaded.
 
-    A chip that has failed is loaded anew by the next step that needs it; once that fails, too, every
-    further step fails for the same cause.
+    After a failure, the next step that needs the chip loads the model again. If that fails as well, all
+    further steps fail with the same cause.
     """
 
     def __init__(self, settings: config.Config) -> None:

@@ -1,4 +1,4 @@
-"""Ollama's API in words: its operations, and a sentence for each field."""
+"""The OpenAPI description of Ollama's API: its operations, and a sentence for each field."""
 
 from hailo_vision.http.ollama import answer_types
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, NamedModel
@@ -112,7 +112,7 @@ DESCRIPTION = Description(
         ("get", "/api/ps"): Operation("The models that are loaded", "ollama", answer_types.Running),
         ("post", "/api/show"): _named("What a model is", answer_types.Description),
         ("post", "/api/pull"): _named(
-            "Have a model: the one that is served", answer_types.Progress, answer_types.Progress
+            "Pull a model: only the served one is available", answer_types.Progress, answer_types.Progress
         ),
     },
 )

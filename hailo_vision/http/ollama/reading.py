@@ -1,4 +1,4 @@
-"""Ollama's bodies as what is asked of the model."""
+"""Makes the neutral request of Ollama's bodies."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""OpenAI's API in words: its operations, and a sentence for each field."""
+"""The OpenAPI description of OpenAI's API: its operations, and a sentence for each field."""
 
 from hailo_vision.http.openai import answer_types
 from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest

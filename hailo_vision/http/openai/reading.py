@@ -1,4 +1,4 @@
-"""OpenAI's bodies as what is asked of the model."""
+"""Makes the neutral request of OpenAI's bodies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -19,7 +19,7 @@ from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(ResponsesRequest)
-# The model's own work on earlier turns: nothing here can use it.
+# What the model did in earlier turns besides its answer: not used here.
 _SKIPPED = frozenset({"reasoning", "function_call"})
 
 

@@ -1,7 +1,7 @@
-"""Forced tools: a client that lets the model only call a function wants an object of its parameters.
+"""Forced tools: a client that forces a function call wants an object of the function's parameters.
 
-That is an answer in JSON that fits the parameters' schema, told as a call. A model of 2 billion parameters
-does not choose well among tools, so where it is free to choose it answers in text.
+So the model is asked for JSON that fits the parameters' schema, and the answer is written as a call. A model
+of 2 billion parameters does not choose well among tools, so where it is free to choose it answers in text.
 """
 
 import json
