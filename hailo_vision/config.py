@@ -90,9 +90,7 @@ class ServerConfig(Section, frozen=True):
 
 
 def _check_origin(origin: str) -> None:
-    """Raises:
-    ValueError: no browser sends this as a page's origin (RFC 6454, section 6.2).
-    """
+    """Refuse what no browser sends as a page's origin (RFC 6454, section 6.2)."""
     found = _ORIGIN.fullmatch(origin)
     scheme, host, port = found.groups() if found else ("", "", None)
     if origin not in ("*", "null") and (

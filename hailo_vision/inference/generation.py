@@ -91,13 +91,10 @@ class Generation:
 
     @property
     def figures(self) -> Sequence[Figures]:
-        job, work = self._job, self._work
+        job = self._job
         return [
             Figures(
-                images=work.images,
-                images_left_out=work.left_out,
-                fetch_seconds=work.fetch_seconds,
-                decode_seconds=work.decode_seconds,
+                work=self._work,
                 position=self._position,
                 queue_seconds=job.queue_seconds,
                 first_token_seconds=self._first_token - job.submitted if self._pieces else None,

@@ -149,17 +149,11 @@ class Scheduler:
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
         if ahead > self._config.queue_size:
-            raise RequestError(
-                Kind.QUEUE_FULL,
-                f"The queue is full: {len(self._waiting)} requests are waiting.",
-                retry_after=wait,
-            )
+            message = f"The queue is full: {len(self._waiting)} requests are waiting."
+            raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
         if wait > min(patience, self._config.request_timeout):
-            raise RequestError(
-                Kind.QUEUE_FULL,
-                f"The request would have to wait about {wait:.0f} s, which is longer than allowed.",
-                retry_after=wait,
-            )
+            message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."
+            raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
 
     def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:
         """Queue an admitted generation, whose prompt is prepared while it waits."""

@@ -113,11 +113,8 @@ class Service:
 
     @property
     def _model(self) -> ModelInfo:
-        """Raises:
-        RequestError: the model was never loaded.
-        """
         if self.supervisor.model is None:
-            raise unavailable(self.supervisor)
+            raise unavailable(self.supervisor)  # it was never loaded
         return self.supervisor.model
 
     def _generate(self, request: GenerationRequest, left_out: int = 0) -> Generation:

@@ -252,7 +252,7 @@ def missing_hef(path: str, runtime_version: str) -> Problem:
 
 def _with_status(problem: Problem, status: int, path: Path | None = None) -> Problem:
     message = problem.message.replace("{hef}", str(path or "the model file"))
-    return Problem(problem.code, message, problem.cure, problem.recovery, status)
+    return msgspec.structs.replace(problem, message=message, status=status)
 
 
 _VERSIONS_DIFFER = Problem(

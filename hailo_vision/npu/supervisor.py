@@ -168,22 +168,13 @@ class Supervisor:
                 problem = _unexpected(error)
 
     async def _fetch(self) -> None:
-        """Wait while the model file is missing and being fetched.
-
-        Raises:
-            NpuError: what is fetched is not what is wanted.
-        """
+        """Wait while the model file is missing and being fetched."""
         while self.model_file.is_fetched():
             self._become(State.FETCHING, self.model_file.problem())
             await asyncio.sleep(_FETCH_WATCH_SECONDS)
 
     async def _run(self) -> Problem | None:
-        """Start a process, load, serve; returns the fault that ended it, None for an unload.
-
-        Raises:
-            NpuError: the model could not be loaded.
-            OSError: no process could be started.
-        """
+        """Start a process, load, serve; returns the fault that ended it, None for an unload."""
         self._become(State.LOADING, self.problem)
         process = await NpuProcess.start()
         try:

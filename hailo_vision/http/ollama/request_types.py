@@ -2,7 +2,7 @@
 
 Optional fields take null as absent. Unknown fields and options are ignored, as Ollama does: think, tools,
 truncate, shift, template, context, num_ctx, ... But a picture or a schema in a field of another API is never
-ignored; those fields are declared here to be refused.
+ignored; those fields are declared here to be refused. The module description explains the fields.
 """
 
 from typing import Any, Literal
@@ -14,15 +14,7 @@ from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """How an answer is generated.
-
-    Attributes:
-        num_predict: tokens of the answer; 0 or less for as many as the context holds.
-        top_k: 0 or less leaves nothing out.
-        seed: -1 for a random one.
-        repeat_penalty: 1 is off.
-        stop: any number of strings that end the answer.
-    """
+    """How an answer is generated."""
 
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -50,12 +42,7 @@ class Message(_Foreign, frozen=True, kw_only=True):
 
 
 class GenerationFields(_Foreign, frozen=True, kw_only=True):
-    """Fields that both generating routes take.
-
-    Attributes:
-        format: "json", or the JSON schema of the answer.
-        keep_alive: how long the model stays loaded afterwards: seconds, "5m", -1 for ever.
-    """
+    """Fields that both generating routes take."""
 
     model: str | None = None
     stream: bool | None = None

@@ -56,11 +56,8 @@ class Batch:
         """
         limit = service.config.api.max_batch_images
         if len(body.images) > limit:
-            raise RequestError(
-                Kind.TOO_MANY_IMAGES,
-                f"The request has {len(body.images)} images; {limit} are allowed.",
-                where="images",
-            )
+            message = f"The request has {len(body.images)} images; {limit} are allowed."
+            raise RequestError(Kind.TOO_MANY_IMAGES, message, where="images")
         self._service = service
         self._record = record
         json = json_format_of(body.response_format, service.config.api)

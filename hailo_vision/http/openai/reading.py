@@ -45,11 +45,8 @@ def turns_of(
     if body and (loose := list(_loose_images(body, ""))):
         last = max((at for at, turn in enumerate(turns) if turn.role == "user"), default=None)
         if last is None:
-            raise RequestError(
-                Kind.INVALID_VALUE,
-                "There is no user message that the images could belong to.",
-                where="images",
-            )
+            reason = "There is no user message that the images could belong to."
+            raise RequestError(Kind.INVALID_VALUE, reason, where="images")
         turns[last] = Turn("user", [*loose, *turns[last].content])
     if system:
         turns.insert(0, Turn("system", ["\n\n".join(system)]))
@@ -67,11 +64,8 @@ def image_of(part: request_types.ImageLike, where: str) -> Image:
         value = getattr(part, name)
         if value is not None and (image := _image(value, f"{where}.{name}")):
             return image
-    raise RequestError(
-        Kind.MISSING_PARAMETER,
-        f"'{where}' names no image; expected one of {', '.join(names)}.",
-        where=where,
-    )
+    message = f"'{where}' names no image; expected one of {', '.join(names)}."
+    raise RequestError(Kind.MISSING_PARAMETER, message, where=where)
 
 
 def options_of(fields: request_types.GenerationFields, *limits: str) -> dict[str, Any]:
@@ -153,9 +147,8 @@ def _loose_images(
 
 def _refuse_images(message: request_types.ImageFields, where: str) -> None:
     for image in _loose_images(message, f"{where}."):
-        raise RequestError(
-            Kind.INVALID_VALUE, "Images are read in the messages of users and tools only.", where=image.where
-        )
+        reason = "Images are read in the messages of users and tools only."
+        raise RequestError(Kind.INVALID_VALUE, reason, where=image.where)
 
 
 def _text(content: str | Sequence[str | request_types.TextLike | request_types.RefusalPart] | None) -> str:

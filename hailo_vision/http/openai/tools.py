@@ -102,11 +102,8 @@ def forced(
     functions = [_function(tool, f"{where}[{number}]") for number, tool in enumerate(tools or ())]
     found = [one for one in functions if names is None or one.name in names]
     if not found:
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"'{choice_where}' forces a call, and '{where}' holds no such function.",
-            where=choice_where,
-        )
+        message = f"'{choice_where}' forces a call, and '{where}' holds no such function."
+        raise RequestError(Kind.INVALID_VALUE, message, where=choice_where)
     return ForcedTools(found, where, choice_where, named)
 
 

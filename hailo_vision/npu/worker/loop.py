@@ -112,11 +112,8 @@ class Worker:
         max_tokens: int,
         outbox: "Outbox",
     ) -> Iterator[str]:
-        """The pieces of one call of HailoRT's, which takes its frames from those unsent.
-
-        Raises:
-            Aborted: before the end; the chip is free.
-        """
+        """The pieces of one call of HailoRT's, which takes its frames from those unsent; after Aborted, the
+        chip is free."""
         if self._abort_requested(generation):
             raise Aborted
         frames = list(islice(unsent, part.frames))
