@@ -30,7 +30,7 @@ class Generation:
         self._started: Started | None = None
         self._pieces = 0
         self._begun = self._first_token = self._ended = time.monotonic()
-        self._finish_reason: FinishReason = "stop"
+        self.finish_reason: FinishReason = "stop"
         self._complete = False
 
     async def texts(self) -> AsyncGenerator[list[str], None]:
@@ -47,7 +47,7 @@ class Generation:
                 elif isinstance(event, Refused):
                     raise ContextOverflow(event.context_length, event.prompt_tokens, self._where)
                 elif isinstance(event, Ended):
-                    self._finish_reason = "length" if event.reason == "length" else "stop"
+                    self.finish_reason = "length" if event.reason == "length" else "stop"
             self._complete = True
             self._ended = time.monotonic()
             if text := self._text.finish():
@@ -69,10 +69,6 @@ class Generation:
             if self._text.stopped:
                 break
         return texts
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        return self._finish_reason
 
     @property
     def usage(self) -> Usage:
@@ -100,7 +96,7 @@ class Generation:
                 first_token_seconds=self._first_token - job.submitted if self._pieces else None,
                 usage=self.usage if self._started else None,
                 timings=self.timings,
-                finish_reason=self._finish_reason,
+                finish_reason=self.finish_reason,
                 complete=self._complete,
             )
         ]

@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from hailo_vision.cli.qualify.report import Values
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.request import Image, Turn
 from hailo_vision.npu.problems import INVALID_OPERATION, NpuError
@@ -21,8 +21,6 @@ from hailo_vision.npu.protocol import Load, Sampling
 from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Frame, Model
 from hailo_vision.npu.worker.prefill import Part, Prefill
 from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
-
-Values = dict[str, Any]
 
 _GREEDY = Sampling()
 _PICTURE = Image("", "")

@@ -9,24 +9,17 @@ _MODEL = "qwen2-vl-2b-instruct"
 
 _FIELDS = {
     "model": "Name of the model or an alias, without case, with or without `:latest`.",
-    "messages": "The conversation, oldest message first; an assistant's message at the end is continued.",
-    "role": "Whose words these are.",
     "content": "The text.",
     "images": "Images as base64 or data URIs; they stand before the text.",
     "stream": "Whether the answer is sent in lines as it comes; true if it is left out.",
     "format": '"json", or the JSON schema that the answer is to fit.',
     "options": "How the answer is generated; options that have no use here are ignored.",
-    "keep_alive": 'How long the idle model stays loaded afterwards: seconds, "5m", -1 for ever.',
-    "logprobs": "Refused where true: the NPU gives no log probabilities.",
-    "temperature": "How freely tokens are picked; 0 takes the likeliest each time.",
-    "top_p": "Only the likeliest tokens of this total probability are in the choice; 0 is greedy.",
     "top_k": "So many of the likeliest tokens are in the choice; 0 or less leaves nothing out.",
     "seed": "Makes an answer repeatable; -1 for a random one.",
     "repeat_penalty": "Factor against tokens that came before; 1 is off.",
     "num_predict": "Longest answer in tokens; 0 or less for as many as the context holds.",
     "stop": "Strings that end the answer and are no part of it.",
     "prompt": "The question; without one the model is loaded, or unloaded with `keep_alive` 0.",
-    "system": "What the model is told before the question.",
     "suffix": "Refused unless empty: the model does not insert.",
     "raw": "Refused where true: the model's own template is always used.",
     "image": "Refused: a field of another API.",
@@ -70,7 +63,7 @@ _FIELDS = {
     "template": "Always empty.",
     "model_info": "Architecture and context of the model.",
     "status": "How far it is.",
-    "error": "What is wrong, as a sentence.",
+    "ErrorResponse.error": "What is wrong, as a sentence.",
 }
 
 
