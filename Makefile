@@ -10,7 +10,9 @@ BUILD := .build
 VENV := $(BUILD)/venv
 SERVE := $(BUILD)/serve
 BIN := $(CURDIR)/$(VENV)/bin
-PIS := $(VENV)/bin/python -m emulator.fleet
+PIS := $(PYTHON) -m emulator.fleet
+SUBNET_OPTION := $(if $(SUBNET),--subnet "$(SUBNET)")
+UP_OPTIONS := --hosts "$(HOSTS)" --suite "$(SUITE)"
 INVENTORY := .fleet/hailo/inventory
 RUNTIME_LOCK := roles/hailo_vision/files/requirements.lock
 TEST_LOCKS := tests/requirements.txt tests/abuse/requirements-fuzz.txt $(wildcard emulator/requirements-cpu.txt)
@@ -27,21 +29,27 @@ export PYTHONUNBUFFERED := 1
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo "Start with make up (root, four minutes at first) or make serve (no root, one minute)."
 
-up: venv  ## boot HOSTS=2 emulated Pis, deploy the service to them, ask each about a photo (root)
-	$(PIS) up --hosts $(HOSTS) --suite $(SUITE)
-	ansible-playbook -i $(INVENTORY) playbooks/site.yml
-	@$(MAKE) --no-print-directory ask
-	@$(PIS) guide
+# What the machine lacks is told before anything is made; a Python that is missing or too old, by venv.sh.
+up:  ## boot HOSTS=2 emulated Pis (SUITE=trixie), deploy the service to them, ask each about a photo (root)
+	@! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    $(PIS) $(SUBNET_OPTION) check $(UP_OPTIONS)
+	@$(MAKE) --no-print-directory venv
+	@$(PIS) $(SUBNET_OPTION) up $(UP_OPTIONS)
+	@echo "Deploying to $(HOSTS) Pis over SSH (about 2 minutes at first, 20 s when nothing changes)"
+	@ANSIBLE_DISPLAY_SKIPPED_HOSTS=no ansible-playbook -i $(INVENTORY) playbooks/site.yml || \
+	    { echo "The deployment failed (above): \`make up\` tries again, \`make down\` removes the Pis." >&2; exit 1; }
+	@status=0; $(MAKE) --no-print-directory ask || status=$$?; $(PIS) guide; exit $$status
 
 down:  ## remove the emulated Pis and every trace of them (root)
-	@$(PYTHON) -m emulator.fleet down --all
+	@$(PIS) down --all
 
-status: venv  ## tell which emulated Pis run
+status:  ## tell how the emulated Pis and their services are (root)
 	@$(PIS) status
 
 ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
-	@python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$($(PIS) urls)
+	@services=$$($(PIS) services) && python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$services
 
 test: $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
@@ -100,7 +108,7 @@ types: venv  ## mypy, strict
 
 serve:  ## the service alone with an emulated NPU on PORT=11435, no root needed
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(SERVE) $(RUNTIME_LOCK)
-	@sh tests/tools/serve.sh $(SERVE) $(PORT)
+	@sh tests/tools/serve.sh $(SERVE) "$(PORT)"
 
 venv:
 	@PYTHON="$(PYTHON)" sh tests/tools/venv.sh $(VENV) tests/requirements.txt

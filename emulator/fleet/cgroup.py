@@ -9,6 +9,7 @@ import os
 import time
 from pathlib import Path
 
+from emulator.fleet.errors import FleetError
 from emulator.fleet.machine import booted_by_systemd
 
 
@@ -21,6 +22,26 @@ def _hierarchies() -> list[Path]:
         if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options):
             found.append(Path(fields.split()[4]))
     return found
+
+
+def check() -> None:
+    """See that groups can be made here.
+
+    Raises:
+        FleetError: they cannot.
+    """
+    if booted_by_systemd():
+        return
+    cure = "run it on a machine or in a container with all rights (`docker run --privileged`)."
+    if not _hierarchies():
+        raise FleetError(f"No cgroup hierarchy is mounted, and the Pis' systemd needs one: {cure}")
+    for hierarchy in _hierarchies():
+        group = hierarchy / f"hailo-fleet-preflight-{os.getpid()}"
+        try:
+            group.mkdir()
+            group.rmdir()
+        except OSError as error:
+            raise FleetError(f"No control group can be made ({error}); each Pi needs one: {cure}") from error
 
 
 def enter(name: str) -> None:

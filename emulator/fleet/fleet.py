@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emulator.fleet import host as hosts_of
-from emulator.fleet import inventory, machine, mirror, network, rootfs, state, vendor
+from emulator.fleet import inventory, machine, mirror, network, preflight, rootfs, state, vendor
 from emulator.fleet.console import run, say, tail
 from emulator.fleet.errors import FleetError
 from emulator.fleet.host import Host
@@ -22,9 +22,7 @@ def up(layout: Layout, count: int, suite: str, time_scale: float) -> list[Host]:
     Raises:
         FleetError: something could not be made; ``up`` goes on from there, ``down`` removes it.
     """
-    if not 1 <= count <= min(MAX_HOSTS, layout.subnet.num_addresses - 12):
-        raise FleetError(f"A fleet has 1 to {MAX_HOSTS} hosts, not {count}.")
-    machine.prepare()
+    preflight.check(layout, count, suite)
     with state.locked(layout.lock_file):
         record = state.load_or_create(layout, suite)
         layout.processes.mkdir(exist_ok=True)
@@ -55,7 +53,7 @@ def _make_key(layout: Layout) -> None:
 
 
 def _serve_mirror(layout: Layout, record: State) -> Mirror:
-    say("Building the vendor's packages, the stand-in model and hailo-apps")
+    say("Building the vendor's packages, the stand-in model and hailo-apps (about 10 s at first)")
     try:
         content = build.ensure(BUILD / "mirror")
     except subprocess.CalledProcessError as error:
@@ -73,7 +71,7 @@ def _serve_mirror(layout: Layout, record: State) -> Mirror:
 
 
 def _boot(fleet: list[Host], image: Path, files: dict[str, str | bytes]) -> None:
-    say(f"Booting {', '.join(host.name for host in fleet)}")
+    say(f"Booting {', '.join(host.name for host in fleet)} (about {4 + 3 * len(fleet)} s)")
     layout = fleet[0].layout
     for host in fleet:
         hosts_of.create(host, files)
@@ -120,7 +118,7 @@ def down(layout: Layout) -> None:
         layout.lock_file.unlink()
         with contextlib.suppress(OSError):
             layout.directory.parent.rmdir()  # refused while it holds another fleet
-    say(f"The fleet {layout.name!r} is gone.")
+    say(f"The fleet {layout.name!r} is gone; `make up` boots it anew from .build, `make clean` deletes that.")
 
 
 def down_all() -> None:
@@ -133,7 +131,7 @@ def down_all() -> None:
     for layout in layouts:
         down(layout)
     if not layouts:
-        say("No emulated Pi of this checkout is up.")
+        say("No emulated Pi of this checkout is up: `make up` boots some.")
 
 
 def hosts(layout: Layout) -> list[Host]:
@@ -146,15 +144,3 @@ def hosts(layout: Layout) -> list[Host]:
     if record is None or not record.hosts:
         raise FleetError(f"There is no fleet {layout.name!r}: `make up` boots one.")
     return _recorded_hosts(layout, record)
-
-
-def status(layout: Layout) -> list[str]:
-    """One line for each host: name, address, running or not."""
-    record = state.load(layout)
-    if record is None:
-        return [f"There is no fleet {layout.name!r}."]
-    lines = []
-    for host in _recorded_hosts(layout, record):
-        running = hosts_of.leader(host)
-        lines.append(f"{host.name}  {host.address}  {f'running (pid {running.pid})' if running else 'off'}")
-    return lines

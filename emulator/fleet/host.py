@@ -16,6 +16,7 @@ from emulator.fleet.layout import Layout
 from emulator.fleet.machine import booted_by_systemd, name_servers, unmount
 from emulator.fleet.process import Process
 
+SERVICE_PORT = 11435
 REBOOT = 133  # systemd-nspawn's exit status when the container asked for a reboot
 HALT = signal.SIGRTMIN + 4  # tells a container's systemd to power off; a plain SIGTERM would re-execute it
 
@@ -27,6 +28,11 @@ class Host:
     layout: Layout
     name: str
     address: IPv4Address
+
+    @property
+    def url(self) -> str:
+        """Its service, once it has been deployed to."""
+        return f"http://{self.address}:{SERVICE_PORT}"
 
     @property
     def directory(self) -> Path:

@@ -25,24 +25,36 @@ _PROGRAMS = {
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def prepare() -> None:
-    """Install what is missing, in one go; nothing is touched when nothing is missing.
+def missing_packages() -> list[str]:
+    """The Debian packages with the programs that this machine lacks.
 
     Raises:
-        FleetError: not root, not a Debian-like machine, or apt failed.
+        FleetError: some are missing, and this machine is no Debian that could install them.
     """
-    need_root()
     missing = sorted({package for program, package in _PROGRAMS.items() if shutil.which(program) is None})
-    if not missing:
+    if missing and shutil.which("apt-get") is None:
+        programs = ", ".join(program for program in _PROGRAMS if shutil.which(program) is None)
+        raise FleetError(
+            f"These programs are missing, and there is no apt-get to install them: {programs}. In Debian "
+            f"they are in {' '.join(missing)}: install your distribution's packages, or use Debian or Ubuntu."
+        )
+    return missing
+
+
+def install(packages: list[str]) -> None:
+    """Install packages in one go; nothing is touched for none.
+
+    Raises:
+        FleetError: apt failed.
+    """
+    if not packages:
         return
-    if shutil.which("apt-get") is None:
-        raise FleetError(f"This machine has no apt-get; install these by hand: {' '.join(missing)}.")
-    say(f"Debian packages missing on this machine: {' '.join(missing)}")
+    say(f"Installing Debian packages that this machine lacks (about a minute): {' '.join(packages)}")
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     wait = ["-o", "DPkg::Lock::Timeout=300"]
     logs = BUILD / "log"
     run_shown(["apt-get", *wait, "update"], "apt-get update", logs / "apt-update.log", outlive=True)
-    install = ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *missing]
+    install = ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *packages]
     run_shown(install, "apt-get install", logs / "apt-install.log", outlive=True)
 
 
@@ -53,7 +65,7 @@ def need_root() -> None:
         FleetError: not root.
     """
     if os.geteuid() != 0:
-        raise FleetError("Emulated Pis need root (mounts, a bridge, namespaces): run it with sudo.")
+        raise FleetError("Emulated Pis need root (mounts, a bridge, namespaces): say it again with sudo.")
     os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/bin:/bin')}:{_SBIN}"
 
 
@@ -74,7 +86,10 @@ def name_servers() -> str:
             usable = [line for line in lines if " 127." not in line and " ::1" not in line]
             if usable:
                 return "\n".join(usable) + "\n"
-    raise FleetError("This machine's name servers are all on its loopback: the hosts cannot reach them.")
+    raise FleetError(
+        "This machine's name servers are all on its loopback, where the Pis cannot reach them: put a line "
+        "`nameserver ADDRESS` with one of your network's into /etc/resolv.conf."
+    )
 
 
 def mount_points(below: Path) -> list[Path]:

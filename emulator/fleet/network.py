@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import json
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 from emulator.fleet.console import run, succeeds
 from emulator.fleet.errors import FleetError
-from emulator.fleet.layout import Layout
+from emulator.fleet.layout import REPOSITORY, TEST_NETWORK, Layout
 
 # Shared by all fleets of the machine, whatever their checkout; a reboot undoes it and forwarding alike.
 _FORWARDING = Path("/run/hailo-fleet")
@@ -45,24 +45,58 @@ def _bridge_mac(bridge: str) -> str | None:
 
 
 def _ensure_bridge(layout: Layout, mac: str) -> None:
-    present = _bridge_mac(layout.bridge)
-    if present is None:
-        _refuse_taken_subnet(layout)
+    refuse_taken(layout, mac)
+    if not has_bridge(layout):
         run(["ip", "link", "add", layout.bridge, "address", mac, "type", "bridge"])
-    elif present != mac:
-        raise FleetError(
-            f"The interface {layout.bridge} exists and is not this fleet's: take the fleet that made it down "
-            f"(its own checkout's `make down`), or choose another --name."
-        )
     run(["ip", "address", "replace", f"{layout.gateway}/{layout.subnet.prefixlen}", "dev", layout.bridge])
     run(["ip", "link", "set", layout.bridge, "up"])
 
 
-def _refuse_taken_subnet(layout: Layout) -> None:
+def has_bridge(layout: Layout) -> bool:
+    """Whether an interface of the bridge's name is there."""
+    return _bridge_mac(layout.bridge) is not None
+
+
+def refuse_taken(layout: Layout, mac: str | None) -> None:
+    """See that the bridge's name and the subnet are free, or this fleet's own already.
+
+    Args:
+        layout: the fleet.
+        mac: its bridge's address; None if it has never had a bridge.
+
+    Raises:
+        FleetError: who has them, and how to go round that.
+    """
+    present = _bridge_mac(layout.bridge)
+    if present is not None and present == mac:
+        return
+    owner = _FORWARDING / f"bridge-{layout.bridge}"
+    if present is not None and owner.exists():
+        raise FleetError(
+            f"Emulated Pis of another checkout are up: `make -C {owner.read_text()} down` removes them "
+            f"(or, if that folder is gone, a restart of this machine)."
+        )
+    if present is not None:
+        raise FleetError(
+            f"This machine has an interface {layout.bridge} that this fleet did not make: `ip link delete "
+            f"{layout.bridge}` if nothing needs it."
+        )
+    for user, network in _networks():
+        if network.overlaps(layout.subnet) and network.prefixlen >= TEST_NETWORK.prefixlen:
+            raise FleetError(
+                f"The network {layout.subnet} is in use already: {user} has {network}. Choose another one of "
+                f"{TEST_NETWORK}, such as `make up SUBNET=198.19.77.0/24`."
+            )
+
+
+def _networks() -> Iterator[tuple[str, IPv4Network]]:
+    """Every network that this machine has an address in or a route to, with the interface."""
     for link in json.loads(run(["ip", "-json", "-4", "address", "show"])):
         for address in link.get("addr_info", []):
-            if IPv4Address(address["local"]) in layout.subnet:
-                raise FleetError(f"{link['ifname']} already has {address['local']}: choose another --subnet.")
+            yield link["ifname"], IPv4Interface(f"{address['local']}/{address['prefixlen']}").network
+    for route in json.loads(run(["ip", "-json", "-4", "route", "show"])):
+        if route["dst"] != "default":
+            yield route.get("dev", "a route"), IPv4Network(route["dst"])
 
 
 def _ensure_table(layout: Layout) -> None:
@@ -99,7 +133,7 @@ def _take_forwarding(bridge: str) -> None:
     with _forwarding_book() as book:
         if not (book / "before").exists():
             (book / "before").write_text(_SWITCH.read_text())
-        (book / f"bridge-{bridge}").touch()
+        (book / f"bridge-{bridge}").write_text(str(REPOSITORY))
         if _SWITCH.read_text().strip() != "1":
             _SWITCH.write_text("1")
 

@@ -33,6 +33,16 @@ chroot "$root" systemctl --quiet mask systemd-networkd-wait-online.service syste
 """
 
 
+SUITES = ("trixie", "bookworm")
+ARCHIVE = "http://deb.debian.org/debian"  # what mmdebstrap takes by itself, with the security archive
+
+
+def path(suite: str) -> Path:
+    """Where the image of a Debian suite by the present recipe lies, or will lie."""
+    recipe = hashlib.sha256(json.dumps([suite, _PACKAGES, _EXCLUDED, _CUSTOMISE]).encode()).hexdigest()[:8]
+    return BUILD / "rootfs" / f"{suite}-{recipe}"
+
+
 def ensure(suite: str) -> Path:
     """Return the image of a Debian suite, building it when there is none by the present recipe.
 
@@ -41,9 +51,8 @@ def ensure(suite: str) -> Path:
     Raises:
         FleetError: mmdebstrap failed.
     """
-    images = BUILD / "rootfs"
-    recipe = hashlib.sha256(json.dumps([suite, _PACKAGES, _EXCLUDED, _CUSTOMISE]).encode()).hexdigest()[:8]
-    image = images / f"{suite}-{recipe}"
+    image = path(suite)
+    images = image.parent
     if image.exists():
         return image
     images.mkdir(parents=True, exist_ok=True)
@@ -62,7 +71,7 @@ def _build(suite: str, image: Path) -> None:
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     command += ['--aptopt=Acquire::Languages "none"', f'--customize-hook=sh {hook} "$1"', suite, str(part)]
     log = BUILD / "log" / f"mmdebstrap-{suite}.log"
-    run_shown(command, f"Building the {suite} image with mmdebstrap", log)
+    run_shown(command, f"Building the Debian {suite} image with mmdebstrap (about a minute)", log)
     hook.unlink()
     # mmdebstrap creates the top folder as it would a private one; a service's user must get through it.
     part.chmod(0o755)

@@ -43,6 +43,19 @@ class State:
         temporary.replace(layout.directory / "state.json")
 
 
+    def refuse_other(self, layout: Layout, suite: str) -> None:
+        """See that this fleet is the one that is asked for.
+
+        Raises:
+            FleetError: it has another subnet or suite.
+        """
+        if (IPv4Network(self.subnet), self.suite) != (layout.subnet, suite):
+            raise FleetError(
+                f"The fleet {self.name!r} runs Debian {self.suite} on {self.subnet}: take it down first "
+                f"(`make down`), or give the other one another --name."
+            )
+
+
 def load(layout: Layout) -> State | None:
     """The record of this fleet; None if there is none."""
     try:
@@ -63,22 +76,25 @@ def load_or_create(layout: Layout, suite: str) -> State:
         mac = ":".join(["02", *(f"{octet:02x}" for octet in secrets.token_bytes(5))])
         state = State(layout.name, str(layout.subnet), suite, mac)
         state.save(layout)
-    if (IPv4Network(state.subnet), state.suite) != (layout.subnet, suite):
-        raise FleetError(
-            f"The fleet {layout.name!r} runs {state.suite} on {state.subnet}: take it down first, or give "
-            f"the other one another --name."
-        )
+    state.refuse_other(layout, suite)
     return state
+
+
+def layout_of(name: str, subnet: str | None) -> Layout:
+    """The fleet of a name; without a subnet with that of its record, or else the default one.
+
+    Raises:
+        FleetError: as ``make_layout``.
+    """
+    layout = make_layout(name, subnet or DEFAULT_SUBNET)
+    record = load(layout)
+    return layout if subnet or record is None else make_layout(name, record.subnet)
 
 
 def every_layout() -> list[Layout]:
     """All fleets of this checkout, also one whose ``up`` was killed before it wrote its record."""
-    found = []
-    for name in sorted({path.name.removesuffix(".lock") for path in _FLEETS.glob("*")}):
-        layout = make_layout(name, DEFAULT_SUBNET)
-        record = load(layout)
-        found.append(layout if record is None else make_layout(name, record.subnet))
-    return found
+    names = {path.name.removesuffix(".lock") for path in _FLEETS.glob("*")}
+    return [layout_of(name, None) for name in sorted(names)]
 
 
 def every_record() -> list[State]:

@@ -1,7 +1,9 @@
 """Decodes request bodies into typed values, which validates them; and the errors about a field."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -23,8 +25,16 @@ _ESCAPE = re.compile(
 )
 
 
-def decode(body: bytes, decoder: "msgspec.json.Decoder[T]", known: Known = ()) -> T:
+def decode(
+    body: bytes,
+    decoder: "msgspec.json.Decoder[T]",
+    known: Known = (),
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> T:
     """The request that a body holds.
+
+    Args:
+        elsewhere: fields by which a body of another route is known, and the sentence that says where it goes.
 
     Raises:
         RequestError: it is no JSON, or not what the decoder's type asks for; `where` is the path of the
@@ -40,9 +50,20 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[T]", known: Known = ()) -
         except msgspec.DecodeError:
             return decoder.decode(_ESCAPE.sub(_whole_character, body))
     except msgspec.ValidationError as error:
-        raise explain(str(error), known) from error
+        found = explain(str(error), known)
+        if found.kind is Kind.MISSING_PARAMETER:
+            advice = _advice(body, elsewhere)
+            found = RequestError(found.kind, f"{found.message}{advice}", where=found.where)
+        raise found from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
+
+
+def _advice(body: bytes, elsewhere: Mapping[str, str]) -> str:
+    with contextlib.suppress(msgspec.DecodeError):
+        given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return next((f" {advice}" for name, advice in elsewhere.items() if name in given), "")
+    return ""
 
 
 def _whole_character(escape: re.Match[bytes]) -> bytes:

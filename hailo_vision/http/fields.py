@@ -1,7 +1,9 @@
 """Fields that several dialects share, and that clients write in several ways."""
 
+from collections.abc import Mapping
+
 from hailo_vision.durations import parse_keep_alive
-from hailo_vision.http.body import invalid, missing
+from hailo_vision.http.body import invalid, missing, unsupported
 from hailo_vision.inference.service import Service
 
 # Whole numbers, which some languages write as 50.0.
@@ -42,6 +44,18 @@ def keep_alive_of(value: float | str | None) -> float | None:
         return parse_keep_alive(value)
     except ValueError as error:
         raise invalid("keep_alive", error) from error
+
+
+def refuse_others(body: object, fields: Mapping[str, str], prefix: str = "") -> None:
+    """Refuse fields of other routes that would change what is asked; fields: what to do instead.
+
+    Raises:
+        RequestError: the body has one.
+    """
+    for name, advice in fields.items():
+        if getattr(body, name) is not None:
+            where = prefix + name
+            raise unsupported(where, f"'{where}' is no field of this route: {advice}.")
 
 
 def check_model(service: Service, name: str | None) -> None:

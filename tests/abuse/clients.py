@@ -9,18 +9,21 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import numpy as np
 from PIL import Image
-from support.pictures import data_uri, plain, user
+from support.ollama import picture
+from support.pictures import DATA, data_uri, plain, user
 from support.server import MODEL
 
 KINDS = (
-    *("text", "chat", "stream", "ollama", "photo", "batch", "leaver"),
-    *("slow_body", "slow_reader", "text", "stream", "idle"),
+    *("text", "chat", "stream", "ollama", "generate", "responses", "tool", "photo", "heic", "batch"),
+    *("leaver", "slow_body", "slow_reader", "text", "stream", "idle"),
 )
+# What a client that leaves may have asked.
+_LEFT = ("text", "stream", "ollama", "generate", "responses", "tool", "heic")
 _numbers = itertools.count(1)
 
 
@@ -32,6 +35,16 @@ def photo_body() -> bytes:
     Image.fromarray(noise).resize((4000, 3000)).save(buffer, "JPEG", quality=80)
     message = user("What is this?", buffer.getvalue())
     return json.dumps({"model": MODEL, "messages": [message], "max_tokens": 8}).encode()
+
+
+@cache
+def heic() -> bytes:
+    """A picture as iPhones make them."""
+    return (DATA / "coffee.heic").read_bytes()
+
+
+COUNT = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+TOOL = {"type": "function", "function": {"name": "count", "parameters": COUNT}}
 
 
 class Target(Protocol):
@@ -91,17 +104,38 @@ class Client:
                 return await self._leave(http)
             case "stream":
                 return await self._stream(http)
-            case "ollama":
+            case "ollama" | "generate":
                 return await self._ollama(http)
-            case "batch":
-                images = [data_uri(plain(colour)) for colour in ("red", "blue")]
-                body: dict[str, object] = {"images": images, "prompt": "Which colour?", "max_tokens": 4}
-                return self._judge(await http.post("/v1/vision/analyze", json=body))
+            case "responses":
+                return await self._responses(http)
             case "photo":
                 return self._judge(await http.post("/v1/chat/completions", content=photo_body()))
-        return self._judge(await http.post("/v1/chat/completions", json=self._body()))
+        path, body = self._asked(self.kind)
+        return self._judge(await http.post(path, json=body))
 
-    def _body(self, stream: bool = False) -> dict[str, object]:
+    def _asked(self, kind: str) -> tuple[str, dict[str, Any]]:
+        """A client's route and its body."""
+        body = self._body(stream=kind == "stream")
+        messages = body["messages"]
+        match kind:
+            case "ollama":
+                return "/api/chat", {"model": MODEL, "messages": messages, "options": {"num_predict": 8}}
+            case "generate":
+                asked = {"model": MODEL, "prompt": "Which colour?", "options": {"num_predict": 8}}
+                return "/api/generate", {**asked, "images": [picture(plain("red"))]}
+            case "responses":
+                limit = {"stream": True, "max_output_tokens": 8}
+                return "/v1/responses", {"model": MODEL, "input": messages, **limit}
+            case "batch":
+                images = [data_uri(plain(colour)) for colour in ("red", "blue")]
+                return "/v1/vision/analyze", {"images": images, "prompt": "Which colour?", "max_tokens": 4}
+            case "tool":
+                body |= {"tools": [TOOL], "tool_choice": "required", "max_tokens": 40}
+            case "heic":
+                body["messages"] = [user("What is this?", heic())]
+        return "/v1/chat/completions", body
+
+    def _body(self, stream: bool = False) -> dict[str, Any]:
         number = next(_numbers)
         question = {"role": "user", "content": f"Say hello. Number {number}."}
         if self.kind == "text":
@@ -125,7 +159,11 @@ class Client:
             errors = [result["error"]["code"] for result in body["results"] if result.get("error")]
             return "200" if all(whole) else self._in_stream(errors[0] if errors else "")
         choice = body["choices"][0]
-        fine = choice["finish_reason"] in ("stop", "length") and choice["message"]["content"]
+        if self.kind == "tool":
+            (call,) = choice["message"]["tool_calls"]
+            fine = isinstance(json.loads(call["function"]["arguments"])["number"], int)
+        else:
+            fine = choice["finish_reason"] in ("stop", "length") and choice["message"]["content"]
         return "200" if fine else f"bad answer: {response.text[:80]}"
 
     def _in_stream(self, code: str) -> str:
@@ -147,8 +185,8 @@ class Client:
 
     async def _ollama(self, http: httpx.AsyncClient) -> str:
         """Streamed, as Ollama's clients do unless told otherwise."""
-        body = {"model": MODEL, "messages": self._body()["messages"], "options": {"num_predict": 8}}
-        async with http.stream("POST", "/api/chat", json=body) as response:
+        path, body = self._asked(self.kind)
+        async with http.stream("POST", path, json=body) as response:
             lines = [json.loads(line) async for line in response.aiter_lines()]
         status = response.status_code
         if status not in self.allowed:
@@ -160,10 +198,21 @@ class Client:
             return self._in_stream("in a line")
         return "200" if lines[-1]["done_reason"] in ("stop", "length") else "bad finish"
 
+    async def _responses(self, http: httpx.AsyncClient) -> str:
+        path, body = self._asked("responses")
+        async with http.stream("POST", path, json=body) as response:
+            if response.status_code != 200:
+                await response.aread()
+                return self._judge(response)
+            lines = [line async for line in response.aiter_lines() if line.startswith("data: ")]
+        last = json.loads(lines[-1].removeprefix("data: "))
+        if last["type"] == "response.failed":
+            return self._in_stream(str(last["response"]["error"]["code"]))
+        return "200" if last["type"] in ("response.completed", "response.incomplete") else "bad finish"
+
     async def _leave(self, http: httpx.AsyncClient) -> str:
-        asked = asyncio.create_task(
-            http.post("/v1/chat/completions", json=self._body(self.chance.random() < 0.5))
-        )
+        path, body = self._asked(self.chance.choice(_LEFT))
+        asked = asyncio.create_task(http.post(path, json=body))
         done, _ = await asyncio.wait({asked}, timeout=self.chance.uniform(0, 0.6))
         if done:
             error = asked.exception()

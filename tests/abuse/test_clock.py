@@ -15,8 +15,9 @@ from support.slow import LONG, SLOW
 from tests.abuse.wire import HELLO, connected, post, statuses
 
 MONTH = 30 * 24 * 3600
-TOKEN_SECONDS = 0.2
-REQUEST_SECONDS = STALL_SECONDS = IDLE_SECONDS = 2.0
+TOKEN_SECONDS = 0.4
+REQUEST_SECONDS, STALL_SECONDS, IDLE_SECONDS = 5.0, 4.0, 2.0
+LATE = 30  # a month is later, and a busy machine is not
 
 
 def slow_body(server: Server) -> list[int]:
@@ -57,7 +58,7 @@ def test_a_clock_that_jumps_ends_nothing_early_and_nothing_late(
         late = [clients.submit(server.chat, LONG, max_tokens=100) for _ in range(4)]
         answers = [answer.result() for answer in late]
         assert {answer.status_code for answer in answers} == {429, 504}
-        assert REQUEST_SECONDS - 0.2 < time.monotonic() - asked < REQUEST_SECONDS + 2
+        assert REQUEST_SECONDS - 0.2 < time.monotonic() - asked < REQUEST_SECONDS + LATE
         refused = [answer for answer in answers if answer.status_code == 429]
         assert all(1 <= int(answer.headers["retry-after"]) < 60 for answer in refused)
 
@@ -68,8 +69,9 @@ def test_a_clock_that_jumps_ends_nothing_early_and_nothing_late(
         assert server.answer(LONG, max_tokens=2, keep_alive=IDLE_SECONDS)
         idle = time.monotonic()
         server.wait_for(lambda: server.health()["state"] == "unloaded")
-        assert IDLE_SECONDS - 0.5 < time.monotonic() - idle < IDLE_SECONDS + 2
+        assert IDLE_SECONDS - 0.5 < time.monotonic() - idle < IDLE_SECONDS + LATE
         assert slow.result() in ([200], [429], [503])
         assert 0 < server.health()["uptime_seconds"] < time.monotonic() - begun + 60
+    server.wait_for(lambda: server.chat(LONG, max_tokens=1).status_code == 200)
     assert abs(server.chat(LONG, max_tokens=1).json()["created"] - time.time() - clock.offset) < 10
     assert "Traceback" not in server.log()

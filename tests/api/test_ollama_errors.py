@@ -51,6 +51,8 @@ OPENAI_MESSAGE = {
         ("chat", {**OF_CHAT, "format": "yaml"}, 400, ["'format'", "yaml"]),
         ("chat", {**OF_CHAT, "format": {"type": "banana"}}, 400, ["format"]),
         ("chat", {**OF_CHAT, "format": 5}, 400, ["'format'"]),
+        ("chat", {**OF_CHAT, "format": {"type": "json_schema"}}, 400, ["format.schema"]),
+        ("chat", {**OF_CHAT, "format": {"type": "json_schema", "json_schema": 5}}, 400, ["json_schema"]),
         ("chat", {**OF_CHAT, "response_format": {"type": "json_object"}}, 400, ["'response_format'"]),
         ("chat", {**OF_CHAT, "options": {"temperature": "hot"}}, 400, ["options.temperature", "float"]),
         ("chat", {**OF_CHAT, "options": {"num_predict": 5.5}}, 400, ["options.num_predict", "whole"]),

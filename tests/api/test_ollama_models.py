@@ -57,7 +57,9 @@ def test_what_the_model_is_follows_its_name(make_server: MakeServer) -> None:
     server = make_server(config={"model": {"name": name}}, hef=False)
     server.start(wait=False)
     (model,) = server.http.get("/api/tags").json()["models"]
-    assert (model["name"], model["details"]["family"]) == (f"{name}:latest", "qwen3vl")
+    assert model["name"] == f"{name}:latest"
+    details = [model["details"][field] for field in ("family", "parameter_size", "quantization_level")]
+    assert details == ["qwen3vl", "2.1B", "A16W4"]
     shown = server.http.post("/api/show", json={"model": name.lower()}).json()
     assert shown["model_info"]["general.architecture"] == "qwen3vl"
 

@@ -1,8 +1,7 @@
-"""Ollama's API while the NPU takes its time: signs of life, failures, clients that leave, a loading model."""
+"""Ollama's API while the NPU takes its time: signs of life, unloading, failures."""
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +9,11 @@ import httpx
 import pytest
 from support.ollama import error_of, lines
 from support.server import MODEL, Server
-from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, generations, idle, leave, until
+from support.slow import COMPLETE, LONG, SLOW, begun, generations, idle, until
 
 CHAT: dict[str, Any] = {"model": MODEL, "messages": [LONG], "options": {"temperature": 0}}
 GENERATE: dict[str, Any] = {"model": MODEL, "prompt": LONG["content"], "options": {"temperature": 0}}
 BOTH = [("/api/chat", CHAT), ("/api/generate", GENERATE)]
-TELLING = ("/api/version", "/api/tags", "/api/ps", "/v1/models")
 
 
 @pytest.fixture(scope="module")
@@ -59,34 +57,6 @@ async def test_signs_of_life_are_chunks_and_never_empty_lines(
     assert chunks[-1]["total_duration"] > chunks[-1]["prompt_eval_duration"] + chunks[-1]["eval_duration"]
 
 
-@pytest.mark.parametrize(("path", "body"), BOTH)
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_client_that_leaves_stops_the_npu(
-    stream: bool, path: str, body: dict[str, Any], slow: Server
-) -> None:
-    async with client_of(slow) as client:
-        await leave(client, path, {**body, "stream": stream}, lambda: begun(slow) == 1)
-    await until(lambda: generations(slow) == ABORTED)
-    await until(idle(slow))
-    assert "status=499" in slow.log()
-
-
-async def test_a_full_queue(slow: Server) -> None:
-    async with client_of(slow) as client:
-        running = [asyncio.create_task(client.post("/api/chat", json=CHAT)) for _ in range(2)]
-        await until(lambda: slow.health()["queue"]["waiting"] == 1)
-        for stream in (False, True):
-            refused = await client.post("/api/generate", json={**GENERATE, "stream": stream})
-            assert refused.status_code == 429
-            assert "waiting" in error_of(refused)
-            assert int(refused.headers["retry-after"]) >= 1
-        for path in TELLING:
-            assert (await client.get(path)).status_code == 200
-        for task in running:
-            task.cancel()
-    await until(idle(slow))
-
-
 async def test_unloading_waits_for_the_running_answer(make_server: Callable[..., Server]) -> None:
     server = make_server(emulator=SLOW).start()
     async with client_of(server) as client:
@@ -119,24 +89,6 @@ def test_the_deadline(make_server: Callable[..., Server]) -> None:
     late = server.http.post("/api/chat", json={**CHAT, "stream": False})
     assert late.status_code == 504
     assert "0.5 s" in error_of(late)
-
-
-def test_what_answers_while_the_model_loads(make_server: Callable[..., Server]) -> None:
-    server = make_server(faults={"load_hang": True}, config={"model": {"load_timeout": 60}})
-    server.start(wait=False)
-    for path in TELLING:
-        started = time.monotonic()
-        assert server.http.get(path).status_code == 200
-        assert time.monotonic() - started < 5, "Home Assistant's patience"
-    assert server.http.get("/api/ps").json() == {"models": []}
-    assert server.http.post("/api/show", json={"model": MODEL}).json()["capabilities"]
-    assert server.http.post("/api/pull", json={"model": MODEL, "stream": False}).status_code == 200
-    for stream in (False, True):
-        for path, body in (*BOTH, ("/api/generate", {"model": MODEL})):
-            loading = server.http.post(path, json={**body, "stream": stream})
-            assert loading.status_code == 503
-            assert "loading" in error_of(loading)
-            assert int(loading.headers["retry-after"]) >= 1
 
 
 def test_without_a_model_file(make_server: Callable[..., Server]) -> None:

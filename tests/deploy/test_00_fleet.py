@@ -1,5 +1,6 @@
 """The emulated fleet itself: what a crash leaves is removed, and the mirror behaves as the internet does."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def test_up_mends_what_was_killed_and_keeps_what_runs() -> None:
 
 
 def _leaders() -> list[str]:
-    return [line.partition("pid ")[2].rstrip(")") for line in call("status").splitlines()]
+    return re.findall(r"pid (\d+)", call("status"))
 
 
 @pytest.mark.usefixtures("running")

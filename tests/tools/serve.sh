@@ -7,6 +7,19 @@ port=$2
 data=$PWD/.build/serve-data
 hef=$data/resources/Qwen2-VL-2B-Instruct.hef
 
+"$venv/bin/python" - "$port" <<'EOF' || exit 1
+import socket, sys
+
+port = sys.argv[1]
+with socket.socket() as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind(("127.0.0.1", int(port)))
+    except OSError as error:
+        sys.exit(f"PORT={port} can't be had ({error.strerror}): choose another, as in `make serve PORT=11439`.")
+    except (OverflowError, ValueError):
+        sys.exit(f"PORT must be a whole number up to 65535, not {port!r}.")
+EOF
 mkdir -p "$data/resources"
 export PYTHONPATH="$PWD/emulator" HAILO_EMULATOR_DEVICE="$data/npu" HAILORT_LOGGER_PATH=NONE
 [ -e "$data/npu" ] || : >"$data/npu"
@@ -22,10 +35,12 @@ npu:
 EOF
 
 cat <<EOF
-Serving on http://127.0.0.1:$port with an emulated NPU; Ctrl-C stops it. In another terminal:
+The service starts on http://127.0.0.1:$port with an emulated NPU, which loads the model in 10 s. Ctrl-C stops it.
+The address is a page for a browser. In another terminal:
 
   curl -s http://127.0.0.1:$port/v1/chat/completions -H 'Content-Type: application/json' \\
     -d '{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Who are you?"}]}'
+  OLLAMA_HOST=http://127.0.0.1:$port ollama run qwen2-vl-2b-instruct "What is in ./tests/data/chelsea.jpg"
   $venv/bin/hailo-vision ask tests/data/chelsea.jpg "What is in this picture?" --url http://127.0.0.1:$port
 
 EOF

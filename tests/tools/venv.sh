@@ -54,11 +54,14 @@ install() {
     rm -f "$venv/failed"
     { "$venv/bin/pip" install --disable-pip-version-check "$@" 2>&1 || touch "$venv/failed"; } | tee -a "$log" |
         awk '/^Collecting / && ++n % 10 == 0 { print "  " n " packages"; fflush() }'
-    [ ! -e "$venv/failed" ] || fail "pip failed; the end of $log: $(tail -n 12 "$log")"
+    [ ! -e "$venv/failed" ] ||
+        fail "pip failed (log: $log). Is the package index in reach, or another named by PIP_INDEX_URL? It said:
+$(grep -v '^WARNING: Retrying' "$log" | tail -n 5)"
 }
+echo "Setting up $venv with Python $version: a minute or two at first"
 for lock in $todo; do
     rm -f "$(state "$lock")"
-    echo "Installing $lock into $venv (Python $version)"
+    echo "Installing $lock"
     case $lock in
         pyproject.toml) install --no-deps --editable . ;;
         *) install --requirement "$lock" ;;

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from support.variables import TOP
+import yaml
+from support.modules import TOP
 
-from hailo_vision import cli, config
+from hailo_vision import __version__, cli, config
 
 PAGES = "\n".join(path.read_text() for path in [TOP / "README.md", *TOP.glob("docs/*.md")])
 
@@ -36,8 +37,10 @@ def test_variables() -> None:
 
 
 def test_settings() -> None:
-    sections = "|".join(key for key in config.known_keys() if "." not in key)
-    assert named(rf"`((?:{sections})\.\w+)`") <= set(config.known_keys())
+    sections = [key for key in config.known_keys() if "." not in key]
+    assert named(rf"`((?:{'|'.join(sections)})\.\w+)`") <= set(config.known_keys())
+    examples = named(rf"(?s)^```yaml\n((?:{'|'.join(sections)}):\n.*?)^```$")
+    assert all(config.parse(example, "an example") != config.Config() for example in examples)
 
 
 def test_files() -> None:
@@ -49,3 +52,6 @@ def test_files() -> None:
 def test_tests_of_the_deployment_are_all_described() -> None:
     written = {path.stem for path in TOP.glob("tests/deploy/test_*.py")}
     assert set(re.findall(r"^\| `(test_\w+)`", (TOP / "docs/tests.md").read_text(), re.MULTILINE)) == written
+
+def test_the_collection_has_the_version_of_the_library() -> None:
+    assert yaml.safe_load((TOP / "galaxy.yml").read_text())["version"] == __version__

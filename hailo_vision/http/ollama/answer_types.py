@@ -58,14 +58,14 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class ModelDetails(msgspec.Struct, frozen=True):
-    """What a model is, as compiled for the Hailo-10H: weights of 4 bits, activations of 8."""
+    """What a model is, as compiled for the Hailo-10H; A8W4: activations of 8 bits, weights of 4."""
 
     family: str
     families: tuple[str, ...]
     parameter_size: str
+    quantization_level: str
     parent_model: str = ""
     format: str = "hef"
-    quantization_level: str = "A8W4"
 
 
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):

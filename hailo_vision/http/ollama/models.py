@@ -20,8 +20,9 @@ from hailo_vision.npu.supervisor import State
 
 # Clients take each part of it as an integer, so nothing may follow it.
 _VERSION = "0.12.6"
-# Parameters of the 2B models that there are for the Hailo-10H.
-_PARAMETERS = {"qwen2vl": 2_208_985_600, "qwen3vl": 2_127_532_032}
+# Parameters of the 2B models that there are for the Hailo-10H (what the shapes in transformers' Qwen2-VL and
+# Qwen3-VL add up to with the checkpoints' config.json), and how Hailo's Model Zoo says they are quantized.
+_FAMILIES = {"qwen2vl": (2_208_985_600, "A8W4"), "qwen3vl": (2_127_532_032, "A16W4")}
 _LATEST = ":latest"
 _CENTURIES = timedelta(days=365 * 300)
 
@@ -62,7 +63,7 @@ async def show(request: Request) -> HTTPResponse:
     family = details.family
     info: dict[str, str | int] = {
         "general.architecture": family,
-        "general.parameter_count": _PARAMETERS[family],
+        "general.parameter_count": _FAMILIES[family][0],
     }
     if model:
         info[f"{family}.context_length"] = model.context_length
@@ -106,7 +107,8 @@ def _named_model(request: Request) -> dict[str, Any]:
 
 def _details(name: str) -> answer_types.ModelDetails:
     family = "qwen3vl" if name.lower().startswith("qwen3") else "qwen2vl"
-    return answer_types.ModelDetails(family, (family,), f"{_PARAMETERS[family] / 1e9:.1f}B")
+    parameters, quantization = _FAMILIES[family]
+    return answer_types.ModelDetails(family, (family,), f"{parameters / 1e9:.1f}B", quantization)
 
 
 def _expiry(seconds: float) -> datetime:

@@ -4,20 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from hailo_vision.config import ApiConfig
+from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import invalid, unsupported
-from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
+from hailo_vision.http.fields import keep_alive_of, limit_of, refuse_others, whole_of
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields, Options
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
 # What other APIs and other routes have, and where it belongs.
 _PICTURES = "pictures are 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
 _OF_OTHERS = {"image": _PICTURES, "image_data": _PICTURES, "image_url": _PICTURES}
-_SCHEMA = {"response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions"}
+_OF_OPENAI = {
+    "response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions",
+    "input": "a body with 'input' goes to /v1/responses",
+}
 _NOT_IN_CHAT = {
     "prompt": "a prompt goes to /api/generate; here it is a message",
     "images": "pictures belong to a message: messages[].images",
 }
-_NOT_IN_GENERATE = {"messages": "messages go to /api/chat; here they are 'prompt' and 'system'"}
+_NOT_IN_GENERATE = {"messages": "messages go to /api/chat, OpenAI's to /v1/chat/completions"}
 
 # Ollama itself never cuts an answer, so its clients can't tell half a JSON text from a bad one.
 _LEAST_JSON_TOKENS = 512
@@ -31,12 +35,15 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     Raises:
         RequestError: a picture stands where none is read.
     """
-    _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_CHAT)
+    refuse_others(body, _OF_OTHERS | _OF_OPENAI)
+    # LLM Vision sends these as well, empty and with the same images as its message.
+    if body.prompt or not any(message.images for message in body.messages or ()):
+        refuse_others(body, _NOT_IN_CHAT)
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(body.messages or ()):
         where = f"messages[{number}]"
-        _refuse(message, _OF_OTHERS, f"{where}.")
+        refuse_others(message, _OF_OTHERS, f"{where}.")
         if message.role in ("system", "assistant"):
             if message.images:
                 raise invalid(f"{where}.images", "only messages of users and tools carry images")
@@ -60,7 +67,7 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     Raises:
         RequestError: the body asks for what this model can't.
     """
-    _refuse(body, _OF_OTHERS | _SCHEMA | _NOT_IN_GENERATE)
+    refuse_others(body, _OF_OTHERS | _OF_OPENAI | _NOT_IN_GENERATE)
     if body.suffix:
         raise unsupported("suffix", f"{model!r} does not support insert")
     if body.raw:
@@ -116,17 +123,23 @@ def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None
         raise invalid("format", f'expected "json" or a JSON schema, got {wanted[:40]!r}')
     if api.json_mode == "refuse":
         raise unsupported("format", "Invalid parameter: 'format' is not supported with this model.")
-    return JsonFormat(None if isinstance(wanted, str) else wanted, "format")
+    return JsonFormat(None, "format") if isinstance(wanted, str) else _schema_of(wanted)
+
+
+def _schema_of(wanted: dict[str, Any]) -> JsonFormat:
+    """A schema as it is, or in OpenAI's wrapping, whose types no JSON schema can have."""
+    if wanted.get("type") not in ("json_object", "json_schema"):
+        return JsonFormat(wanted, "format")
+    where = "format.json_schema" if "json_schema" in wanted else "format"
+    wrapped = wanted.get("json_schema", wanted)
+    schema = wrapped.get("schema") if isinstance(wrapped, dict) else None
+    if isinstance(schema, dict) or (schema is None and wanted["type"] == "json_object"):
+        return JsonFormat(schema, f"{where}.schema")
+    message = f"Invalid 'format': OpenAI's form of it needs a JSON schema in '{where}.schema'."
+    raise RequestError(Kind.INVALID_VALUE, message, where=f"{where}.schema")
 
 
 def _seed_of(options: Options) -> int | None:
     """-1 is Ollama's word for a random one; a seed of more than 64 bits is folded."""
     seed = whole_of(options.seed, "options.seed")
     return None if seed is None or seed == -1 else seed % 2**64
-
-
-def _refuse(body: object, fields: dict[str, str], prefix: str = "") -> None:
-    for name, advice in fields.items():
-        if getattr(body, name) is not None:
-            where = prefix + name
-            raise unsupported(where, f"'{where}' is no field of this route: {advice}.")

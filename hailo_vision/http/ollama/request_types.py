@@ -51,6 +51,7 @@ class GenerationFields(_Foreign, frozen=True, kw_only=True):
     keep_alive: float | str | None = None
     logprobs: bool | None = None
     response_format: Any = None
+    input: Any = None
 
 
 class ChatRequest(GenerationFields, frozen=True, kw_only=True):

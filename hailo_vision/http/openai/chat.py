@@ -6,7 +6,7 @@ from sanic import HTTPResponse, Request
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode, unsupported
-from hailo_vision.http.fields import check_model
+from hailo_vision.http.fields import check_model, refuse_others
 from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, ChatRequest
 from hailo_vision.http.openai.tools import ForcedTools, check_supported, forced
@@ -16,11 +16,16 @@ from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(ChatRequest)
+_ELSEWHERE = {
+    "input": "A body with 'input' goes to /v1/responses.",
+    "prompt": "A prompt without messages goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
+}
+_OF_OTHERS = {"format": "a schema is 'response_format'; Ollama's form goes to /api/chat"}
 
 
 async def chat(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
-    body = decode(request.body, _decoder, KNOWN_VALUES)
+    body = decode(request.body, _decoder, KNOWN_VALUES, _ELSEWHERE)
     check_model(service, body.model)
     # Also in the form that OpenAI gave up (functions).
     tools = forced(body.tool_choice, body.tools, "tools", "tool_choice") or forced(
@@ -46,6 +51,7 @@ def _read(body: ChatRequest, tools: ForcedTools | None, api: ApiConfig, client: 
 
 
 def _refuse_unsupported(body: ChatRequest) -> None:
+    refuse_others(body, _OF_OTHERS)
     if body.n is not None and body.n > 1:
         raise RequestError(Kind.INVALID_VALUE, "Only one choice can be generated: n must be 1.", where="n")
     if body.top_logprobs and not body.logprobs:

@@ -194,6 +194,7 @@ class ChatRequest(CompletionFields, frozen=True, kw_only=True):
     image_data: Images | None = None
     image: Images | None = None
     image_url: Images | None = None
+    format: Any = None
 
 
 class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):

@@ -32,7 +32,10 @@ class ResponsesRequest(GenerationFields, frozen=True, kw_only=True):
     previous_response_id: str | None = None
     conversation: str | dict[str, Any] | None = None
     background: bool | None = None
-    prompt: dict[str, Any] | None = None
+    prompt: str | dict[str, Any] | None = None
+    response_format: Any = None
+    format: Any = None
+    images: Any = None
 
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]

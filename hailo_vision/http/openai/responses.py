@@ -8,7 +8,7 @@ from sanic import HTTPResponse, Request
 
 from hailo_vision.config import ApiConfig
 from hailo_vision.http.body import decode, explain, unsupported
-from hailo_vision.http.fields import check_model
+from hailo_vision.http.fields import check_model, refuse_others
 from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, Message, ResponseFormat, SystemMessage
 from hailo_vision.http.openai.response_types import ResponsesRequest
@@ -19,13 +19,23 @@ from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(ResponsesRequest)
+_ELSEWHERE = {
+    "messages": "A body with 'messages' goes to /v1/chat/completions or, in Ollama's form, to /api/chat.",
+    "prompt": "A prompt as text goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
+}
+_SCHEMA = "a schema is 'text.format'; chat's form goes to /v1/chat/completions, Ollama's to /api/chat"
+_OF_OTHERS = {
+    "response_format": _SCHEMA,
+    "format": _SCHEMA,
+    "images": "pictures are parts of an input item: input[].content[].image_url",
+}
 # What the model did in earlier turns besides its answer: not used here.
 _SKIPPED = frozenset({"reasoning", "function_call"})
 
 
 async def responses(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
-    body = decode(request.body, _decoder)
+    body = decode(request.body, _decoder, elsewhere=_ELSEWHERE)
     check_model(service, body.model)
     _refuse_unsupported(body)
     tools = forced(body.tool_choice, body.tools, "tools", "tool_choice")
@@ -88,6 +98,7 @@ def _format(body: ResponsesRequest) -> ResponseFormat | None:
 
 
 def _refuse_unsupported(body: ResponsesRequest) -> None:
+    refuse_others(body, _OF_OTHERS)
     for field in ("previous_response_id", "conversation", "background", "prompt"):
         if getattr(body, field):
             raise unsupported(

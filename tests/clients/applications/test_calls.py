@@ -181,19 +181,22 @@ def test_karakeep(wanted: str | None, server: Server) -> None:
 
 
 def test_llm_vision(server: Server) -> None:
-    """One message for each picture, then the question."""
-    frames = [
-        {"role": "user", "content": f"Image {number}:", "images": [thumbnail]}
-        for number, thumbnail in enumerate(THUMBNAILS[:4], 1)
-    ]
-    body = {
+    """Version 1.7.0 sends the pictures twice, and fields of /api/generate; those before it one message each."""
+    frames = THUMBNAILS[:4]
+    common = {
         "model": MODEL,
-        "messages": [*frames, {"role": "user", "content": "Summarise the events."}],
         "stream": False,
-        "options": {"num_predict": 100, "temperature": 0.2, "num_ctx": 2048},
+        "options": {"num_predict": 100, "temperature": 0.2, "top_p": 0.9, "num_ctx": 2048},
         "keep_alive": "5m",
+        "think": False,
     }
-    assert post(server, "/api/chat", body)["message"]["content"]
+    question = {"role": "user", "content": "Summarise the events."}
+    now = {"messages": [{**question, "images": frames}], "images": frames, "prompt": [], "system": "Be short."}
+    images = [{"role": "user", "content": f"Image {n}:", "images": [one]} for n, one in enumerate(frames, 1)]
+    for body in (now, {"messages": [*images, question]}):
+        answer = post(server, "/api/chat", {**common, **body})
+        assert answer["message"]["content"]
+        assert 4 * 144 < answer["prompt_eval_count"] < 5 * 144
 
 
 def test_ollamas_own_command(server: Server) -> None:
