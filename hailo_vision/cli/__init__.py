@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path)
     check.set_defaults(run=_check_config)
 
-    ask = commands.add_parser("ask", parents=[client], help="ask a running service about a picture")
+    ask = commands.add_parser("ask", parents=[client], help="ask a running service about an image")
     ask.add_argument("image", type=Path)
     ask.add_argument("prompt")
     ask.set_defaults(run=_ask)
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser(
         "bench", parents=[client], help="measure what clients of a running service wait for"
     )
-    bench.add_argument("image", type=Path, nargs="?", help="a picture to ask about (default: only text)")
+    bench.add_argument("image", type=Path, nargs="?", help="an image to ask about (default: only text)")
     bench.add_argument("--prompt", default="Describe what you see.", help="default: %(default)s")
     bench.add_argument("--clients", type=_count, default=1, help="how many at once (default %(default)s)")
     bench.add_argument("--requests", type=_count, default=5, help="of each client (default %(default)s)")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hailo_vision.cli.client import Failed, Service, picture_part, text_of
+from hailo_vision.cli.client import Failed, Service, image_part, text_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Target:
         """Raises:
         Failed: the image can't be read, or the service can't be reached.
         """
-        content: list[dict[str, Any]] = [picture_part(image)] if image else []
+        content: list[dict[str, Any]] = [image_part(image)] if image else []
         content.append({"type": "text", "text": prompt})
         self._service = Service(url)
         self._request = {

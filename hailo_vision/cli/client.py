@@ -89,8 +89,8 @@ class Service:
         return Failed(f"The answer is incomplete: the connection to {self.url} was lost ({error}).")
 
 
-def picture_part(image: Path) -> dict[str, Any]:
-    """The picture of a file as a part of a message.
+def image_part(image: Path) -> dict[str, Any]:
+    """The image in a file as a part of a message.
 
     Raises:
         Failed: the file can't be read.
@@ -114,7 +114,7 @@ def _chunk(data: bytes) -> dict[str, Any]:
             raise Failed(str(chunk["error"]["message"]))
         text_of(chunk)
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise Failed("The service sent something that is no chunk of a chat completion.") from None
+        raise Failed("The service sent something that is not a chunk of a chat completion.") from None
     return chunk
 
 

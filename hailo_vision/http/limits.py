@@ -156,7 +156,7 @@ class GuardedProtocol(HttpProtocol):
 
 
 def _too_large_together() -> TooMany:
-    return TooMany("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
+    return TooMany("The requests being served are too large together.", headers=retry_after(_RETRY_SECONDS))
 
 
 def register(app: App) -> None:

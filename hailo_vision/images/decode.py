@@ -150,7 +150,7 @@ def _unidentified(data: bytes, where: str) -> RequestError:
         if signature.match(start):
             message = f"The image is of a format that is not read here ({name}); {supported}."
             return RequestError(Kind.UNSUPPORTED_IMAGE_FORMAT, message, where=where)
-    return RequestError(Kind.INVALID_IMAGE, f"The bytes are no image; {supported}.", where=where)
+    return RequestError(Kind.INVALID_IMAGE, f"The data is not an image; {supported}.", where=where)
 
 
 def _framed(image: Image.Image, width: int, height: int, fit: Fit) -> Image.Image:

@@ -134,7 +134,7 @@ class Fetcher:
             raise OSError(f"status {response.status}")
         if response.status == _UNAUTHORIZED:
             raise NoImage(
-                "The image link's host wants a user and a password, or others than these: expected "
+                "The image link's host asks for a user and a password, or for other ones: expected "
                 "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts."
             )
         headers = dict(_lower(response.headers))

@@ -95,7 +95,7 @@ def node_problem(nodes: Sequence[str]) -> Problem | None:
     if not any(os.access(node, os.R_OK | os.W_OK) for node in present):
         return Problem(
             "device_permission",
-            f"The user may not open {present[0]}.",
+            f"The service's user is not allowed to open {present[0]}.",
             "Install the udev rule of the hailo_driver role and add the user to its group.",
         )
     return None
@@ -141,7 +141,7 @@ def cut_file(path: Path, size: int, announced: int) -> Problem:
 def _not_genai(path: Path) -> Problem:
     return Problem(
         "hef_not_genai",
-        f"HailoRT failed inside while it loaded {path}, as it does where a file holds no language model.",
+        f"HailoRT failed internally while loading {path}, as it does if a file holds no language model.",
         "Is it the served model's HEF? If so, see hailort.log and the chip's own log "
         "(hailortcli logs runtime).",
         status=INTERNAL_FAILURE,
@@ -172,7 +172,7 @@ def _model_in_the_way(nodes: Sequence[str]) -> Problem:
 
 
 def _told(holders: list[str] | None) -> str:
-    return f": {', '.join(holders)}" if holders else "; which one can't be seen from here"
+    return f": {', '.join(holders)}" if holders else "; the service can't see which one"
 
 
 def _find(nodes: Sequence[str]) -> str:
@@ -271,7 +271,7 @@ _BY_STATUS = {
     ),
     TIMEOUT: Problem(
         "npu_timeout",
-        "HailoRT waited in vain for the chip.",
+        "The chip did not answer HailoRT in time.",
         "It is tried again. If it comes back, see hailort.log and power-cycle the Pi.",
     ),
     INVALID_OPERATION: Problem(
@@ -282,7 +282,7 @@ _BY_STATUS = {
     ),
     INTERNAL_FAILURE: Problem(
         "npu_error",
-        "HailoRT failed inside (HAILO_INTERNAL_FAILURE).",
+        "HailoRT failed internally (HAILO_INTERNAL_FAILURE).",
         "The model is loaded again. If it comes back, see hailort.log and the chip's own log "
         "(hailortcli logs runtime).",
     ),
@@ -290,7 +290,7 @@ _BY_STATUS = {
     36: _LOST,
     61: Problem(
         "hef_unfit",
-        "HailoRT looked in vain for a part of {hef}: they are not of one release.",
+        "HailoRT did not find a part of {hef}: they are not of the same release.",
         SAME_RELEASE,
         "hef",
     ),
@@ -319,7 +319,7 @@ _BY_STATUS = {
     ),
     85: _VERSIONS_DIFFER,
     86: _VERSIONS_DIFFER,
-    87: Problem("device_lost", "Hailo's driver waited in vain for the chip.", _POWER_CYCLE),
+    87: Problem("device_lost", "The chip did not answer Hailo's driver in time.", _POWER_CYCLE),
     88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
     89: Problem(
         "device_lost",

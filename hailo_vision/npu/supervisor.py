@@ -49,7 +49,7 @@ class Supervisor:
     """Supervises one NPU process after the other.
 
     Attributes:
-        state: where it is in the picture above.
+        state: where it is in the diagram above.
         problem: the last fault, until the model is ready again.
         model: what the loaded model said of itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
@@ -257,7 +257,7 @@ def _silent(process: NpuProcess) -> Problem:
 def _unexpected(error: Exception) -> Problem:
     return Problem(
         "npu_error",
-        f"The NPU process could not be looked after: {type(error).__name__}: {error}",
+        f"Supervising the NPU process failed: {type(error).__name__}: {error}",
         "It is tried again. See the journal, and report it.",
     )
 

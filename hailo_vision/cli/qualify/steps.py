@@ -109,7 +109,7 @@ def check_cma(kept: int = 0) -> None:
     free = amounts.get("CmaFree", 0)
     wanted = tools.MIN_CMA_MB + _LATER_LOADS * kept
     if amounts.get("CmaTotal") and free < wanted:
-        raise StepFailed(f"{free} MB of CMA are free, and {wanted} MB are wanted before a load: reboot.")
+        raise StepFailed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
 
 
 def _loads(bench: Bench, deadline: Deadline) -> Values:

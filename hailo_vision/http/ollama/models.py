@@ -87,7 +87,7 @@ async def embed(request: Request) -> HTTPResponse:
 
 async def change(request: Request) -> HTTPResponse:
     """POST /api/create, /api/copy and /api/push, DELETE /api/delete"""
-    raise NotFound("The one model of this service is its deployment's to place: it is not changed from here.")
+    raise NotFound("The deployment of this service decides which model it has; it can't be changed here.")
 
 
 def _require_named(request: Request) -> NamedModel:

@@ -11,15 +11,15 @@ from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest,
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
 # What other APIs and other routes have, and where it belongs.
-_PICTURES = "pictures are 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
-_OF_OTHERS = {"image": _PICTURES, "image_data": _PICTURES, "image_url": _PICTURES}
+_IMAGES = "images go into 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
+_OF_OTHERS = {"image": _IMAGES, "image_data": _IMAGES, "image_url": _IMAGES}
 _OF_OPENAI = {
     "response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions",
     "input": "a body with 'input' goes to /v1/responses",
 }
 _NOT_IN_CHAT = {
     "prompt": "a prompt goes to /api/generate; here it is a message",
-    "images": "pictures belong to a message: messages[].images",
+    "images": "images belong to a message: messages[].images",
 }
 _NOT_IN_GENERATE = {"messages": "messages go to /api/chat, OpenAI's to /v1/chat/completions"}
 
@@ -33,7 +33,7 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     messages, wherever they stand, become the one system turn that the model's template has a place for.
 
     Raises:
-        RequestError: a picture stands where none is read.
+        RequestError: an image stands where none is read.
     """
     refuse_others(body, _OF_OTHERS | _OF_OPENAI)
     # LLM Vision sends these as well, empty and with the same images as its message.
@@ -111,8 +111,8 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
 
 def _user_turn(text: str | None, images: Sequence[str] | None, where: str) -> Turn:
     place = f"{where}.images" if where else "images"
-    pictures = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
-    return Turn("user", [*pictures, text or ""])
+    named = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
+    return Turn("user", [*named, text or ""])
 
 
 def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None:

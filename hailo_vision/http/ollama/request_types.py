@@ -1,7 +1,7 @@
 """What Ollama's clients send, as types (ollama/ollama, api/types.go); decoding a body is its validation.
 
 Optional fields take null as absent. Unknown fields and options are ignored, as Ollama does: think, tools,
-truncate, shift, template, context, num_ctx, ... But a picture or a schema in a field of another API is never
+truncate, shift, template, context, num_ctx, ... But an image or a schema in a field of another API is never
 ignored; those fields are declared here to be refused. The module description explains the fields.
 """
 
@@ -26,7 +26,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class _Foreign(Struct, frozen=True, kw_only=True):
-    """Fields in which other APIs send pictures."""
+    """Fields in which other APIs send images."""
 
     image: Any = None
     image_data: Any = None

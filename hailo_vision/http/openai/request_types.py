@@ -200,7 +200,7 @@ class ChatRequest(CompletionFields, frozen=True, kw_only=True):
 class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):
     """Body of POST /v1/vision/analyze: one prompt, asked about every image by itself.
 
-    An image is a data URI, base64 text, a link, or any picture part of a chat message.
+    An image is a data URI, base64 text, a link, or any image part of a chat message.
     """
 
     images: Annotated[list[str | ImageLike], Meta(min_length=1)]

@@ -27,7 +27,7 @@ _SCHEMA = "a schema is 'text.format'; chat's form goes to /v1/chat/completions, 
 _OF_OTHERS = {
     "response_format": _SCHEMA,
     "format": _SCHEMA,
-    "images": "pictures are parts of an input item: input[].content[].image_url",
+    "images": "images are parts of an input item: input[].content[].image_url",
 }
 # What the model did in earlier turns besides its answer: not used here.
 _SKIPPED = frozenset({"reasoning", "function_call"})

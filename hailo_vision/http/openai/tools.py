@@ -102,7 +102,7 @@ def forced(
     functions = [_function(tool, f"{where}[{number}]") for number, tool in enumerate(tools or ())]
     found = [one for one in functions if names is None or one.name in names]
     if not found:
-        message = f"'{choice_where}' forces a call, and '{where}' holds no such function."
+        message = f"'{choice_where}' forces a call of a function that '{where}' does not have."
         raise RequestError(Kind.INVALID_VALUE, message, where=choice_where)
     return ForcedTools(found, where, choice_where, named)
 

@@ -50,7 +50,7 @@ class Family:
 
 
 # 14-pixel patches merged two by two (vlm/pre_process.hpp); Qwen3-VL's patches have 16 pixels. Hailo's
-# Qwen3-VL takes one picture a prompt (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
+# Qwen3-VL takes one image a prompt (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
 _FAMILIES = (Family(28), Family(32, max_frames=1))
 
 
