@@ -158,19 +158,20 @@ async def _identify(request: Request) -> None:
     given = request.headers.get("x-request-id", "")
     request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
+    request.ctx.open = routes.is_open(request)
 
 
 async def _refuse_foreign_pages(request: Request) -> None:
     """Refuse what a web page that the operator does not know may have sent."""
     gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
     gatekeeper.check_origin(request)
-    if not routes.is_open(request):
+    if not request.ctx.open:
         gatekeeper.check_host(request)
 
 
 async def _authorise(request: Request) -> None:
     """Refuse a request to a guarded route without a valid key."""
-    if routes.is_open(request):
+    if request.ctx.open:
         return
     headers = request.headers
     keys: Keys = request.app.ctx.keys

@@ -26,11 +26,13 @@ _OF_OTHERS = {"format": "a schema is 'response_format'; Ollama's form goes to /a
 async def chat(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     body = decode(request.body, _decoder, KNOWN_VALUES, _ELSEWHERE)
+    _refuse_unsupported(body)
     check_model(service, body.model)
     # Also in the form that OpenAI gave up (functions).
     tools = forced(body.tool_choice, body.tools, "tools", "tool_choice") or forced(
         body.function_call, body.functions, "functions", "function_call"
     )
+    check_supported(tools, service.config.api)
     wanted = _read(body, tools, service.config.api, request.ctx.client)
     with_usage = bool(body.stream_options and body.stream_options.include_usage)
     reply = Reply(service.config.model.name, tools, legacy=not body.tools)
@@ -38,8 +40,6 @@ async def chat(request: Request) -> HTTPResponse | None:
 
 
 def _read(body: ChatRequest, tools: ForcedTools | None, api: ApiConfig, client: str) -> GenerationRequest:
-    check_supported(tools, api)
-    _refuse_unsupported(body)
     format_ = json_format_of(body.response_format, api)
     return GenerationRequest(
         turns=turns_of({f"messages[{n}]": message for n, message in enumerate(body.messages)}, body),

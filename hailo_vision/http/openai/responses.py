@@ -36,9 +36,10 @@ _SKIPPED = frozenset({"reasoning", "function_call"})
 async def responses(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     body = decode(request.body, _decoder, elsewhere=_ELSEWHERE)
-    check_model(service, body.model)
     _refuse_unsupported(body)
+    check_model(service, body.model)
     tools = forced(body.tool_choice, body.tools, "tools", "tool_choice")
+    check_supported(tools, service.config.api)
     wanted = _read(body, tools, service.config.api, request.ctx.client)
     writer = ResponseWriter(body, service.config.model.name, service.config.generation, tools)
     return await respond(request, wanted, writer, stream=bool(body.stream))
@@ -47,7 +48,6 @@ async def responses(request: Request) -> HTTPResponse | None:
 def _read(
     body: ResponsesRequest, tools: ForcedTools | None, api: ApiConfig, client: str
 ) -> GenerationRequest:
-    check_supported(tools, api)
     format_ = json_format_of(_format(body), api, "text.format")
     messages = dict(_messages(body))
     if body.instructions:
