@@ -1,4 +1,4 @@
-"""Hosts and networks that an operator names."""
+"""Host names, addresses and networks from which the operator allows images."""
 
 import ipaddress
 import re

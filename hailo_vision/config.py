@@ -1,4 +1,4 @@
-"""The operator's YAML file, read once into frozen typed values.
+"""The configuration: the operator's YAML file, read once into frozen typed values.
 
 Unknown keys and bad values are errors that name the file, the line, the key and what was expected.
 """
@@ -46,7 +46,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerConfig(Section, frozen=True):
-    """Where the service listens and how much it takes on.
+    """Where the service listens, and its limits.
 
     ollama_port is a second port, for tools that know Ollama on 11434 only; both serve the same.
     cors_origins are the web origins whose pages may use the API; "*" stands for all. allowed_hosts are the
@@ -73,7 +73,7 @@ class ServerConfig(Section, frozen=True):
             raise ValueError(f"`{missing}`: tls_cert and tls_key are given together or not at all")
         if self.ollama_port == self.port:
             raise ValueError(
-                "`ollama_port`: expected another port than server.port, which speaks Ollama, too"
+                "`ollama_port`: expected a port other than server.port, which serves Ollama's API as well"
             )
         try:
             self.host.encode("idna")
@@ -90,9 +90,7 @@ class ServerConfig(Section, frozen=True):
 
 
 def _check_origin(origin: str) -> None:
-    """Raises:
-    ValueError: no browser sends this as a page's origin (RFC 6454, section 6.2).
-    """
+    """Refuse what no browser sends as a page's origin (RFC 6454, section 6.2)."""
     found = _ORIGIN.fullmatch(origin)
     scheme, host, port = found.groups() if found else ("", "", None)
     if origin not in ("*", "null") and (
@@ -114,8 +112,8 @@ class AuthConfig(Section, frozen=True):
 class ApiConfig(Section, frozen=True):
     """How the API treats what clients disagree on.
 
-    json_mode: "best_effort" asks the model for JSON and checks it, "refuse" says that the model has no
-    such mode, which makes clients fall back to their own.
+    json_mode: "best_effort" asks the model for JSON and checks the answer; "refuse" tells clients that the
+    model has no JSON mode, so that they fall back to their own way.
     """
 
     model_required: bool = True
@@ -126,8 +124,8 @@ class ApiConfig(Section, frozen=True):
 class ModelConfig(Section, frozen=True):
     """Which model is served and for how long it stays on the NPU.
 
-    client_keep_alive: what a request's own keep_alive may do: "lengthen" the time only, as each load may cost
-    contiguous memory that only a reboot gives back; or "any".
+    client_keep_alive: a request's own keep_alive may only "lengthen" the time, as each load may cost
+    contiguous memory that only a reboot gives back; or it may set "any" time.
     """
 
     name: Text = "qwen2-vl-2b-instruct"
@@ -152,7 +150,7 @@ class ModelConfig(Section, frozen=True):
 
 
 class GenerationConfig(Section, frozen=True):
-    """What a request gets that does not say otherwise."""
+    """Defaults for what a request leaves out."""
 
     temperature: Temperature = 0.7
     top_p: TopP = 0.8
@@ -162,7 +160,7 @@ class GenerationConfig(Section, frozen=True):
 
 
 class MediaConfig(Section, frozen=True):
-    """How images are had and become frames.
+    """How images are fetched and turned into frames.
 
     remote: which links are followed: to "public" addresses and allow_hosts, to "allowed" ones (only
     allow_hosts), or none ("off"). allow_hosts are host names, addresses, or networks such as

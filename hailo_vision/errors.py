@@ -1,4 +1,4 @@
-"""What the service refuses or can't do, in one neutral form.
+"""Why a request can't be served, in one form for all dialects of the API.
 
 The core (inference, images) says what is wrong and where; each dialect of the API turns that into its own
 statuses, codes and headers.
@@ -25,13 +25,13 @@ class Kind(enum.StrEnum):
     INVALID_IMAGE_URL = "invalid_image_url"
     IMAGE_URL_NOT_ALLOWED = "image_url_not_allowed"
     IMAGE_FETCH_FAILED = "image_fetch_failed"
-    # It could be served at another time.
+    # It could be served later.
     QUEUE_FULL = "queue_full"
     MODEL_LOADING = "model_loading"
     DEVICE_UNAVAILABLE = "device_unavailable"
     SHUTTING_DOWN = "shutting_down"
     DEADLINE_EXCEEDED = "deadline_exceeded"
-    # This program is at fault.
+    # The service itself is at fault.
     INTERNAL_ERROR = "internal_error"
 
 

@@ -1,4 +1,4 @@
-"""What the service says to systemd and gets from it (sd_notify(3), sd_listen_fds(3))."""
+"""Talks to systemd: readiness, status and watchdog (sd_notify(3)), inherited sockets (sd_listen_fds(3))."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ class Notifier:
             try:
                 connection.sendto(message.encode(), self._address)
             except OSError:
-                # The manager went away, or does not read: nobody is kept waiting for it.
+                # The manager is gone or does not read: the service does not wait for it.
                 return
 
 
@@ -64,7 +64,7 @@ def inherited_sockets(environment: Mapping[str, str] = os.environ) -> list[socke
 
 
 class Herald:
-    """Tells every change of state, and feeds the watchdog."""
+    """Reports every change of the supervisor's state, and feeds the watchdog."""
 
     def __init__(self, supervisor: Supervisor, notifier: Notifier) -> None:
         self._supervisor = supervisor
@@ -122,7 +122,7 @@ class Herald:
             await asyncio.sleep(_START_STEP_SECONDS)
 
     async def _feed(self, interval: float) -> None:
-        """Only a loop that turns gets here, and only a supervisor that watches the NPU lets it pass."""
+        """The watchdog is fed while the event loop runs and the supervisor watches the NPU."""
         while True:
             if self._supervisor.supervised or self._stopping:
                 self._notifier.alive()

@@ -52,50 +52,53 @@ def _fail(message: str, status: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hailo-vision", description="Serve Qwen2-VL on a Hailo-10H.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    configured, client = (argparse.ArgumentParser(add_help=False) for _ in range(2))
+    configured.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    client.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
 
-    serve = commands.add_parser("serve", help="serve the HTTP API")
-    serve.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    serve = commands.add_parser("serve", parents=[configured], help="serve the HTTP API")
     serve.set_defaults(run=_serve)
 
     check = commands.add_parser("check-config", help="check a configuration file")
     check.add_argument("file", type=Path)
     check.set_defaults(run=_check_config)
 
-    ask = commands.add_parser("ask", help="ask a running service about a picture")
+    ask = commands.add_parser("ask", parents=[client], help="ask a running service about an image")
     ask.add_argument("image", type=Path)
     ask.add_argument("prompt")
-    ask.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
     ask.set_defaults(run=_ask)
 
-    bench = commands.add_parser("bench", help="measure what clients of a running service wait for")
-    bench.add_argument("image", type=Path, nargs="?", help="a picture to ask about (default: only text)")
+    bench = commands.add_parser(
+        "bench", parents=[client], help="measure what clients of a running service wait for"
+    )
+    bench.add_argument("image", type=Path, nargs="?", help="an image to ask about (default: only text)")
     bench.add_argument("--prompt", default="Describe what you see.", help="default: %(default)s")
-    bench.add_argument("--clients", type=_count, default=1, help="so many at once (default %(default)s)")
+    bench.add_argument("--clients", type=_count, default=1, help="how many at once (default %(default)s)")
     bench.add_argument("--requests", type=_count, default=5, help="of each client (default %(default)s)")
     bench.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
-    bench.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
     bench.add_argument("--json", action="store_true", help="print every answer's figures as JSON")
     bench.set_defaults(run=_bench)
 
-    doctor = commands.add_parser("doctor", help="find out why the service does not answer")
-    doctor.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
+    doctor = commands.add_parser(
+        "doctor", parents=[configured], help="find out why the service does not answer"
+    )
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(run=_doctor)
 
     bundle = commands.add_parser(
-        "support-bundle", help="collect what tells how the service is, without secrets"
+        "support-bundle", parents=[configured], help="collect what helps to find a fault, without secrets"
     )
-    bundle.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
     bundle.add_argument("--output", help="a new file, or - for standard output (default: one with the time)")
     bundle.add_argument("--lines", type=_count, default=5000, help="of each log (default %(default)s)")
     bundle.set_defaults(run=_support_bundle)
 
     qualify = commands.add_parser(
-        "qualify", help="measure what only this Pi can tell, with the service stopped; write a report"
+        "qualify",
+        parents=[configured],
+        help="measure what only this Pi can tell, with the service stopped; write a report",
     )
-    qualify.add_argument("--config", type=Path, help=f"configuration file (default {config.DEFAULT_PATH})")
     qualify.add_argument("--output", type=Path, default=Path(), help="folder of the report (default: here)")
-    qualify.add_argument("--no-service", action="store_true", help="leave it to me to stop the service")
+    qualify.add_argument("--no-service", action="store_true", help="do not stop and start the service")
     qualify.set_defaults(run=_qualify)
 
     version = commands.add_parser("version", help="print the version")
@@ -109,7 +112,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-# Each imports what it needs by itself: Sanic alone takes most of a second on a Pi.
+# Each command imports what it needs by itself: Sanic alone takes most of a second on a Pi.
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
-"""`hailo-vision ask`: one question to a running service about a picture."""
+"""`hailo-vision ask`: asks a running service one question about an image."""
 
 from pathlib import Path
 
-from hailo_vision.cli.client import Failed, Service, picture_part, text_of
+from hailo_vision.cli.client import Failed, Service, image_part, text_of
 
 
 def ask(url: str, image: Path, prompt: str) -> None:
@@ -11,7 +11,7 @@ def ask(url: str, image: Path, prompt: str) -> None:
     Raises:
         Failed: there is no answer, or only the beginning of one.
     """
-    content = [picture_part(image), {"type": "text", "text": prompt}]
+    content = [image_part(image), {"type": "text", "text": prompt}]
     service = Service(url)
     begun = False
     try:

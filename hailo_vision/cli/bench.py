@@ -1,4 +1,4 @@
-"""`hailo-vision bench`: what clients of a running service wait for."""
+"""`hailo-vision bench`: measures how long clients of a running service wait."""
 
 import json
 import statistics
@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hailo_vision.cli.client import Failed, Service, picture_part, text_of
+from hailo_vision.cli.client import Failed, Service, image_part, text_of
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure: so many clients at once, each with so many requests in a row."""
+    """What to measure: how many clients at once, and how many requests each makes in a row."""
 
     clients: int
     requests: int
@@ -47,7 +47,7 @@ class Target:
         """Raises:
         Failed: the image can't be read, or the service can't be reached.
         """
-        content: list[dict[str, Any]] = [picture_part(image)] if image else []
+        content: list[dict[str, Any]] = [image_part(image)] if image else []
         content.append({"type": "text", "text": prompt})
         self._service = Service(url)
         self._request = {
@@ -81,7 +81,7 @@ class Target:
 
 
 def run(target: Target, clients: int, requests: int) -> tuple[list[Answer], float]:
-    """Answers to so many clients at once, each with so many requests in a row; and seconds for them all.
+    """The answers to some clients at once, each with some requests in a row, and the seconds they all took.
 
     Raises:
         Failed: a request failed; none is begun after it.
@@ -116,7 +116,7 @@ def bench(url: str, image: Path | None, options: Options) -> None:
     """Measure and print.
 
     Raises:
-        Failed: there is something that was not answered.
+        Failed: a request was not answered.
     """
     target = Target(url, image, options.prompt, options.max_tokens)
     answers, seconds = run(target, options.clients, options.requests)

@@ -1,4 +1,4 @@
-"""What the commands share that ask a running service, with nothing but the standard library."""
+"""A small client of a running service, which the commands `ask` and `bench` share; standard library only."""
 
 import base64
 import http.client
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 KEY_VARIABLE = "HAILO_VISION_API_KEY"
-_SILENCE_SECONDS = 300.0  # a waiting stream has a sign of life every few seconds
+_SILENCE_SECONDS = 300.0  # a stream that waits sends a sign of life every few seconds
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -40,7 +40,7 @@ class Service:
         if not usable or not url.isascii() or not url.isprintable() or " " in url:
             raise Failed(f"--url: expected an address such as http://127.0.0.1:11435, got {url!r}", 2)
         self.url = url.rstrip("/").removesuffix("/v1")
-        # The proxy of the environment is for the world, not for this machine.
+        # A proxy is for other machines, not for this one.
         direct = [urllib.request.ProxyHandler({})] if parts.hostname in _LOOPBACK else []
         self._opener = urllib.request.build_opener(*direct)
 
@@ -89,8 +89,8 @@ class Service:
         return Failed(f"The answer is incomplete: the connection to {self.url} was lost ({error}).")
 
 
-def picture_part(image: Path) -> dict[str, Any]:
-    """The picture of a file as a part of a message.
+def image_part(image: Path) -> dict[str, Any]:
+    """The image in a file as a part of a message.
 
     Raises:
         Failed: the file can't be read.
@@ -114,7 +114,7 @@ def _chunk(data: bytes) -> dict[str, Any]:
             raise Failed(str(chunk["error"]["message"]))
         text_of(chunk)
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise Failed("The service sent something that is no chunk of a chat completion.") from None
+        raise Failed("The service sent something that is not a chunk of a chat completion.") from None
     return chunk
 
 

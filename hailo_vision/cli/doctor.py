@@ -1,4 +1,4 @@
-"""`hailo-vision doctor`: what stands between this machine and an answer, each with its cure."""
+"""`hailo-vision doctor`: finds what keeps this machine from answering, and says how to cure it."""
 
 import contextlib
 import errno
@@ -14,18 +14,16 @@ from pathlib import Path
 
 from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
-from hailo_vision.cli.finding import Finding
+from hailo_vision.cli.finding import Finding, bad, bad_for, good
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.model_file import ModelFile
-from hailo_vision.npu.problems import NpuError, node_problem
+from hailo_vision.npu.problems import ONE_VERSION, REPLACE_HEF, SAME_RELEASE, NpuError, node_problem
 from hailo_vision.npu.worker.device import find_hef, runtime_version
 
 _MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")
-_MEMINFO = Path("/proc/meminfo")
 _ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
-_MIN_CMA_MB = 240  # what loading a language model took of CMA on a Pi 5, as users measured
 
 
 def examine(path: Path | None) -> list[Finding]:
@@ -33,15 +31,13 @@ def examine(path: Path | None) -> list[Finding]:
     try:
         settings = config.load_or_default(path)
     except config.ConfigError as error:
-        return [Finding("configuration", False, str(error), "Correct the file; then check again.")]
+        return [bad("configuration", str(error), "Correct the file; then check again.")]
     source = path or config.DEFAULT_PATH
-    read = Finding(
-        "configuration", True, str(source) if os.path.exists(source) else f"all defaults; no {source}"
-    )
+    told = str(source) if os.path.exists(source) else f"all defaults; there is no {source}"
     version, runtime = _runtime()
     service = _running_service(settings.server)
     return [
-        read,
+        good("configuration", told),
         runtime,
         *driver_checks.check_driver(),
         _device(settings.npu),
@@ -67,23 +63,23 @@ def _runtime() -> tuple[str | None, Finding]:
     try:
         version, emulated = runtime_version()
     except NpuError as error:
-        return None, Finding("runtime", False, error.problem.message, error.problem.cure)
-    return version, Finding("runtime", True, f"HailoRT {version}{' (emulated)' if emulated else ''}")
+        return None, bad_for("runtime", error.problem)
+    return version, good("runtime", f"HailoRT {version}{' (emulated)' if emulated else ''}")
 
 
 def _device(npu: config.NpuConfig) -> Finding:
     problem = node_problem(npu.device_nodes)
     if problem:
-        return Finding("device", False, problem.message, problem.cure)
+        return bad_for("device", problem)
     node = next(node for node in npu.device_nodes if os.path.exists(node))
     holders = holders_of(npu.device_nodes)
     used = f"; in use by {', '.join(holders)}" if holders else ""
-    return Finding("device", True, f"{node} can be opened{used}")
+    return good("device", f"{node} can be opened{used}")
 
 
 def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding:
-    """Library, driver and firmware have to be of one version. A busy chip is not asked for its firmware:
-    hailortcli can disturb it."""
+    """Library, driver and firmware must have the same version. A chip in use is not asked for its firmware,
+    as hailortcli can disturb it."""
     found = {"library": runtime, "hailortcli": _tool("--version")}
     with contextlib.suppress(OSError):
         found["driver"] = _MODULE_VERSION.read_text().strip()
@@ -92,21 +88,16 @@ def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding
     known = {name: version for name, version in found.items() if version}
     told = ", ".join(f"{name} {version}" for name, version in known.items()) or "no version could be read"
     if len(set(known.values())) == 1:
-        return Finding("versions", True, told)
+        return good("versions", told)
     firmware = known.pop("firmware", None)
     if firmware and len(set(known.values())) == 1 and driver_checks.firmware_was_kept(_kernel_log()):
         told += "; the chip kept its firmware over the reboot"
-        return Finding("versions", False, told, "Shut the Pi down and take its power away for ten seconds.")
-    return Finding(
-        "versions",
-        False,
-        told,
-        "Install one version of h10-hailort, h10-hailort-pcie-driver and python3-h10-hailort, then reboot.",
-    )
+        return bad("versions", told, "Shut the Pi down and take its power away for ten seconds.")
+    return bad("versions", told, ONE_VERSION)
 
 
 def _tool(*arguments: str) -> str | None:
-    """The version in what hailortcli prints."""
+    """The version that hailortcli prints."""
     found = re.search(
         r"(?:CLI|Firmware) [Vv]ersion:? (\d+\.\d+\.\d+)", tools.run("hailortcli", *arguments).stdout
     )
@@ -125,43 +116,32 @@ def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
             problem = file.problem()
             told = problem.message if problem else f"it is being fetched: {file.progress or 'just begun'}"
             cure = problem.cure if problem else "Wait, or look on: journalctl -fu hailo-model"
-            return Finding("model file", False, told, cure)
+            return bad("model file", told, cure)
         path = find_hef(model.hef_path, model.name, model.resources_dir, runtime or "5.1.1")
         size = path.stat().st_size
         path.open("rb").close()
     except NpuError as error:
-        return Finding("model file", False, error.problem.message, error.problem.cure)
+        return bad_for("model file", error.problem)
     except OSError as error:
-        said = f"{path}: {error.strerror}"
-        return Finding("model file", False, said, "Check the file and its permissions.")
+        return bad("model file", f"{path}: {error.strerror}", "Check the file and its permissions.")
     if not hef.has_magic(path):
-        return Finding(
-            "model file", False, f"{path} is no HEF", "Delete it and run the playbook (role hailo_model)."
-        )
+        return bad("model file", f"{path} is no HEF", REPLACE_HEF)
     compiled_for = hef.sdk_version(path)
     if compiled_for and runtime and hef.is_newer(compiled_for, runtime):
-        return Finding(
-            "model file",
-            False,
-            f"{path} was compiled for HailoRT {compiled_for}; {runtime} is installed",
-            "Install the HEF of the installed runtime's version (role hailo_model).",
-        )
-    told = f"{path}, {size / 1e6:.0f} MB, for HailoRT {compiled_for or 'unknown'}"
-    return Finding("model file", True, told)
+        said = f"{path} was compiled for HailoRT {compiled_for}; {runtime} is installed"
+        return bad("model file", said, SAME_RELEASE)
+    return good("model file", f"{path}, {size / 1e6:.0f} MB, for HailoRT {compiled_for or 'unknown'}")
 
 
 def _memory(loaded: bool) -> Iterator[Finding]:
-    amounts = {
-        name: int(kilobytes) // 1024
-        for name, kilobytes in re.findall(r"^(\w+):\s+(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
-    }
+    amounts = tools.meminfo()
     free = amounts.get("MemAvailable", 0)
     enough = free >= _MIN_FREE_MB
     cure = "" if enough else "Stop other services, or use a Pi with more memory."
     yield Finding("memory", enough, f"{free} MB available", cure)
     if amounts.get("CmaTotal") and not loaded:
         free = amounts.get("CmaFree", 0)
-        enough = free >= _MIN_CMA_MB
+        enough = free >= tools.MIN_CMA_MB
         cure = "Reboot; if it stays low, set dtoverlay=cma,cma-512 in config.txt."
         yield Finding("contiguous memory", enough, f"{free} MB of CMA free", "" if enough else cure)
 
@@ -174,7 +154,7 @@ def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> st
     """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
     host = f"[{host}]" if ":" in host else host
-    # The certificate is made out to the machine's name, and the environment's proxy is for the world.
+    # The certificate names the machine, not this address; and a proxy is for other machines.
     trust = ssl._create_unverified_context()
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
@@ -189,7 +169,7 @@ def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> st
 
 
 def _running_service(server: config.ServerConfig) -> dict[str, object] | None:
-    """What the service on the configured port says of itself, None if there is none."""
+    """What the service on the configured port reports at /health; None if there is no service."""
     try:
         said = json.loads(ask_own_service(server, "/health"))
     except (OSError, ValueError):
@@ -201,35 +181,33 @@ def _port(server: config.ServerConfig, service: dict[str, object] | None) -> Fin
     if service:
         problem = service.get("problem")
         if isinstance(problem, dict):
-            return Finding("service", False, str(problem.get("message")), str(problem.get("cure")))
-        return Finding("service", True, f"answers on port {server.port}, state {service['state']}")
+            return bad("service", str(problem.get("message")), str(problem.get("cure")))
+        return good("service", f"answers on port {server.port}, state {service['state']}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("" if ":" in server.host else server.host, server.port))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
-            return Finding(
+            return bad(
                 "service",
-                False,
                 f"port {server.port} can't be used: {error.strerror}",
                 "Stop what listens there, or set another server.port." if taken else "Check server.host.",
             )
-    return Finding("service", True, f"not running; port {server.port} is free")
+    return good("service", f"not running; port {server.port} is free")
 
 
 def _firewall(server: config.ServerConfig) -> Iterator[Finding]:
-    """Nothing where it can't be seen: only root may list the rules."""
+    """No finding where the rules can't be read: only root may list them."""
     try:
         ruleset = json.loads(tools.run("nft", "--json", "list", "ruleset").stdout)
     except ValueError:
         return
     if server.host in ("127.0.0.1", "::1", "localhost") or not firewall.is_closed(ruleset, server.port):
-        yield Finding("firewall", True, f"no rule closes port {server.port} to other machines")
+        yield good("firewall", f"no rule closes port {server.port} to other machines")
     else:
-        yield Finding(
+        yield bad(
             "firewall",
-            False,
             f"it refuses connections from other machines to port {server.port}",
             f"Open the port, for example: ufw allow {server.port}/tcp",
         )

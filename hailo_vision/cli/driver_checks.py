@@ -1,4 +1,4 @@
-"""What on the Pi's own side keeps the chip's driver from its work: for `hailo-vision doctor`.
+"""What on the Pi keeps the chip's driver from working: checks of `hailo-vision doctor`.
 
 Sources: the vendor's driver (hailort-drivers, linux/pcie), modprobe.d(5), depmod.d(5).
 """
@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hailo_vision.cli.finding import Finding
+from hailo_vision.cli import tools
+from hailo_vision.cli.finding import Finding, bad, good
 
-_VENDOR = "0x1e60"
 _HAILO_10H = "0x45c4"
 _MODULE = "hailo1x_pci"
 _MODPROBE_FOLDERS = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d")
@@ -26,33 +26,31 @@ def check_driver(root: Path = Path("/"), release: str = os.uname().release) -> I
 
 
 def firmware_was_kept(kernel_log: str) -> bool:
-    """Whether the chip runs the firmware of before a reboot: the driver never replaces a running one."""
+    """Whether the chip kept its firmware over a reboot: the driver never replaces a running one."""
     return bool(_KEPT_FIRMWARE.search(kernel_log))
 
 
 def _binding(root: Path) -> Iterator[Finding]:
     for vendor in sorted(root.glob("sys/bus/pci/devices/*/vendor")):
-        if _read(vendor) != _VENDOR:
+        if tools.read(vendor) != tools.HAILO_VENDOR:
             continue
         device = vendor.parent
-        kind, module = _read(device / "device"), _link(device / "driver/module")
-        where = f"{_VENDOR[2:]}:{kind[2:]} at {device.name}"
+        kind, module = tools.read(device / "device"), _link(device / "driver/module")
+        where = f"{tools.HAILO_VENDOR[2:]}:{kind[2:]} at {device.name}"
         if kind != _HAILO_10H:
-            yield Finding("driver", False, f"{where} is no Hailo-10H", "This service needs the AI HAT+ 2.")
+            yield bad("driver", f"{where} is no Hailo-10H", "This service needs the AI HAT+ 2.")
         elif module == _MODULE:
-            yield Finding("driver", True, f"{_MODULE} is bound to {where}")
+            yield good("driver", f"{_MODULE} is bound to {where}")
         elif module or _link(device / "driver"):
             other = module or _link(device / "driver")
-            yield Finding(
+            yield bad(
                 "driver",
-                False,
                 f"{other} is bound to {where}, which it can't serve",
                 f"Write 'blacklist {other}' into a file of /etc/modprobe.d, run update-initramfs -u, reboot.",
             )
         else:
-            yield Finding(
+            yield bad(
                 "driver",
-                False,
                 f"no driver is bound to {where}",
                 "Reinstall h10-hailort-pcie-driver with the headers of the running kernel, and reboot.",
             )
@@ -64,16 +62,17 @@ def _overrides(root: Path) -> Iterator[Finding]:
         (f"/{path.relative_to(root)}:{number}", line)
         for folder in _MODPROBE_FOLDERS
         for path in sorted((root / folder).glob("*.conf"))
-        for number, line in enumerate(_read(path).splitlines(), 1)
+        for number, line in enumerate(tools.read(path).splitlines(), 1)
     ]
-    cmdline = re.findall(r"\bmodule_blacklist=\S+|\bmodprobe\.blacklist=\S+", _read(root / "proc/cmdline"))
+    cmdline = re.findall(
+        r"\bmodule_blacklist=\S+|\bmodprobe\.blacklist=\S+", tools.read(root / "proc/cmdline")
+    )
     places += [("the kernel's command line", word.replace("=", " ").replace(",", " ")) for word in cmdline]
     for place, line in places:
         verb, *modules = line.replace("-", "_").split() or [""]
         if verb in _FORBIDS and _MODULE in (modules[:1] if verb == "install" else modules):
-            yield Finding(
+            yield bad(
                 "driver settings",
-                False,
                 f"{place} keeps {_MODULE} from being loaded: {line.strip()}",
                 "Take it out, run update-initramfs -u, and reboot.",
             )
@@ -87,14 +86,13 @@ def _module_files(root: Path, release: str) -> Iterator[Finding]:
     files = sorted((modules / release).rglob(f"{_MODULE}.ko*"))
     stale = [f"/{path.relative_to(root)}" for path in files if "dkms" not in path.parts]
     if files and stale:
-        yield Finding(
+        yield bad(
             "driver file",
-            False,
             f"{', '.join(stale)} was not built by DKMS and may be loaded in place of the installed driver",
             "Delete it, run depmod -a and update-initramfs -u, and reboot.",
         )
     elif files:
-        yield Finding("driver file", True, f"/{files[0].relative_to(root)}")
+        yield good("driver file", f"/{files[0].relative_to(root)}")
     else:
         yield _missing_file(modules, release)
 
@@ -102,22 +100,13 @@ def _module_files(root: Path, release: str) -> Iterator[Finding]:
 def _missing_file(modules: Path, release: str) -> Finding:
     missing = f"there is no {_MODULE} for the running kernel {release}"
     if (modules / release / "build").exists():
-        return Finding(
-            "driver file", False, missing, "Run dkms autoinstall, and look at its log if that fails; reboot."
-        )
+        return bad("driver file", missing, "Run dkms autoinstall, and look at its log if that fails; reboot.")
     others = sorted(path.parent.name for path in modules.glob("*/build") if path.exists())
     install = f"install linux-headers-{release}, run dkms autoinstall, and reboot."
     if others:
         told = f"{missing}, nor its headers; there are headers of {', '.join(others)}"
-        return Finding("driver file", False, told, f"Boot the kernel that has headers, or {install}")
-    return Finding("driver file", False, f"{missing}, nor its headers", install.capitalize())
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+        return bad("driver file", told, f"Boot the kernel that has headers, or {install}")
+    return bad("driver file", f"{missing}, nor its headers", install.capitalize())
 
 
 def _link(path: Path) -> str:

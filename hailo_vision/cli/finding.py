@@ -2,6 +2,8 @@
 
 import msgspec
 
+from hailo_vision.npu.protocol import Problem
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One check's outcome; the cure is empty where nothing is wrong."""
@@ -10,3 +12,15 @@ class Finding(msgspec.Struct, frozen=True):
     ok: bool
     message: str
     cure: str = ""
+
+
+def good(check: str, message: str) -> Finding:
+    return Finding(check, True, message)
+
+
+def bad(check: str, message: str, cure: str) -> Finding:
+    return Finding(check, False, message, cure)
+
+
+def bad_for(check: str, problem: Problem) -> Finding:
+    return Finding(check, False, problem.message, problem.cure)

@@ -1,7 +1,7 @@
-"""`hailo-vision support-bundle`: what tells how a Pi and its service are, in one archive without secrets.
+"""`hailo-vision support-bundle`: the state of a Pi and its service in one archive, without secrets.
 
-Meant for the service's own user: it needs nothing more, and what that user may not read is not in the
-archive. A member that could not be collected says why; the others are collected all the same.
+It is meant to run as the service's own user, and holds nothing that this user may not read. A member that
+could not be collected says why.
 """
 
 import io
@@ -52,8 +52,8 @@ def support_bundle(path: Path | None, output: str | None, lines: int) -> None:
 
     Args:
         path: the configuration file, None for the default one.
-        output: a file that does not exist yet, "-" for standard output, None for one in the present folder.
-        lines: so many of each log, the newest.
+        output: a file that does not exist yet, "-" for standard output, None for one in the current folder.
+        lines: how many of the newest lines of each log.
 
     Raises:
         Failed: the archive can't be written.
@@ -151,7 +151,7 @@ def _safely(source: Callable[[], str]) -> str:
     try:
         return source()
     except Exception as error:
-        # A Pi in whatever state: its other members are wanted all the more.
+        # Whatever is wrong with the Pi, the other members are still wanted.
         return f"({type(error).__name__}: {error})\n"
 
 
@@ -183,16 +183,12 @@ def _printed(*command: str) -> str:
 
 
 def _versions() -> str:
-    system = re.search(
-        r'^PRETTY_NAME="?([^"\n]*)', read_regular(Path("/etc/os-release"), follow=True), re.MULTILINE
-    )
-    board = read_regular(Path("/proc/device-tree/model"), follow=True).strip("\0\n")
     found = {
         "hailo-vision": __version__,
         "Python": platform.python_version(),
         "kernel": f"{platform.release()} {platform.machine()}",
-        "system": system[1] if system else "unknown",
-        "board": board,
+        "system": tools.system_name(),
+        "board": tools.board_name(),
         "hailortcli": _printed("hailortcli", "--version").strip(),
     }
     return "".join(f"{name}: {value}\n" for name, value in found.items())

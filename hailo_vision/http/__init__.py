@@ -1,4 +1,4 @@
-"""The HTTP side: a Sanic application, what its connections may cost, and the dialects that it speaks.
+"""The HTTP side: a Sanic application, limits for its connections, and the dialects of the API.
 
-A dialect is a folder (openai): the types that it reads and writes, and one handler for each route.
+A dialect is a folder (openai, ollama): the types that it reads and writes, and one handler for each route.
 """

@@ -158,23 +158,20 @@ async def _identify(request: Request) -> None:
     given = request.headers.get("x-request-id", "")
     request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
+    request.ctx.open = routes.is_open(request)
 
 
 async def _refuse_foreign_pages(request: Request) -> None:
-    """Raises:
-    Forbidden: a web page that the operator does not know may have made the request.
-    """
+    """Refuse what a web page that the operator does not know may have sent."""
     gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
     gatekeeper.check_origin(request)
-    if not routes.is_open(request):
+    if not request.ctx.open:
         gatekeeper.check_host(request)
 
 
 async def _authorise(request: Request) -> None:
-    """Raises:
-    Unauthorized: the route is guarded and the request has no valid key.
-    """
-    if routes.is_open(request):
+    """Refuse a request to a guarded route without a valid key."""
+    if request.ctx.open:
         return
     headers = request.headers
     keys: Keys = request.app.ctx.keys
@@ -189,11 +186,8 @@ async def _authorise(request: Request) -> None:
 
 
 async def _authorise_early(request: Request, **_: object) -> None:
-    """Before the body is read: who has no key can't make the service hold one.
-
-    Raises:
-        Unauthorized: as _authorise; what failed here fails there again, and becomes the response.
-    """
+    """Before the body is read: without a key, nobody can make the service hold one. What is refused here is
+    refused again by _authorise, and becomes the response."""
     if request.method != "OPTIONS":
         await _identify(request)
         await _authorise(request)
@@ -202,7 +196,7 @@ async def _authorise_early(request: Request, **_: object) -> None:
 async def _label(request: Request, response: BaseHTTPResponse) -> None:
     response.headers["x-request-id"] = getattr(request.ctx, "id", None) or uuid.uuid4().hex
     record: RequestRecord | None = getattr(request.ctx, "record", None)
-    if record and (left_out := sum(figures.images_left_out for figures in record.figures)):
+    if record and (left_out := sum(figures.work.left_out for figures in record.figures)):
         response.headers["x-images-left-out"] = str(left_out)
 
 

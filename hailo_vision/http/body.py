@@ -1,4 +1,4 @@
-"""Bodies into typed values: decoding one is its validation."""
+"""Decodes request bodies into typed values, which validates them; and the errors about a field."""
 
 import contextlib
 import re
@@ -73,22 +73,29 @@ def _whole_character(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if is_half else escape[0]
 
 
+def missing(where: str) -> RequestError:
+    return RequestError(Kind.MISSING_PARAMETER, f"Missing required parameter: '{where}'.", where=where)
+
+
+def invalid(where: str, reason: object) -> RequestError:
+    """reason: what was expected, without a full stop."""
+    return RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': {reason}.", where=where)
+
+
+def unsupported(where: str, message: str) -> RequestError:
+    return RequestError(Kind.UNSUPPORTED_PARAMETER, message, where=where)
+
+
 def explain(error: str, known: Known = (), below: str = "") -> RequestError:
     """What msgspec found, by the path of the field; below: the path of what was converted."""
     message, _, path = error.rpartition(" - at `$")
     if not message:
         message, path = error, ""
     where = (below + path.rstrip("`")).removeprefix(".")
-    missing = _MISSING.match(message)
-    if missing:
-        where = f"{where}.{missing[1]}" if where else missing[1]
-        return RequestError(Kind.MISSING_PARAMETER, f"Missing required parameter: '{where}'.", where=where)
+    if lacking := _MISSING.match(message):
+        return missing(f"{where}.{lacking[1]}" if where else lacking[1])
     unexpected = _UNEXPECTED.match(message)
     values = next((values for field, values in known if field.search(where)), None)
     if unexpected and values:
         message = f"Unsupported value {unexpected[1][:40]!r}; expected one of {values}"
-    return RequestError(
-        Kind.INVALID_VALUE,
-        f"Invalid '{where}': {message}." if where else f"Invalid body: {message}.",
-        where=where or None,
-    )
+    return invalid(where, message) if where else RequestError(Kind.INVALID_VALUE, f"Invalid body: {message}.")

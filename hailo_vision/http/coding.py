@@ -1,4 +1,4 @@
-"""Bodies that were compressed on their way (Content-Encoding, RFC 9110 section 8.4)."""
+"""Compressed request bodies (Content-Encoding, RFC 9110 section 8.4)."""
 
 import asyncio
 import zlib

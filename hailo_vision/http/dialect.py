@@ -1,4 +1,4 @@
-"""What makes a dialect of the API: its routes, and how it says that something went wrong."""
+"""A dialect of the API: its routes, its description, and the form of its errors."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Route(NamedTuple):
     Attributes:
         path: in Sanic's form.
         label: the name that logs, metrics and the API's description know it by.
-        open: it asks for no key.
+        open: no API key is needed.
     """
 
     method: str
@@ -35,8 +35,8 @@ class Dialect:
     Attributes:
         prefix: requests to unknown paths below it are answered in this dialect.
         description: its part of the API's description.
-        error_body: the JSON text that tells a failure.
-        error_headers: what the dialect's clients want to know of it besides.
+        error_body: the JSON text that reports a failure.
+        error_headers: headers that the dialect's clients look at besides.
     """
 
     prefix: str

@@ -1,18 +1,5 @@
-"""Failures on their way to a client: what HTTP refuses by itself, and the status of everything else.
-
-HttpError                   raised before any dialect reads the request
-├── BadRequest          400  it is not valid HTTP
-├── Unauthorized        401
-├── Forbidden           403
-├── NotFound            404  there is no such route
-├── MethodNotAllowed    405
-├── RequestTimeout      408  it came too slowly
-├── TooLarge            413
-├── UnsupportedCoding   415
-└── TooMany             429  there are too many, or too large ones, at once
-
-RequestError                what the core raises; STATUS has the status of each kind
-"""
+"""Errors as HTTP reports them: those raised before a dialect reads the request (HttpError), and the status of
+those that the core raises (RequestError)."""
 
 import math
 from collections.abc import Mapping

@@ -1,16 +1,14 @@
-"""Streamed responses: parts of an answer as they come, signs of life in between, failures told at the end.
+"""Streamed responses: parts of an answer as they come, and signs of life in between.
 
-What goes wrong before the first part is an ordinary error response; afterwards it is told in the stream,
-because most clients take a stream that just ends for a complete answer.
+An error before the first part is an ordinary error response; a later one is reported in the stream, because
+most clients take a stream that just ends for a complete answer.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sanic import HTTPResponse, Request
 
@@ -18,22 +16,22 @@ from hailo_vision.http.errors import UNEXPECTED, Failure, failure_of
 
 log = logging.getLogger(__name__)
 
+SERVER_SENT = "text/event-stream; charset=utf-8"
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _SLOWEST_READER_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Wire:
-    """How a dialect streams; all texts are what is sent, framing included.
+class Wire(Protocol):
+    """How a dialect streams."""
 
-    Attributes:
-        heartbeat: a sign of life that every client of the dialect takes; called anew for each.
-        failure: what tells a failure and ends the stream.
-    """
+    @property
+    def content_type(self) -> str: ...
 
-    content_type: str
-    heartbeat: Callable[[], bytes]
-    failure: Callable[[Failure], bytes]
+    def heartbeat(self) -> bytes:
+        """A sign of life that every client of the dialect takes."""
+
+    def failure(self, failure: Failure) -> bytes:
+        """What reports a failure and ends the stream."""
 
 
 def server_sent(*events: bytes) -> bytes:
@@ -46,8 +44,8 @@ class Stream:
     """One streamed response. It begins with the first part, or with a sign of life when nothing has come for
     the configured interval.
 
-    A context manager: a failure in its body is told in the stream and ends it; if nothing was sent yet, it
-    is raised, to become an ordinary response.
+    A context manager: an error in its body is reported in the stream and ends it; if nothing was sent yet,
+    the error is raised, to become an ordinary response.
     """
 
     def __init__(self, request: Request, wire: Wire) -> None:
@@ -102,7 +100,7 @@ class Stream:
                 content_type=self._wire.content_type, headers=_HEADERS
             )
         if not self._request.transport.get_write_buffer_size():  # type: ignore[attr-defined]
-            # All that was sent before is gone: this will not wait, and a timer would cost more than it.
+            # All that was sent before has left: this will not wait, so it needs no timeout, which costs more.
             await self._response.send(data)
             self._last_sent = time.monotonic()
             return

@@ -1,7 +1,10 @@
-"""Fields that several dialects have, and clients spell in several ways."""
+"""Fields that several dialects share, and that clients write in several ways."""
+
+from collections.abc import Mapping
 
 from hailo_vision.durations import parse_keep_alive
-from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, missing, unsupported
+from hailo_vision.inference.service import Service
 
 # Whole numbers, which some languages write as 50.0.
 Whole = int | float
@@ -15,12 +18,12 @@ def whole_of(value: Whole | None, where: str) -> int | None:
         RequestError: it has a fraction.
     """
     if isinstance(value, float) and not value.is_integer():
-        raise RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': expected a whole number.", where=where)
+        raise invalid(where, "expected a whole number")
     return None if value is None else int(value)
 
 
 def limit_of(value: Whole | None, where: str) -> int | None:
-    """The same for a limit, whose size beyond all that there is does not matter.
+    """The same for a limit; one beyond all that exists is cut.
 
     Raises:
         RequestError: as whole_of.
@@ -40,6 +43,25 @@ def keep_alive_of(value: float | str | None) -> float | None:
     try:
         return parse_keep_alive(value)
     except ValueError as error:
-        raise RequestError(
-            Kind.INVALID_VALUE, f"Invalid 'keep_alive': {error}.", where="keep_alive"
-        ) from error
+        raise invalid("keep_alive", error) from error
+
+
+def refuse_others(body: object, fields: Mapping[str, str], prefix: str = "") -> None:
+    """Refuse fields of other routes that would change what is asked; fields: what to do instead.
+
+    Raises:
+        RequestError: the body has one.
+    """
+    for name, advice in fields.items():
+        if getattr(body, name) is not None:
+            where = prefix + name
+            raise unsupported(where, f"'{where}' is no field of this route: {advice}.")
+
+
+def check_model(service: Service, name: str | None) -> None:
+    """Raises:
+    RequestError: no model is named where one has to be, or one that is not served here.
+    """
+    if name is None and service.config.api.model_required:
+        raise missing("model")
+    service.check_model(name)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 as Sanic reads and writes it, without what it reads too kindly, and with what it lacks.
+"""Sanic's HTTP/1.1, stricter where Sanic is too lenient, and with what it lacks.
 
-It reads some malformed requests in a way that a proxy in front of it may not (request smuggling, RFC 9112
-section 11.2), refuses some that are valid, and knows no compressed bodies.
+Sanic reads some malformed requests differently than a proxy in front of it may (request smuggling, RFC 9112
+section 11.2), refuses some that are valid, and does not decompress bodies.
 """
 
 import io
@@ -31,10 +31,10 @@ _DIGITS = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
 
 
 class StrictHttp(Http):
-    """Sanic's HTTP/1.1 without what it reads too kindly, and with what it refuses of valid HTTP."""
+    """Sanic's reader and writer of HTTP/1.1 messages."""
 
     def init_for_request(self) -> None:
-        """Clients of old send an empty line after a body: it is none of the next request (RFC 9112, 2.2)."""
+        """Old clients send an empty line after a body: it is not part of the next request (RFC 9112, 2.2)."""
         super().init_for_request()  # type: ignore[no-untyped-call]
         if self.recv_buffer.startswith(EMPTY_LINE):
             del self.recv_buffer[: len(EMPTY_LINE)]
@@ -98,7 +98,7 @@ class StrictHttp(Http):
             self.response_func = None  # type: ignore[assignment]  # Sanic's own way to end a response
 
     def create_empty_request(self) -> None:
-        """What an error in the head is reported of: without the URL, at which Sanic may fail once more."""
+        """What an error in the head is reported for: without the URL, at which Sanic may fail again."""
         self.url = None
         super().create_empty_request()
 
@@ -112,7 +112,7 @@ class StrictHttp(Http):
 
 
 class StrictRequest(Request):
-    """A request whose head was looked at; Sanic makes it as soon as that is there."""
+    """A request whose head has been checked; Sanic makes it as soon as the head is there."""
 
     def __init__(
         self, *, url_bytes: bytes, headers: Header, version: str, head: bytes = b"", **more: Any

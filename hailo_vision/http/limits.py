@@ -1,4 +1,4 @@
-"""What one connection may cost the service.
+"""Limits for connections: how slow, how many, and how large together they may be.
 
 Sanic bounds a request's size and how long nothing comes. It does not bound how slowly something comes,
 how many connections there are, nor what all their bodies hold together.
@@ -76,7 +76,7 @@ class GuardedProtocol(HttpProtocol):
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
     def begin_request(self) -> None:
-        """What was received so far belonged to the request before, but for what was sent ahead."""
+        """What was received so far belonged to the previous request, except for what was sent ahead."""
         self._requests += 1
         self._began = time.monotonic()
         self._hold(len(self.recv_buffer))
@@ -114,14 +114,14 @@ class GuardedProtocol(HttpProtocol):
     def close_if_idle(self) -> bool:
         """Called when the service ends, which gives what is left two more seconds.
 
-        Who has just connected may be sending a request, and gets to be told that the service is stopping.
+        A client that has just connected may be sending a request, and should be told that the service stops.
         """
         if self._requests <= 1 and time.monotonic() - self._began < _FIRST_WORD_SECONDS:
             return False
         return super().close_if_idle()
 
     def _hold(self, size: int) -> None:
-        """So many bytes are held of what was received; all else is given back."""
+        """Count so many bytes as held for this connection."""
         self.app.ctx.received_bytes += size - self._received - self._decompressed
         self._received, self._decompressed = size, 0
 
@@ -156,7 +156,7 @@ class GuardedProtocol(HttpProtocol):
 
 
 def _too_large_together() -> TooMany:
-    return TooMany("The requests in work are too large together.", headers=retry_after(_RETRY_SECONDS))
+    return TooMany("The requests being served are too large together.", headers=retry_after(_RETRY_SECONDS))
 
 
 def register(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, named in the habit of vLLM's; one registry for each application."""
+"""Metrics for Prometheus, named after vLLM's; one registry for each application."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -41,8 +41,8 @@ class Metrics:
         self.prompt_tokens = self._counter("prompt_tokens", "Tokens of prompts")
         self.cached_tokens = self._counter("prompt_tokens_cached", "Tokens of prompts found in the context")
         self.generation_tokens = self._counter("generation_tokens", "Tokens generated")
-        self.images = self._counter("images", "Pictures put before the model")
-        self.left_out = self._counter("images_left_out", "Pictures left out because they did not fit")
+        self.images = self._counter("images", "Images given to the model")
+        self.left_out = self._counter("images_left_out", "Images left out because they did not fit")
         self.finished = self._counter("request_success", "Requests that were answered", "finished_reason")
         self.device_errors = self._counter("device_errors", "Faults of the NPU or its process", "code")
 
@@ -57,8 +57,8 @@ class Metrics:
         self.decode = self._histogram("request_decode_time_seconds", "From first to last token", _SECONDS)
         self.rate = self._histogram("tokens_per_second", "Rate of one answer after its first token", _RATES)
         self.answer_tokens = self._histogram("request_generation_tokens", "Tokens of one answer", _TOKENS)
-        self.fetch = self._histogram("image_fetch_seconds", "Fetching a request's linked pictures", _SECONDS)
-        self.media = self._histogram("image_decode_seconds", "Decoding a request's pictures", _SECONDS)
+        self.fetch = self._histogram("image_fetch_seconds", "Fetching a request's linked images", _SECONDS)
+        self.media = self._histogram("image_decode_seconds", "Decoding a request's images", _SECONDS)
 
     def observe(self, record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
         """Count a request that is over."""
@@ -77,12 +77,13 @@ class Metrics:
     def _observe(self, figures: Figures) -> None:
         """Count one generation."""
         self.position.observe(figures.position)
-        self.images.inc(figures.images)
-        self.left_out.inc(figures.images_left_out)
-        if figures.fetch_seconds:
-            self.fetch.observe(figures.fetch_seconds)
-        if figures.decode_seconds:
-            self.media.observe(figures.decode_seconds)
+        work = figures.work
+        self.images.inc(work.images)
+        self.left_out.inc(work.left_out)
+        if work.fetch_seconds:
+            self.fetch.observe(work.fetch_seconds)
+        if work.decode_seconds:
+            self.media.observe(work.decode_seconds)
         if figures.queue_seconds is not None:
             self.queue.observe(figures.queue_seconds)
         if figures.usage is None:
@@ -100,7 +101,7 @@ class Metrics:
             self.answer_tokens.observe(tokens)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The text of all figures and its content type, in the format that the scraper prefers."""
+        """The text of all metrics and its content type, in the format that the scraper prefers."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
@@ -118,7 +119,7 @@ class Metrics:
 
 
 class _Live:
-    """What is true at the moment of asking."""
+    """Metrics whose value is read at each scrape."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""GET /openapi.json: the description of the API, made from the very types that validate and answer.
+"""GET /openapi.json: the description of the API, made from the types that requests and answers are of.
 
 Each dialect describes its own operations and fields (its module `description`); here they become one OpenAPI
 document.
@@ -25,13 +25,29 @@ _REFUSALS = {
     "413": "The request is too large",
     "415": "The body is compressed in a way that is not read here",
     "429": "The queue is full; `Retry-After` says when to ask again",
-    "501": "This can't be done here",
     "503": "The model is loading or the NPU has failed; `Retry-After` says when to ask again",
     "504": "The request took longer than the service allows",
 }
 # What any operation with a body can answer.
 BODY_REFUSALS = ("400", "403", "404", "408", "413", "415")
 GENERATION_REFUSALS = (*BODY_REFUSALS, "429", "503", "504")
+
+# Sentences about fields that the parts of the description share; a part's own come first.
+_FIELDS = {
+    "model": "Name of the model or an alias, without case.",
+    "temperature": "How freely tokens are picked; 0 takes the likeliest each time.",
+    "top_p": "Only the likeliest tokens of this total probability are in the choice; 0 is greedy.",
+    "keep_alive": 'How long the idle model stays loaded afterwards: seconds, "5m", -1 for ever.',
+    "logprobs": "Refused where true: the NPU gives no log probabilities.",
+    "messages": "The conversation, oldest message first; an assistant's message at the end is continued.",
+    "role": "Whose words these are.",
+    "system": "What the model is told before the question.",
+    "code": "A stable identifier.",
+    "ErrorResponse.error": "What went wrong.",
+    "ErrorDetail.message": "What is wrong and what was expected.",
+    "ErrorDetail.type": "Whose fault it is.",
+    "ErrorDetail.param": "Path of the field that is at fault.",
+}
 
 
 @dataclass(frozen=True)
@@ -108,8 +124,11 @@ def _components(description: Description) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(types, ref_template=template)
     for name, schema in schemas.items():
         for field_name, value in schema.get("properties", {}).items():
-            sentence = description.fields.get(f"{name}.{field_name}") or description.fields.get(field_name)
-            if sentence:
+            places = (f"{name}.{field_name}", field_name)
+            found = (
+                table[place] for table in (description.fields, _FIELDS) for place in places if place in table
+            )
+            if sentence := next(found, None):
                 value.setdefault("description", sentence)
     return {f"{description.prefix}{name}": schema for name, schema in schemas.items()}
 

@@ -1,8 +1,8 @@
-"""Whose web pages may use the service: a browser asks for any page, from inside the operator's network.
+"""Which web pages may use the service: any page that is opened in the operator's network can send requests.
 
-Two ways in are closed. A page of another site sends requests (cross-site request forgery): its browser
-names the page's origin in them. And a page lets its own host name lead to the service's address (DNS
-rebinding): then the browser takes service and page for one site, and only the Host header tells.
+Two ways in are closed. A page of another site sends requests (cross-site request forgery): the browser names
+the page's origin in them. And a page lets its own host name lead to the service's address (DNS rebinding):
+the browser takes service and page for one site, and only the Host header gives it away.
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 
 class Gatekeeper:
-    """Tells requests that a foreign page may have made."""
+    """Refuses requests that a foreign page may have made."""
 
     def __init__(self, config: Config, keys_required: bool) -> None:
         server = config.server

@@ -56,17 +56,18 @@ def write(record: RequestRecord, status: int, seconds: float, figures: Sequence[
 def _sums(figures: Sequence[Figures]) -> dict[str, object]:
     """The sums over a request's generations; prefill and rate only of those that got so far."""
     usage = sum((one.usage for one in figures if one.usage), Usage())
+    work = [one.work for one in figures]
     fields: dict[str, object] = {
         "generations": len(figures),
-        "images": sum(one.images for one in figures),
-        "fetch_ms": _ms(sum(one.fetch_seconds for one in figures)),
-        "media_ms": _ms(sum(one.decode_seconds for one in figures)),
+        "images": sum(one.images for one in work),
+        "fetch_ms": _ms(sum(one.fetch_seconds for one in work)),
+        "media_ms": _ms(sum(one.decode_seconds for one in work)),
         "queue_ms": _ms(sum(one.queue_seconds or 0.0 for one in figures)),
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,
         "tokens": usage.completion_tokens,
     }
-    if left_out := sum(one.images_left_out for one in figures):
+    if left_out := sum(one.left_out for one in work):
         fields["images_left_out"] = left_out
     answered = [one for one in figures if one.first_token_seconds is not None]
     if answered:

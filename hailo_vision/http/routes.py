@@ -1,4 +1,4 @@
-"""The routes of all dialects, and the record that is kept of every request."""
+"""The table of all routes, and what happens around every handler: errors, request log, metrics."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ async def openapi(request: Request) -> HTTPResponse:
     return HTTPResponse(body, content_type="application/json")
 
 
-# What belongs to no dialect. It is no secret whether a service lives, and what watches it has no key.
+# What belongs to no dialect. Whether the service lives is no secret, and monitoring has no key.
 _COMMON = (
     Route("GET", "/health", health, "/health", open=True),
     Route("GET", "/v1/health", health, "/health", open=True),
@@ -74,7 +74,7 @@ def label(request: Request) -> str:
 
 
 def is_open(request: Request) -> bool:
-    """Whether the request asks for no key."""
+    """Whether the request needs no key."""
     if label(request) == "/":
         return pages.is_ping(request)
     return bool(request.route and request.route.ctx.open)
@@ -94,7 +94,7 @@ def dialect_of(request: Request) -> Dialect:
 
 
 def failure_response(request: Request, error: Exception) -> HTTPResponse:
-    """Tell a failure in the request's dialect; what was not meant for a client goes to the log."""
+    """A failure in the request's dialect; one that was not meant for a client goes to the log."""
     failure = failure_of(error)
     if failure is UNEXPECTED:
         log.error("Request %s failed unexpectedly", getattr(request.ctx, "id", "-"), exc_info=error)
@@ -103,7 +103,7 @@ def failure_response(request: Request, error: Exception) -> HTTPResponse:
 
 
 def _recorded(handler: Handler, dialect: Dialect) -> Handler:
-    """The handler with its requests' ends told to the log and the metrics, failures included."""
+    """The handler, after which the request log and the metrics hear of the request, also if it failed."""
 
     @wraps(handler)
     async def recorded(request: Request, **parameters: str) -> HTTPResponse | None:
@@ -127,7 +127,7 @@ def finish(request: Request, status: int) -> None:
     """Tell the log and the metrics that a request is over."""
     record: RequestRecord | None = request.ctx.record
     if record is None:
-        return  # it was told already: Sanic reports a cancelled handler once more
+        return  # it was recorded already: Sanic reports a cancelled handler again
     # Through their tasks' contexts they hold the request and its body, until the garbage collector comes.
     request.ctx.record = None
     seconds, figures = time.monotonic() - record.started, record.figures

@@ -1,4 +1,4 @@
-"""The routes that only tell how the service is: health, readiness, figures, and what the API is."""
+"""The routes that report on the service: health, readiness and metrics."""
 
 import os
 import time
@@ -161,10 +161,5 @@ DESCRIPTION = Description(
         "npu_pid": "The NPU process, if it has loaded the model.",
         "ready": "Whether a request would be answered now.",
         "reason": "Why not.",
-        "code": "A stable identifier.",
-        "ErrorResponse.error": "What went wrong.",
-        "message": "What is wrong and what was expected.",
-        "type": "Whose fault it is.",
-        "param": "Path of the field that is at fault.",
     },
 )

@@ -1,1 +1,1 @@
-"""From what a client sends to the frames that the model sees."""
+"""Images: from what a client sends to the frames that the model gets."""

@@ -1,8 +1,8 @@
-"""From the bytes of an image to the frame that the model sees.
+"""Decodes the bytes of an image into the frame that the model gets.
 
-Formats are told by content. What can be refused by the header is refused before any pixel is decoded. After
-that, an image is only ever whole in the form in which its decoder leaves it: everything else is done strip by
-strip, on the way to a size near the frame's.
+The content tells the format. What the header shows to be too large is refused before any pixel is decoded.
+Only the decoder's own output ever holds the whole image: everything after it is done strip by strip, on the
+way to a size near the frame's.
 """
 
 import io
@@ -10,8 +10,7 @@ import math
 import re
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Literal
 
 import numpy as np
@@ -28,7 +27,7 @@ Fit = Literal["letterbox", "crop", "stretch"]
 
 _PILLOWS_FORMATS = ("PNG", "WEBP", "GIF", "BMP", *(("AVIF",) if features.check("avif") else ()))
 FORMATS = ("JPEG", *_PILLOWS_FORMATS, "HEIC")
-# What people send besides, by the first bytes: worth a clearer word than "no image".
+# Other formats that people send, by their first bytes, so that the error can name them.
 _OTHER_FORMATS = (
     ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
     ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),
@@ -61,6 +60,7 @@ _TURNS = {
 }
 _SWAPPING = (5, 6, 7, 8)  # those that exchange width and height
 _EXIF_SHORT = 3
+_BROKEN = "The image is truncated or broken."
 
 
 def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: MediaConfig) -> Frame:
@@ -71,26 +71,38 @@ def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: Media
     Raises:
         RequestError: the bytes are no image of a supported format, broken, or too many pixels.
     """
+    try:
+        return _to_frame(data, shape, limits)
+    except RequestError as error:
+        error.where = where
+        raise
+    except UnidentifiedImageError as error:
+        raise _unidentified(data, where) from error
+    except Exception as error:
+        # Without the decoder's own words, which may hold addresses (CVE-2026-22778 in vLLM).
+        raise RequestError(Kind.INVALID_IMAGE, _BROKEN, where=where) from error
+
+
+def _to_frame(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Frame:
+    if not data.startswith(jpeg.START):
+        return _decode(data, shape, limits)
+    scans, ended = jpeg.outline(data, _MAX_SCANS)
+    if scans > _MAX_SCANS:
+        raise RequestError(Kind.INVALID_IMAGE, f"The JPEG has more than {_MAX_SCANS} scans.")
+    if ended:
+        return _decode(data, shape, limits)
+    # Some cameras leave out the end mark, which does no harm. If more is missing, the frame depends on
+    # what is put there instead.
+    frame = _decode(data + jpeg.END, shape, limits)
+    if not np.array_equal(frame, _decode(data + jpeg.NOISE + jpeg.END, shape, limits)):
+        raise RequestError(Kind.INVALID_IMAGE, _BROKEN)
+    return frame
+
+
+def _decode(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Frame:
     height, width, _ = shape
-    with _reporting(data, where):
-        if not data.startswith(jpeg.START):
-            return _decode(data, width, height, where, limits)
-        scans, ended = jpeg.outline(data, _MAX_SCANS)
-        if scans > _MAX_SCANS:
-            raise RequestError(Kind.INVALID_IMAGE, f"The JPEG has more than {_MAX_SCANS} scans.", where=where)
-        if ended:
-            return _decode(data, width, height, where, limits)
-        # Some cameras leave out the end mark, which does no harm. If more is missing, the frame depends on
-        # what is put there instead.
-        frame = _decode(data + jpeg.END, width, height, where, limits)
-        if not np.array_equal(frame, _decode(data + jpeg.NOISE + jpeg.END, width, height, where, limits)):
-            raise _broken(where)
-        return frame
-
-
-def _decode(data: bytes, width: int, height: int, where: str, limits: MediaConfig) -> Frame:
     image = _open(data)
-    with _one_large if _pixels(image, data, where, limits) > _LARGE_PIXELS else nullcontext():
+    with _one_large if _pixels(image, data, limits) > _LARGE_PIXELS else nullcontext():
         image.draft(None, _enough(image.size, max(width, height), limits.fit))
         image.load()
         return np.array(_framed(image, width, height, limits.fit), dtype=np.uint8, order="C")
@@ -111,12 +123,8 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     return image
 
 
-def _pixels(image: ImageFile.ImageFile, data: bytes, where: str, limits: MediaConfig) -> int:
-    """How many pixels are to be decoded at once.
-
-    Raises:
-        RequestError: more than are allowed, or a side is too long.
-    """
+def _pixels(image: ImageFile.ImageFile, data: bytes, limits: MediaConfig) -> int:
+    """How many pixels are to be decoded at once, if that many are allowed."""
     width, height = heic.largest(data) if image.format == "HEIF" else image.size
     allowed = min(limits.max_image_pixels, _MAX_PIXELS.get(image.format or "", limits.max_image_pixels))
     if width * height > allowed or max(width, height) > _MAX_SIDE:
@@ -124,7 +132,6 @@ def _pixels(image: ImageFile.ImageFile, data: bytes, where: str, limits: MediaCo
             Kind.IMAGE_TOO_LARGE,
             f"The {image.format} image has {width} x {height} pixels; expected at most {allowed} pixels, "
             f"and {_MAX_SIDE} on a side.",
-            where=where,
         )
     return width * height
 
@@ -136,35 +143,14 @@ def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:
     return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
 
 
-@contextmanager
-def _reporting(data: bytes, where: str) -> Iterator[None]:
-    """Any failure of the decoder is the image's: told without the decoder's own words, which may
-    hold addresses (CVE-2026-22778 in vLLM)."""
-    try:
-        yield
-    except RequestError:
-        raise
-    except UnidentifiedImageError as error:
-        raise _unidentified(data, where) from error
-    except Exception as error:
-        raise _broken(where) from error
-
-
-def _broken(where: str) -> RequestError:
-    return RequestError(Kind.INVALID_IMAGE, "The image is truncated or broken.", where=where)
-
-
 def _unidentified(data: bytes, where: str) -> RequestError:
     supported = f"supported are {', '.join(FORMATS)}"
     start = data[:_SNIFFED]
     for name, signature in _OTHER_FORMATS:
         if signature.match(start):
-            return RequestError(
-                Kind.UNSUPPORTED_IMAGE_FORMAT,
-                f"The image is of a format that is not read here ({name}); {supported}.",
-                where=where,
-            )
-    return RequestError(Kind.INVALID_IMAGE, f"The bytes are no image; {supported}.", where=where)
+            message = f"The image is of a format that is not read here ({name}); {supported}."
+            return RequestError(Kind.UNSUPPORTED_IMAGE_FORMAT, message, where=where)
+    return RequestError(Kind.INVALID_IMAGE, f"The data is not an image; {supported}.", where=where)
 
 
 def _framed(image: Image.Image, width: int, height: int, fit: Fit) -> Image.Image:

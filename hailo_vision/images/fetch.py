@@ -82,17 +82,19 @@ class Fetcher:
     def fetch(self, link: str, where: str, deadline: float) -> bytes:
         """As get(), for a thread; deadline is a time of time.monotonic()."""
         try:
-            return self._follow(link, where, deadline)
-        except Malformed as error:
+            return self._follow(link, deadline)
+        except RequestError as error:
+            error.where = where
+            raise
+        except (Malformed, NoImage) as error:
             raise RequestError(Kind.INVALID_IMAGE_URL, str(error), where=where) from None
         except Forbidden:
-            raise RequestError(
-                Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed.", where=where
-            ) from None
+            kind, message = Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed."
+            raise RequestError(kind, message, where=where) from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
             raise _failed(where) from error
 
-    def _follow(self, link: str, where: str, deadline: float) -> bytes:
+    def _follow(self, link: str, deadline: float) -> bytes:
         url = parse_url(link)
         login, confidant = url.login, url.origin
         for _ in range(_MAX_REDIRECTS + 1):
@@ -102,10 +104,10 @@ class Fetcher:
                 raise Forbidden
             with self._get(url, _Dialler(addresses, deadline), login if is_told else None) as response:
                 if response.status not in _REDIRECTS:
-                    return self._body(response, where)
+                    return self._body(response)
                 location = dict(_lower(response.headers)).get(b"location", b"")
             url = _redirected(url, location.strip().decode("utf-8", "surrogateescape"))
-        raise _refused_by_host(where)
+        raise NoImage
 
     @contextlib.contextmanager
     def _get(self, url: Url, dialler: "_Dialler", login: Login | None) -> Iterator[httpcore.Response]:
@@ -126,41 +128,34 @@ class Fetcher:
             with pool.stream("GET", target, headers=headers) as response:
                 yield response
 
-    def _body(self, response: httpcore.Response, where: str) -> bytes:
+    def _body(self, response: httpcore.Response) -> bytes:
         """The image's bytes, as many as are allowed and as they are: nothing is decompressed."""
         if response.status >= 500:
-            raise _failed(where)
+            raise OSError(f"status {response.status}")
         if response.status == _UNAUTHORIZED:
-            raise RequestError(
-                Kind.INVALID_IMAGE_URL,
-                "The image link's host wants a user and a password, or others than these: expected "
-                "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts.",
-                where=where,
+            raise NoImage(
+                "The image link's host asks for a user and a password, or for other ones: expected "
+                "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts."
             )
         headers = dict(_lower(response.headers))
         encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
         if response.status != 200 or encoded:
-            raise _refused_by_host(where)
+            raise NoImage
         is_stream = headers.get(b"content-type", b"").lower().startswith(b"multipart/x-mixed-replace")
         part = FirstPart() if is_stream else None
         body = bytearray()
         for chunk in response.iter_stream():
             body += chunk
             if len(body) > self._config.max_image_bytes:
-                raise too_large(where, self._config)
+                raise too_large(self._config)
             if part and (image := part.find(body)) is not None:
                 return image
         if part:
-            raise _refused_by_host(where)
+            raise NoImage
         return bytes(body)
 
     def _permitted(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, after all of them have been checked.
-
-        Raises:
-            Forbidden: any of them is neither public nor allowed by the operator.
-            OSError: the host has none.
-        """
+        """The addresses of a host, of which each must be public or allowed by the operator."""
         if self._config.remote == "off":
             raise Forbidden
         trusted = self._allowed.has_name(host)
@@ -185,6 +180,13 @@ class Fetcher:
 
     def _permits(self, address: Address) -> bool:
         return self._allowed.has_address(address) or (self._config.remote == "public" and is_public(address))
+
+
+class NoImage(Exception):
+    """The host answers, but not with an image; the text is a sentence for the client."""
+
+    def __init__(self, message: str = "The image link's host answered with something else than an image."):
+        super().__init__(message)
 
 
 class _Dialler(httpcore.NetworkBackend):
@@ -240,12 +242,6 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _redirected(url: Url, location: str) -> Url:
-    """Where a redirect leads.
-
-    Raises:
-        Malformed: to no link.
-        Forbidden: to one with a login: a host can't make us use others than the client's.
-    """
     try:
         base = f"{url.scheme}://{url.authority}{url.target}"
         target = parse_url(urllib.parse.urljoin(base, location) if location else "")
@@ -253,7 +249,7 @@ def _redirected(url: Url, location: str) -> Url:
         reason = error if isinstance(error, Malformed) else "Expected a link."
         raise Malformed(f"The image link redirects to something else than a link. {reason}") from error
     if target.login:
-        raise Forbidden
+        raise Forbidden  # a host can't make us use another login than the client's
     return target
 
 
@@ -268,14 +264,6 @@ def _lower(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, byte
     return ((name.lower(), value) for name, value in headers)
 
 
-def _refused_by_host(where: str) -> RequestError:
-    return RequestError(
-        Kind.INVALID_IMAGE_URL,
-        "The image link's host answered with something else than an image.",
-        where=where,
-    )
-
-
 def _failed(where: str) -> RequestError:
-    """No 502: clients would ask again by themselves, and most links that fail once fail always."""
+    """A fault of the link: most that fail once fail always, so no client should try again by itself."""
     return RequestError(Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link.", where=where)

@@ -44,29 +44,21 @@ def decode_inline(source: str, where: str, limits: MediaConfig) -> bytes:
         for part in _from_base64(source, start) if is_base64 else _unquoted(source, start):
             data.write(part)
             if data.tell() > limits.max_image_bytes:
-                raise too_large(where, limits)
+                raise too_large(limits, where)
     except ValueError as error:
-        raise RequestError(
-            Kind.INVALID_IMAGE,
-            "Expected an image as a data URI, base64 text, or a link; this is no valid base64.",
-            where=where,
-        ) from error
+        message = "Expected an image as a data URI, base64 text, or a link; this is not valid base64."
+        raise RequestError(Kind.INVALID_IMAGE, message, where=where) from error
     return data.getvalue()
 
 
-def too_large(where: str, limits: MediaConfig) -> RequestError:
+def too_large(limits: MediaConfig, where: str | None = None) -> RequestError:
     """The error for more bytes than are allowed."""
-    return RequestError(
-        Kind.IMAGE_TOO_LARGE, f"The image is larger than {limits.max_image_bytes} bytes.", where=where
-    )
+    message = f"The image is larger than {limits.max_image_bytes} bytes."
+    return RequestError(Kind.IMAGE_TOO_LARGE, message, where=where)
 
 
 def _from_base64(text: str, start: int) -> Iterator[bytes]:
-    """Decode base64 piece by piece.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Decode base64 piece by piece; a ValueError if it is none."""
     pieces: Iterable[str]
     if text.find("%", start) < 0:
         pieces = (text[at : at + _PIECE] for at in range(start, len(text), _PIECE))

@@ -1,4 +1,4 @@
-"""How a camera is told a user and a password: RFC 7617 (Basic) and RFC 7616 (Digest)."""
+"""Logging in to a camera: RFC 7617 (Basic) and RFC 7616 (Digest)."""
 
 import base64
 import hashlib

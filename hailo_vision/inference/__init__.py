@@ -1,1 +1,1 @@
-"""What is asked of the model, whoever asked it: conversations, prompts, the queue, answers."""
+"""The service without HTTP, the same for every dialect: requests, prompts, the queue, answers."""

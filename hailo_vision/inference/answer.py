@@ -1,8 +1,10 @@
-"""What comes back from the model, in the one form that every dialect of the API writes its answers from."""
+"""The neutral answer: what comes back from the model, from which every dialect writes its own answers."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from hailo_vision.images.loader import ImageWork
 
 FinishReason = Literal["stop", "length"]
 
@@ -70,8 +72,7 @@ class Figures:
     """What one generation cost, for the request log and the metrics.
 
     Attributes:
-        images, fetch_seconds, decode_seconds: its images, and the work of getting and decoding them.
-        images_left_out: how many the request had besides, which did not fit.
+        work: what fetching and decoding its images took.
         position: how many were before it in the queue.
         queue_seconds: how long it waited for the NPU; None if it never got it.
         first_token_seconds: from the request to the first token; None if there was none.
@@ -79,10 +80,7 @@ class Figures:
         complete: the answer came to its end.
     """
 
-    images: int
-    images_left_out: int
-    fetch_seconds: float
-    decode_seconds: float
+    work: ImageWork
     position: int
     queue_seconds: float | None
     first_token_seconds: float | None
@@ -120,6 +118,29 @@ class Answer(Protocol):
     @property
     def figures(self) -> Sequence[Figures]:
         """Of each generation that it took; valid at any time."""
+
+
+class Attempts:
+    """What is told of an answer for which the model may be asked again: that of the last time."""
+
+    report: JsonReport | None = None
+    _attempts: list[Answer]
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        return self._attempts[-1].finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        return self._attempts[-1].usage
+
+    @property
+    def timings(self) -> Timings:
+        return self._attempts[-1].timings
+
+    @property
+    def figures(self) -> Sequence[Figures]:
+        return self._attempts[-1].figures
 
 
 async def whole_text(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""What fits the model's context: told before anything is prepared, where it can be told so early."""
+"""Refuses, before anything is prepared, what can't possibly fit the model's context."""
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.request import GenerationRequest

@@ -30,7 +30,7 @@ class Generation:
         self._started: Started | None = None
         self._pieces = 0
         self._begun = self._first_token = self._ended = time.monotonic()
-        self._finish_reason: FinishReason = "stop"
+        self.finish_reason: FinishReason = "stop"
         self._complete = False
 
     async def texts(self) -> AsyncGenerator[list[str], None]:
@@ -47,7 +47,7 @@ class Generation:
                 elif isinstance(event, Refused):
                     raise ContextOverflow(event.context_length, event.prompt_tokens, self._where)
                 elif isinstance(event, Ended):
-                    self._finish_reason = "length" if event.reason == "length" else "stop"
+                    self.finish_reason = "length" if event.reason == "length" else "stop"
             self._complete = True
             self._ended = time.monotonic()
             if text := self._text.finish():
@@ -71,10 +71,6 @@ class Generation:
         return texts
 
     @property
-    def finish_reason(self) -> FinishReason:
-        return self._finish_reason
-
-    @property
     def usage(self) -> Usage:
         started = self._started
         if started is None:
@@ -91,19 +87,16 @@ class Generation:
 
     @property
     def figures(self) -> Sequence[Figures]:
-        job, work = self._job, self._work
+        job = self._job
         return [
             Figures(
-                images=work.images,
-                images_left_out=work.left_out,
-                fetch_seconds=work.fetch_seconds,
-                decode_seconds=work.decode_seconds,
+                work=self._work,
                 position=self._position,
                 queue_seconds=job.queue_seconds,
                 first_token_seconds=self._first_token - job.submitted if self._pieces else None,
                 usage=self.usage if self._started else None,
                 timings=self.timings,
-                finish_reason=self._finish_reason,
+                finish_reason=self.finish_reason,
                 complete=self._complete,
             )
         ]

@@ -1,7 +1,7 @@
 """Finds the JSON in an answer, mends it, and checks it against a schema, in a process of its own.
 
-A schema and a text can be made so that checking or mending them takes for ever or ends the process. Here
-both have a second of processor time and a process that nobody misses: `python -m
+A schema and a text can be made such that checking or mending them takes for ever or crashes the process. So
+this has a process of its own with two seconds of processor time: `python -m
 hailo_vision.inference.json_check` reads one JSON object {"text", "schema"} and prints a Finding.
 """
 

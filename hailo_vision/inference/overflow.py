@@ -1,15 +1,15 @@
-"""More images than fit: answered with some of them, where the operator wants that (media.overflow: sample).
+"""More images than fit: the model gets some of them, if the operator wants that (media.overflow: sample).
 
-The first and the last are kept, and others evenly from between. How many fit is known when the NPU process
-has counted the prompt's tokens, so the question may have to be put again.
+The first and the last are kept, and others evenly from between. How many fit is known only when the NPU
+process has counted the prompt's tokens, so the model may have to be asked again with fewer.
 """
 
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from hailo_vision.inference.answer import Answer, Figures, FinishReason, Timings, Usage
+from hailo_vision.inference.answer import Answer, Attempts
 from hailo_vision.inference.budget import ContextOverflow
 from hailo_vision.inference.request import GenerationRequest, Image, Turn
 from hailo_vision.npu.protocol import ModelInfo
@@ -19,10 +19,8 @@ _ROOM = 200
 _BETWEEN_IMAGES = 2  # tokens that the template puts around each image
 
 
-class SampledAnswer:
+class SampledAnswer(Attempts):
     """An answer about as many of a request's images as fit."""
-
-    report = None
 
     def __init__(
         self, ask: Callable[[GenerationRequest, int], Answer], request: GenerationRequest, model: ModelInfo
@@ -55,31 +53,11 @@ class SampledAnswer:
                 self._attempts.append(self._with_fewer(overflow))
 
     def _with_fewer(self, overflow: ContextOverflow) -> Answer:
-        """Raises:
-        RequestError: the text alone does not fit.
-        """
         excess = overflow.prompt_tokens + _ROOM - overflow.context_length
         fewer = self._images - max(1, math.ceil(excess / (self._model.frame_tokens + _BETWEEN_IMAGES)))
         if fewer < 1:
-            raise overflow
+            raise overflow  # of the text alone
         return self._with(fewer)
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        return self._attempts[-1].finish_reason
-
-    @property
-    def usage(self) -> Usage:
-        return self._attempts[-1].usage
-
-    @property
-    def timings(self) -> Timings:
-        return self._attempts[-1].timings
-
-    @property
-    def figures(self) -> Sequence[Figures]:
-        """Of the attempt that fitted: the others never reached the NPU's model."""
-        return self._attempts[-1].figures
 
 
 def sample(request: GenerationRequest, count: int) -> GenerationRequest:

@@ -1,4 +1,4 @@
-"""Conversations as the model's own prompt text.
+"""Renders conversations with the model's own chat template.
 
 The text is rendered here from the template that the model carries, not by HailoRT from message lists:
 so its tokens can be counted before anything is sent, what users type can't become control tokens, and

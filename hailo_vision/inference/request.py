@@ -1,6 +1,5 @@
-"""What is asked of the model, in the one form that every dialect of the API reads its bodies into."""
+"""The neutral request: what is asked of the model, into which every dialect turns its bodies."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,7 +49,7 @@ class JsonFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
-    """One answer that is wanted. What is None is the operator's to say (section `generation` of his file).
+    """One answer that is wanted. Where a value is None, the operator's default counts (GenerationConfig).
 
     Attributes:
         turns: the conversation; a system turn stands first. An assistant's turn at the end is continued.
@@ -61,7 +60,6 @@ class GenerationRequest:
         json: the form of an answer that is to be JSON.
         keep_alive: seconds that the idle model stays loaded afterwards; math.inf for ever.
         client: who asks; only the same client's context is reused.
-        patience: seconds after which the client gives up by itself.
     """
 
     turns: Sequence[Turn]
@@ -76,7 +74,6 @@ class GenerationRequest:
     json: JsonFormat | None = None
     keep_alive: float | None = None
     client: str = ""
-    patience: float = math.inf
 
     @property
     def images(self) -> list[Image]:

@@ -25,18 +25,15 @@ class Job:
     """One generation, from admission to its end; iterate it for the supervisor's events.
 
     Attributes:
-        preparation: the pictures being decoded and the prompt being rendered.
+        preparation: the images being decoded and the prompt being rendered.
         keep_alive: what the request wants of an idle model afterwards; None for the configured time.
         queue_seconds: how long it waited for the NPU; None while it waits.
         load_seconds: how much of that it waited for a model that had to be loaded.
-        over: it has ended, or nobody wants it any more.
+        over: it has ended or was cancelled.
     """
 
     def __init__(
-        self,
-        preparation: asyncio.Task[Prompt],
-        keep_alive: float | None,
-        on_give_up: Callable[["Job"], None],
+        self, preparation: asyncio.Task[Prompt], keep_alive: float | None, on_give_up: Callable[["Job"], None]
     ) -> None:
         self.preparation = preparation
         self.keep_alive = keep_alive
@@ -55,11 +52,6 @@ class Job:
         return task.done() and not task.cancelled() and task.exception() is None
 
     async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
-        """The supervisor's events.
-
-        Raises:
-            RequestError: the preparation failed, the NPU failed, or the time ran out.
-        """
         while True:
             event = await self._events.get()
             if isinstance(event, RequestError):
@@ -137,10 +129,10 @@ class Scheduler:
             await asyncio.gather(self._runner, return_exceptions=True)
 
     def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
-        """Check that a request may queue; unbounded, as what was admitted before is, only whether the model
-        can answer counts.
+        """Check that a request may queue.
 
         Args:
+            bounded: the length of the queue counts, too, and not only whether the model can answer.
             patience: seconds after which the client will give up by itself.
 
         Raises:
@@ -153,21 +145,15 @@ class Scheduler:
             raise unavailable(self._supervisor)
         if not bounded:
             return
-        # The NPU's own place counts: of a burst that meets an idle NPU, one more is taken than may wait.
+        # The running one counts as well: an idle NPU takes one request more than may wait.
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
         if ahead > self._config.queue_size:
-            raise RequestError(
-                Kind.QUEUE_FULL,
-                f"{len(self._waiting)} requests are waiting already, as many as may.",
-                retry_after=wait,
-            )
+            message = f"The queue is full: {len(self._waiting)} requests are waiting."
+            raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
         if wait > min(patience, self._config.request_timeout):
-            raise RequestError(
-                Kind.QUEUE_FULL,
-                f"The request would wait about {wait:.0f} s, longer than it may.",
-                retry_after=wait,
-            )
+            message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."
+            raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
 
     def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
@@ -176,10 +162,6 @@ class Scheduler:
         job.preparation.add_done_callback(lambda _: self._prepared(job))
         job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
         return job
-
-    def keep(self, seconds: float) -> None:
-        """Say how long the model stays loaded when nothing is asked of it."""
-        self._supervisor.keep_alive = seconds
 
     def _prepared(self, job: Job) -> None:
         self._wake.set()
@@ -193,12 +175,8 @@ class Scheduler:
             job.fail(RequestError(Kind.INTERNAL_ERROR, "The request could not be prepared."))
 
     def _expire(self, job: Job) -> None:
-        job.fail(
-            RequestError(
-                Kind.DEADLINE_EXCEEDED,
-                f"The request was not done within {self._config.request_timeout:g} s.",
-            )
-        )
+        message = f"The request was not done within {self._config.request_timeout:g} s."
+        job.fail(RequestError(Kind.DEADLINE_EXCEEDED, message))
 
     def _give_up(self, job: Job) -> None:
         if job is self._running:
@@ -246,7 +224,7 @@ class Scheduler:
     async def _serve(self, job: Job) -> None:
         started = time.monotonic()
         job.queue_seconds = started - job.submitted
-        self.keep(self._keep_alive if job.keep_alive is None else job.keep_alive)
+        self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
         try:
             await self._supervisor.generate(job.preparation.result(), job.put)
         except NpuError as error:

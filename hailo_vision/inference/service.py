@@ -1,4 +1,4 @@
-"""The service without HTTP: what is asked is checked, prepared, queued, and generated."""
+"""The service without HTTP: it checks, prepares and queues requests, and gives their answers."""
 
 import asyncio
 import logging
@@ -85,9 +85,9 @@ class Service:
             RequestError: it can't be loaded now.
         """
         self.scheduler.admit(bounded=False)
-        self.scheduler.keep(self._keep_alive(keep_alive))
+        self.supervisor.keep_alive = self._keep_alive(keep_alive)
         if self.supervisor.state is State.GENERATING:
-            return  # ready() would wait for its turn
+            return  # ready() would wait for the end of the generation
         try:
             await self.supervisor.ready()
         except NpuError as error:
@@ -96,7 +96,7 @@ class Service:
     def unload(self) -> None:
         """Unload the model as soon as it is idle, whatever its keep_alive says."""
         log.info("A client asks to unload the model")
-        self.scheduler.keep(0.0)
+        self.supervisor.keep_alive = 0.0
 
     def answer(self, request: GenerationRequest) -> Answer:
         """Queue an admitted request for the model.
@@ -113,11 +113,8 @@ class Service:
 
     @property
     def _model(self) -> ModelInfo:
-        """Raises:
-        RequestError: the model was never loaded.
-        """
         if self.supervisor.model is None:
-            raise unavailable(self.supervisor)
+            raise unavailable(self.supervisor)  # it was never loaded
         return self.supervisor.model
 
     def _generate(self, request: GenerationRequest, left_out: int = 0) -> Generation:

@@ -1,4 +1,4 @@
-"""The model's pieces as the text of an answer: control tokens out, stop strings found and held back."""
+"""Makes an answer's text of the model's pieces: removes control tokens and ends at stop strings."""
 
 import re
 from collections.abc import Sequence

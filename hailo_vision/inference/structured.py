@@ -9,15 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.inference.answer import (
-    Answer,
-    Figures,
-    FinishReason,
-    JsonReport,
-    Timings,
-    Usage,
-    whole_text,
-)
+from hailo_vision.inference.answer import Answer, Attempts, Figures, JsonReport, Usage, whole_text
 from hailo_vision.inference.json_check import SchemaError, check, validator
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
 
@@ -25,7 +17,7 @@ _ATTEMPTS = 2
 _ORDER = "Answer with one JSON object and nothing else: no explanation, no code fence."
 
 
-class StructuredAnswer:
+class StructuredAnswer(Attempts):
     """An answer that is to be JSON. Its text comes at once, when it has been checked."""
 
     def __init__(self, ask: Callable[[GenerationRequest], Answer], request: GenerationRequest) -> None:
@@ -40,7 +32,6 @@ class StructuredAnswer:
         self._ask = ask
         self._request = replace(request, turns=_with_order(request.turns, request.json))
         self._attempts = [ask(self._request)]
-        self._report: JsonReport | None = None
 
     async def texts(self) -> AsyncGenerator[list[str], None]:
         text = await whole_text(self._attempts[-1])
@@ -50,29 +41,15 @@ class StructuredAnswer:
             self._attempts.append(self._ask(_once_more(self._request, text, found.problem)))
             text = await whole_text(self._attempts[-1])
             found = await check(text, self._schema)
-        self._report = JsonReport(
-            not found.problem, found.repaired, len(self._attempts), found.problem or None
-        )
+        attempts, problem = len(self._attempts), found.problem or None
+        self.report = JsonReport(problem is None, found.repaired, attempts, problem)
         if found.content:
             yield [found.content]
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        return self._attempts[-1].finish_reason
 
     @property
     def usage(self) -> Usage:
         """Of all attempts together."""
         return sum((attempt.usage for attempt in self._attempts), Usage())
-
-    @property
-    def timings(self) -> Timings:
-        """Of the last attempt."""
-        return self._attempts[-1].timings
-
-    @property
-    def report(self) -> JsonReport | None:
-        return self._report
 
     @property
     def figures(self) -> Sequence[Figures]:

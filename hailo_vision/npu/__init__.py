@@ -1,1 +1,1 @@
-"""The front process's side of the NPU: it starts, feeds and supervises the NPU process (worker)."""
+"""The NPU as the front process sees it: it starts, feeds and supervises the NPU process (worker)."""

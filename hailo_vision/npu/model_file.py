@@ -1,4 +1,4 @@
-"""The model file of this service: where it is, and how far the unit is that fetches a missing one."""
+"""The model file: where it is, and the progress of the unit that fetches a missing one."""
 
 import contextlib
 import json
@@ -26,10 +26,10 @@ class Progress:
 
 
 class ModelFile:
-    """Finds the model file, and looks on while a missing one is fetched.
+    """Finds the model file, and watches while a missing one is fetched.
 
-    That is done by another program, hailo-model.service (roles/hailo_model/files/fetch.py). Beside a file F
-    it gathers the bytes in .F.part, and tells in .F.part.json the total and what goes wrong.
+    Another program fetches it, hailo-model.service (roles/hailo_model/files/fetch.py). Beside a file F it
+    collects the bytes in .F.part, and writes the total and what goes wrong into .F.part.json.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong with the NPU, each with its cause and its cure.
+"""Everything that can go wrong with the NPU, with its cause and its cure.
 
 HailoRT's numbers are those of hailort/libhailort/include/hailo/hailort.h (hailo_status).
 """
@@ -37,8 +37,11 @@ _POWER_CYCLE = (
     "The NPU process is restarted. If it comes back, power-cycle the Pi (a reboot keeps the chip "
     "powered), check the power supply, and try pcie_aspm=off in cmdline.txt."
 )
-_REPLACE_HEF = "Delete it and run the playbook again (role hailo_model)."
-_SAME_RELEASE = "Install the HEF of the installed runtime's version (role hailo_model)."
+ONE_VERSION = (
+    "Install one version of h10-hailort, h10-hailort-pcie-driver and python3-h10-hailort, then reboot."
+)
+REPLACE_HEF = "Delete it and run the playbook again (role hailo_model)."
+SAME_RELEASE = "Install the HEF of the installed runtime's version (role hailo_model)."
 
 
 class NpuError(Exception):
@@ -92,7 +95,7 @@ def node_problem(nodes: Sequence[str]) -> Problem | None:
     if not any(os.access(node, os.R_OK | os.W_OK) for node in present):
         return Problem(
             "device_permission",
-            f"The user may not open {present[0]}.",
+            f"The service's user is not allowed to open {present[0]}.",
             "Install the udev rule of the hailo_driver role and add the user to its group.",
         )
     return None
@@ -125,20 +128,20 @@ def bad_file(path: Path, status: int | None = None) -> Problem:
     except OSError as error:
         begins = f"can't be read ({error.strerror})"
     kind = "is damaged" if hef.has_magic(path) else "is no model file"
-    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", _REPLACE_HEF, "hef", status)
+    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", REPLACE_HEF, "hef", status)
 
 
 def cut_file(path: Path, size: int, announced: int) -> Problem:
     """A model file that is shorter than its header says, in bytes."""
     return Problem(
-        "hef_invalid", f"{path} is truncated: it has {size} of {announced} bytes.", _REPLACE_HEF, "hef"
+        "hef_invalid", f"{path} is truncated: it has {size} of {announced} bytes.", REPLACE_HEF, "hef"
     )
 
 
 def _not_genai(path: Path) -> Problem:
     return Problem(
         "hef_not_genai",
-        f"HailoRT failed inside while it loaded {path}, as it does where a file holds no language model.",
+        f"HailoRT failed internally while loading {path}, as it does if a file holds no language model.",
         "Is it the served model's HEF? If so, see hailort.log and the chip's own log "
         "(hailortcli logs runtime).",
         status=INTERNAL_FAILURE,
@@ -149,10 +152,10 @@ def _refused(path: Path, runtime_version: str) -> Problem:
     compiled_for = hef.sdk_version(path)
     if compiled_for and not hef.is_newer(compiled_for, runtime_version):
         said = f"HailoRT {runtime_version} refuses {path}, which was compiled for {compiled_for}."
-        return Problem("hef_refused", said, _SAME_RELEASE, "hef", INVALID_OPERATION)
+        return Problem("hef_refused", said, SAME_RELEASE, "hef", INVALID_OPERATION)
     known = f"HailoRT {compiled_for}" if compiled_for else "a newer HailoRT, as it seems"
     said = f"{path} was compiled for {known}, but {runtime_version} is installed."
-    return Problem("hef_too_new", said, _SAME_RELEASE, "hef", INVALID_OPERATION)
+    return Problem("hef_too_new", said, SAME_RELEASE, "hef", INVALID_OPERATION)
 
 
 def _model_in_the_way(nodes: Sequence[str]) -> Problem:
@@ -169,7 +172,7 @@ def _model_in_the_way(nodes: Sequence[str]) -> Problem:
 
 
 def _told(holders: list[str] | None) -> str:
-    return f": {', '.join(holders)}" if holders else "; which one can't be seen from here"
+    return f": {', '.join(holders)}" if holders else "; the service can't see which one"
 
 
 def _find(nodes: Sequence[str]) -> str:
@@ -249,13 +252,13 @@ def missing_hef(path: str, runtime_version: str) -> Problem:
 
 def _with_status(problem: Problem, status: int, path: Path | None = None) -> Problem:
     message = problem.message.replace("{hef}", str(path or "the model file"))
-    return Problem(problem.code, message, problem.cure, problem.recovery, status)
+    return msgspec.structs.replace(problem, message=message, status=status)
 
 
 _VERSIONS_DIFFER = Problem(
     "driver_mismatch",
     "The versions of Hailo's driver, library and firmware differ.",
-    "Install one version of h10-hailort, h10-hailort-pcie-driver and python3-h10-hailort, then reboot.",
+    ONE_VERSION,
     "never",
 )
 _LOST = Problem("device_lost", "The link to the Hailo chip was lost.", _POWER_CYCLE)
@@ -268,7 +271,7 @@ _BY_STATUS = {
     ),
     TIMEOUT: Problem(
         "npu_timeout",
-        "HailoRT waited in vain for the chip.",
+        "The chip did not answer HailoRT in time.",
         "It is tried again. If it comes back, see hailort.log and power-cycle the Pi.",
     ),
     INVALID_OPERATION: Problem(
@@ -279,7 +282,7 @@ _BY_STATUS = {
     ),
     INTERNAL_FAILURE: Problem(
         "npu_error",
-        "HailoRT failed inside (HAILO_INTERNAL_FAILURE).",
+        "HailoRT failed internally (HAILO_INTERNAL_FAILURE).",
         "The model is loaded again. If it comes back, see hailort.log and the chip's own log "
         "(hailortcli logs runtime).",
     ),
@@ -287,8 +290,8 @@ _BY_STATUS = {
     36: _LOST,
     61: Problem(
         "hef_unfit",
-        "HailoRT looked in vain for a part of {hef}: they are not of one release.",
-        _SAME_RELEASE,
+        "HailoRT did not find a part of {hef}: they are not of the same release.",
+        SAME_RELEASE,
         "hef",
     ),
     COMMUNICATION_CLOSED: _LOST,
@@ -316,7 +319,7 @@ _BY_STATUS = {
     ),
     85: _VERSIONS_DIFFER,
     86: _VERSIONS_DIFFER,
-    87: Problem("device_lost", "Hailo's driver waited in vain for the chip.", _POWER_CYCLE),
+    87: Problem("device_lost", "The chip did not answer Hailo's driver in time.", _POWER_CYCLE),
     88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
     89: Problem(
         "device_lost",

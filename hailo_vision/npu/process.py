@@ -17,26 +17,7 @@ import msgspec
 
 from hailo_vision.npu import protocol
 from hailo_vision.npu.problems import NpuError, aborted_problem
-from hailo_vision.npu.protocol import (
-    PROTOCOL,
-    Abort,
-    Failed,
-    FromNpu,
-    Generate,
-    GenerationEvent,
-    Hello,
-    Load,
-    Loaded,
-    ModelInfo,
-    Ping,
-    Pong,
-    Problem,
-    Progress,
-    ProtocolError,
-    Sampling,
-    ToNpu,
-    is_end,
-)
+from hailo_vision.npu.protocol import Problem, ProtocolError
 
 # HailoRT writes its warnings to the NPU process's stderr; this logger passes them on to the journal.
 stderr_log = logging.getLogger("hailo_vision.npu.worker")
@@ -70,7 +51,7 @@ class Prompt:
 
     text: str
     frames: Sequence[memoryview]
-    sampling: Sampling
+    sampling: protocol.Sampling
     max_tokens: int
     context_key: str | None = None
 
@@ -95,10 +76,10 @@ class NpuProcess(asyncio.Protocol):
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Problem] = loop.create_future()
-        self._loaded: asyncio.Future[ModelInfo] = loop.create_future()
+        self._loaded: asyncio.Future[protocol.ModelInfo] = loop.create_future()
         self._finished: asyncio.Future[None] | None = None  # of the running generation
         self._generation = 0
-        self._put: Callable[[GenerationEvent], None]
+        self._put: Callable[[protocol.GenerationEvent], None]
         self._heard = self._idle_since = self._pinged = time.monotonic()
         self._buffer = bytearray()
         self._last_lines: deque[str] = deque(maxlen=_DETAIL_LINES)
@@ -139,7 +120,7 @@ class NpuProcess(asyncio.Protocol):
         """Whether it has ended or is about to: nothing more can be asked of it."""
         return self._end is not None
 
-    async def load(self, order: Load, timeout: float) -> ModelInfo:
+    async def load(self, order: protocol.Load, timeout: float) -> protocol.ModelInfo:
         """Load the model; once in a process's life.
 
         Args:
@@ -156,7 +137,7 @@ class NpuProcess(asyncio.Protocol):
             await self.kill(_slow_load(timeout))
             raise NpuError(self.ended.result()) from None
 
-    async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
+    async def generate(self, prompt: Prompt, put: Callable[[protocol.GenerationEvent], None]) -> None:
         """Generate one answer; returns at its end, which comes soon after abort(). One at a time.
 
         Args:
@@ -171,7 +152,7 @@ class NpuProcess(asyncio.Protocol):
         self._heard = time.monotonic()
         frames = len(prompt.frames)
         self._send(
-            Generate(
+            protocol.Generate(
                 self._generation, prompt.text, frames, prompt.sampling, prompt.max_tokens, prompt.context_key
             ),
             prompt.frames,
@@ -188,14 +169,14 @@ class NpuProcess(asyncio.Protocol):
     def abort(self) -> None:
         """End the running generation, if there is one, as soon as the chip can leave it."""
         if self._finished:
-            self._send(Abort(self._generation))
+            self._send(protocol.Abort(self._generation))
 
     def ping(self, every: float) -> None:
         """Ask an idle process for a sign of life, at most once in so many seconds."""
         now = time.monotonic()
         if self._finished is None and now - self._pinged >= every:
             self._pinged = now
-            self._send(Ping(0))
+            self._send(protocol.Ping(0))
 
     def silent_seconds(self) -> float:
         """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
@@ -217,7 +198,7 @@ class NpuProcess(asyncio.Protocol):
         self._begin_end(cause, patience)
         await asyncio.wait({self.ended})
 
-    def _send(self, message: ToNpu, frames: Sequence[memoryview] = ()) -> None:
+    def _send(self, message: protocol.ToNpu, frames: Sequence[memoryview] = ()) -> None:
         """Queue a message and the frames that belong to it, unless the process is ending; never waits.
 
         What is queued is bounded by one Generate, since there is one generation at a time.
@@ -254,7 +235,7 @@ class NpuProcess(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._begin_end(None, _EXIT_SECONDS)
 
-    def _next_message(self) -> FromNpu | None:
+    def _next_message(self) -> protocol.FromNpu | None:
         """Take the next whole message from the buffer."""
         start = protocol.LENGTH_BYTES
         if len(self._buffer) < start:
@@ -262,37 +243,37 @@ class NpuProcess(asyncio.Protocol):
         end = start + protocol.body_length(bytes(self._buffer[:start]))
         if len(self._buffer) < end:
             return None
-        message: FromNpu = protocol.decode(self._buffer[start:end], protocol.from_npu)
+        message: protocol.FromNpu = protocol.decode(self._buffer[start:end], protocol.from_npu)
         del self._buffer[:end]
         return message
 
-    def _take(self, message: FromNpu) -> None:
+    def _take(self, message: protocol.FromNpu) -> None:
         match message:
-            case Hello(version):
-                if version != PROTOCOL:
-                    raise ProtocolError(f"it speaks protocol {version} instead of {PROTOCOL}")
-            case Loaded(model) if not self._loaded.done():
+            case protocol.Hello(version):
+                if version != protocol.PROTOCOL:
+                    raise ProtocolError(f"it speaks protocol {version} instead of {protocol.PROTOCOL}")
+            case protocol.Loaded(model) if not self._loaded.done():
                 self._heard = self._idle_since = self._pinged = time.monotonic()
                 self._loaded.set_result(model)
-            case Failed(problem):
+            case protocol.Failed(problem):
                 self._begin_end(problem, _EXIT_SECONDS)
-            case Pong():
+            case protocol.Pong():
                 # During a generation it proves no progress of the chip, so it does not count.
                 if self._finished is None:
                     self._heard = time.monotonic()
-            case Progress():
+            case protocol.Progress():
                 self._heard = time.monotonic()
-            case Loaded():
+            case protocol.Loaded():
                 raise ProtocolError("a second Loaded")
             case event:
                 self._pass_on(event)
 
-    def _pass_on(self, event: GenerationEvent) -> None:
+    def _pass_on(self, event: protocol.GenerationEvent) -> None:
         """Give an event to the running generation; those of one whose caller left are dropped."""
         if self._finished and not self._finished.done() and event.id == self._generation:
             self._heard = time.monotonic()
             self._put(event)
-            if is_end(event):
+            if protocol.is_end(event):
                 self._finished.set_result(None)
 
     async def _relay_stderr(self) -> None:

@@ -1,4 +1,4 @@
-"""What the front process and the NPU process say to each other over one local stream socket.
+"""The messages between the front process and the NPU process, over one local stream socket.
 
 A message is a 4-byte big-endian length and that many bytes of MessagePack, decoded into one of the
 types below and nothing else. The frames of a Generate follow it as raw bytes, so that the receiver

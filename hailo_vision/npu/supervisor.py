@@ -1,4 +1,4 @@
-"""The NPU as an asynchronous object: it loads, generates, aborts, heals, and tells its state.
+"""Keeps an NPU process running: loads the model, generates, restarts after faults, and tells the state.
 
     starting -> fetching -> loading                        while a missing model file is fetched
     starting -> loading -> ready <-> generating
@@ -49,12 +49,12 @@ class Supervisor:
     """Supervises one NPU process after the other.
 
     Attributes:
-        state: where it is in the picture above.
+        state: where it is in the diagram above.
         problem: the last fault, until the model is ready again.
         model: what the loaded model said of itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
-        in_demand: whether requests wait for the model, which is not unloaded then.
-        model_file: the file that is loaded, or how far it is if it is fetched.
+        in_demand: whether requests wait for the model, which then is not unloaded.
+        model_file: the file to load, and the progress if it is being fetched.
         loads: how often a model was loaded.
         listeners: called after every change of state, and now and then while a file is fetched.
     """
@@ -168,22 +168,13 @@ class Supervisor:
                 problem = _unexpected(error)
 
     async def _fetch(self) -> None:
-        """Wait while the model file is missing and being fetched.
-
-        Raises:
-            NpuError: what is fetched is not what is wanted.
-        """
+        """Wait while the model file is missing and being fetched."""
         while self.model_file.is_fetched():
             self._become(State.FETCHING, self.model_file.problem())
             await asyncio.sleep(_FETCH_WATCH_SECONDS)
 
     async def _run(self) -> Problem | None:
-        """Start a process, load, serve; returns the fault that ended it, None for an unload.
-
-        Raises:
-            NpuError: the model could not be loaded.
-            OSError: no process could be started.
-        """
+        """Start a process, load, serve; returns the fault that ended it, None for an unload."""
         self._become(State.LOADING, self.problem)
         process = await NpuProcess.start()
         try:
@@ -222,7 +213,7 @@ class Supervisor:
             process.ping(every=stall_timeout / 4)
 
     async def _recover(self, problem: Problem) -> None:
-        """Tell the fault; return when another try may help."""
+        """Report the fault; return when another try may help."""
         self._failures += 1
         self._crashes += problem.code in _CRASHES
         if self._crashes > len(_DELAYS):
@@ -266,7 +257,7 @@ def _silent(process: NpuProcess) -> Problem:
 def _unexpected(error: Exception) -> Problem:
     return Problem(
         "npu_error",
-        f"The NPU process could not be looked after: {type(error).__name__}: {error}",
+        f"Supervising the NPU process failed: {type(error).__name__}: {error}",
         "It is tried again. See the journal, and report it.",
     )
 

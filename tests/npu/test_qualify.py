@@ -15,7 +15,8 @@ import msgspec
 import pytest
 from support.server import HEF, ROOT, Server
 
-from hailo_vision.cli.qualify import host, report, steps
+from hailo_vision.cli import tools
+from hailo_vision.cli.qualify import report, steps
 from hailo_vision.cli.qualify.chip import Chip, Deadline, StepFailed
 from hailo_vision.npu.protocol import Load
 
@@ -278,7 +279,7 @@ def test_a_step_ends_in_time(
 
 def test_memory_that_the_service_needs_is_left_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
-    monkeypatch.setattr(host, "_MEMINFO", meminfo)
+    monkeypatch.setattr(tools, "_MEMINFO", meminfo)
     meminfo.write_text("CmaTotal: 524288 kB\nCmaFree: 409600 kB\n")
     steps.check_cma(kept=50)
     with pytest.raises(StepFailed, match="400 MB"):

@@ -25,11 +25,11 @@ _MORE_THAN_A_LOAD = 90.0  # seconds from systemd's start to a loaded model
 
 
 def qualify(path: Path | None, folder: Path, *, with_service: bool) -> bool:
-    """Run all steps and write the report into a folder; tells on standard error what it does.
+    """Run all steps and write the report into a folder; each step is announced on standard error.
 
     Args:
         path: the configuration file, None for the default one.
-        with_service: stop the service for the time, and start it again however this ends.
+        with_service: stop the service meanwhile, and start it again however this ends.
 
     Returns:
         Whether everything succeeded, the service's return included.
@@ -60,7 +60,7 @@ def qualify(path: Path | None, folder: Path, *, with_service: bool) -> bool:
 
 @contextlib.contextmanager
 def _stopped(settings: config.Config, results: list[Result]) -> Iterator[None]:
-    """The time in which the service is stopped, if it is up; whatever ends it, the service is started."""
+    """A block in which the service is stopped, if it was up; it is started again however the block ends."""
     seconds = settings.model.load_timeout + _MORE_THAN_A_LOAD
     service = Service(seconds)
     if not service.units:
@@ -83,7 +83,7 @@ def _stopped(settings: config.Config, results: list[Result]) -> Iterator[None]:
 
 
 def _run(name: str, intent: str, seconds: float, run: Callable[[Deadline], Values]) -> Result:
-    """One step; whatever goes wrong in it is its result."""
+    """Run one step; if it fails, the error is its result."""
     _tell(f"{name}: {intent}")
     started = time.monotonic()
     values, error = {}, ""

@@ -4,9 +4,7 @@ A step is [name, arguments] in JSON, its outcome [values, null] or [null, cause]
 process ends, as the chip's state is not known any more.
 """
 
-import ctypes
 import os
-import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import NoReturn
@@ -15,17 +13,12 @@ import msgspec
 
 from hailo_vision.cli.qualify.measure import Measurements
 from hailo_vision.npu.problems import NpuError
-
-_PR_SET_PDEATHSIG = 1
+from hailo_vision.tuning import leave_signals_to_parent
 
 
 def main() -> NoReturn:
     """Work until the other side hangs up, and leave by os._exit, as the service's NPU process does."""
-    # A signal that is handled breaks HailoRT's waits; and its caller may be killed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    leave_signals_to_parent()
     connection = Connection(int(sys.argv[1]))
     steps = Measurements()
     try:

@@ -1,4 +1,4 @@
-"""The process that holds the chip, seen from outside: every step ends in time."""
+"""The process that holds the chip, as its parent sees it: every step ends in time."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ class StepFailed(Exception):
 
 
 class Deadline:
-    """A moment until which something has to be done."""
+    """The time by which something has to be done."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

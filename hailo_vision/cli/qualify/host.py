@@ -1,4 +1,4 @@
-"""What the Pi itself tells: versions, board, storage, driver, device, memory, heat."""
+"""The steps that need no chip: versions, board, storage, driver, device, temperature."""
 
 import contextlib
 import grp
@@ -18,8 +18,6 @@ from hailo_vision.cli.qualify.chip import Deadline, StepFailed
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 
-_MEMINFO = Path("/proc/meminfo")
-_VENDOR = "0x1e60"
 _RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _BLOCK = 4 * 1024 * 1024
 _SAMPLE = 256 * 1024 * 1024
@@ -30,35 +28,37 @@ _DEFAULTS_BYTES = 500
 
 
 def versions() -> Values:
-    system = re.search(r'^PRETTY_NAME="?([^"\n]*)', _read("/etc/os-release"), re.MULTILINE)
     form = "--showformat=${db:Status-Abbrev}${binary:Package} ${Version}\n"
     packages = tools.run("dpkg-query", "--show", form, "*hailo*").stdout
     return {
         "hailo-vision": __version__,
         "Python": platform.python_version(),
-        "system": system[1] if system else "unknown",
+        "system": tools.system_name(),
         "packages": [line.removeprefix("ii ") for line in packages.splitlines() if line.startswith("ii ")],
         "hailortcli": _printed("hailortcli", "--version"),
-        "driver": _read("/sys/module/hailo1x_pci/version") or "not loaded",
+        "driver": tools.read("/sys/module/hailo1x_pci/version") or "not loaded",
         "hailortcli fw-control identify": _printed("hailortcli", "fw-control", "identify"),
     }
 
 
 def board() -> Values:
     values: Values = {
-        "board": _read("/proc/device-tree/model") or "unknown",
+        "board": tools.board_name(),
         "kernel": f"{platform.release()} {platform.machine()}",
         "processors": os.cpu_count(),
-        "memory (MB)": meminfo().get("MemTotal"),
-        "CMA (MB)": meminfo().get("CmaTotal", "this kernel has none"),
+        "memory (MB)": tools.meminfo().get("MemTotal"),
+        "CMA (MB)": tools.meminfo().get("CmaTotal", "this kernel has none"),
         "bootloader": _printed("vcgencmd", "bootloader_version"),
-        "command line": _WANTED.findall(_read("/proc/cmdline")),
+        "command line": _WANTED.findall(tools.read("/proc/cmdline")),
     }
     for vendor in sorted(Path("/sys/bus/pci/devices").glob("*/vendor")):
-        if _read(vendor) == _VENDOR:
+        if tools.read(vendor) == tools.HAILO_VENDOR:
             device = vendor.parent
-            speed, width = _read(device / "current_link_speed"), _read(device / "current_link_width")
-            values[f"PCIe {device.name}"] = f"{_read(device / 'device')}, {speed}, x{width}"
+            speed, width = (
+                tools.read(device / "current_link_speed"),
+                tools.read(device / "current_link_width"),
+            )
+            values[f"PCIe {device.name}"] = f"{tools.read(device / 'device')}, {speed}, x{width}"
     return values
 
 
@@ -105,11 +105,7 @@ def model_file(model: Path, deadline: Deadline) -> Values:
 
 
 def driver_log() -> Values:
-    """The driver's lines in the kernel's log.
-
-    Raises:
-        StepFailed: it can't be read.
-    """
+    """The driver's lines in the kernel's log."""
     log = tools.run("dmesg")
     if log.returncode:
         log = tools.run("journalctl", "--dmesg", "--no-pager", "--output=short-monotonic")
@@ -126,7 +122,7 @@ def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
         f"/{path.relative_to(root)}: {line.strip()}"
         for folder in _RULES
         for path in sorted((root / folder).glob("*.rules"))
-        for line in _read(path).splitlines()
+        for line in tools.read(path).splitlines()
         if re.match(r"\s*[^#].*(hailo|h1x)", line, re.IGNORECASE)
     ]
     owners = {rule.split(":")[0] for rule in rules}
@@ -138,23 +134,15 @@ def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
 
 
 def heat() -> Values:
-    zone = _read("/sys/class/thermal/thermal_zone0/temp")
+    zone = tools.read("/sys/class/thermal/thermal_zone0/temp")
     return {
         "processor (degrees C)": int(zone) / 1000 if zone.isdigit() else "unknown",
         "throttled (bits of vcgencmd get_throttled)": _printed("vcgencmd", "get_throttled"),
     }
 
 
-def meminfo() -> dict[str, int]:
-    """MB by name, as /proc/meminfo has them."""
-    return {
-        name: int(kilobytes) // 1024
-        for name, kilobytes in re.findall(r"^(\w+):\s+(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
-    }
-
-
 def forget(path: Path) -> None:
-    """Have the kernel drop what it keeps of a file, so that the next reading is from the storage."""
+    """Drop a file from the page cache, so that it is next read from the storage."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -177,10 +165,3 @@ def _printable(raw: bytes) -> str:
 def _printed(*command: str) -> str:
     done = tools.run(*command)
     return (done.stdout.strip() or done.stderr.strip()) if done.returncode != 127 else "not installed"
-
-
-def _read(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(errors="replace").strip("\0\n ")
-    except OSError:
-        return ""

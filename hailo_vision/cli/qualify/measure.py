@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from hailo_vision.cli.qualify.report import Values
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.request import Image, Turn
 from hailo_vision.npu.problems import INVALID_OPERATION, NpuError
@@ -22,8 +22,6 @@ from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Frame, Model
 from hailo_vision.npu.worker.prefill import Part, Prefill
 from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
 
-Values = dict[str, Any]
-
 _GREEDY = Sampling()
 _PICTURE = Image("", "")
 _QUESTION = "Describe the colours that you see."
@@ -31,48 +29,6 @@ _SENTENCE = "The quick brown fox jumps over the lazy dog. "
 _COLOURS = ((200, 40, 30), (30, 160, 60), (40, 70, 200), (230, 200, 40), (240, 240, 240))
 _READ_MS = 20_000  # longer than one inference can take on the chip (15 s)
 _TICK_SECONDS = 0.005
-
-
-class WholeModel(Model):
-    """A model with what the service has no use for."""
-
-    def usage(self) -> int:
-        return int(self._vlm.get_context_usage_size())
-
-    def save_context(self) -> bytes:
-        return bytes(self._vlm.save_context())
-
-    def load_context(self, context: bytes) -> None:
-        self._vlm.load_context(context)
-
-    def describe(self) -> Values:
-        vlm = self._vlm
-        return {
-            "stop tokens": vlm.get_stop_tokens(),
-            "recovery sequence": vlm.get_generation_recovery_sequence(),
-            "frame": f"{vlm.input_frame_shape()} {vlm.input_frame_format_type()} "
-            f"{vlm.input_frame_format_order()}",
-            "prompt template": vlm.prompt_template(),
-        }
-
-    def bindings(self) -> Values:
-        kind = type(self._vlm)
-        return {
-            "VLM.generate": str(inspect.signature(kind.generate)),
-            "VLM has": " ".join(sorted(name for name in dir(kind) if not name.startswith("_"))),
-        }
-
-    def generate_by_default(self, prompt: str) -> Completion:
-        """With the parameters that the model file brings along."""
-        return Completion(self._vlm.generate(prompt=prompt, frames=[]), self._vlm)
-
-    def takes_videos(self) -> bool:
-        return "videos" in inspect.signature(type(self._vlm).generate).parameters
-
-    def generate_about_video(self, prompt: str, frames: list[Frame]) -> Completion:
-        return Completion(
-            self._vlm.generate(prompt=prompt, frames=[], videos=[frames], max_generated_tokens=1), self._vlm
-        )
 
 
 @dataclass
@@ -93,7 +49,7 @@ class Measurements:
     """The steps. The first is load(); all raise NpuError, or what HailoRT raises."""
 
     def __init__(self) -> None:
-        self._model = WholeModel()
+        self._model = Model()
         self._template: PromptTemplate
         self._prefill: Prefill
 
@@ -112,11 +68,16 @@ class Measurements:
         """What the model file brings along, and what an answer with its own parameters is like."""
         prompt, _ = self._prompt(0, "Count from one to thirty.")
         self._model.clear_context()
-        completion = self._model.generate_by_default(prompt)
+        vlm = self._model.vlm
+        completion = Completion(vlm.generate(prompt=prompt, frames=[]), vlm)
         by_default = self._read(Answer(0, 1), completion, 48, time.monotonic())
         greedy = self._ask(prompt, [], 48)
         return {
-            **self._model.describe(),
+            "stop tokens": vlm.get_stop_tokens(),
+            "recovery sequence": vlm.get_generation_recovery_sequence(),
+            "frame": f"{vlm.input_frame_shape()} {vlm.input_frame_format_type()} "
+            f"{vlm.input_frame_format_order()}",
+            "prompt template": vlm.prompt_template(),
             "default parameters give the greedy answer": by_default.text == greedy.text,
             "pieces read with default parameters (at most 48)": len(by_default.pieces),
             "encoder takes videos (two inputs)": self._takes_videos(),
@@ -192,9 +153,9 @@ class Measurements:
         question, _ = self._prompt(0, _QUESTION)
         before = self._ask(question, [], 24)
         full = self._ask(self._prompt(0, self._text(capacity - 100))[0], [], 8)
-        filled = self._model.usage()
+        filled = self._usage()
         answer = self._ask_on(self._prompt(0, self._text(400) + _QUESTION)[0], [], 32)
-        usage = self._model.usage()
+        usage = self._usage()
         after = self._ask(question, [], 24)
         return {
             "capacity": capacity,
@@ -212,15 +173,15 @@ class Measurements:
 
         def save_and_load() -> None:
             started = time.monotonic()
-            usage, context = self._model.usage(), self._model.save_context()
+            usage, context = self._usage(), bytes(self._model.vlm.save_context())
             saved = time.monotonic()
             self._model.clear_context()
             cleared = time.monotonic()
-            self._model.load_context(context)
+            self._model.vlm.load_context(context)
             values["save_context (s)"] = round(saved - started, 3)
             values["load_context (s)"] = round(time.monotonic() - cleared, 3)
             values["bytes"] = len(context)
-            values["usage as before"] = self._model.usage() == usage
+            values["usage as before"] = self._usage() == usage
 
         _, fresh, reused, _ = self._two_turns(save_and_load)
         values["answer after load_context as in a fresh context"] = fresh.text == reused.text
@@ -228,7 +189,7 @@ class Measurements:
 
     def bindings(self) -> Values:
         """Signatures, and whether other threads run while HailoRT is waited for."""
-        ticks, stop = [0], threading.Event()
+        kind, ticks, stop = type(self._model.vlm), [0], threading.Event()
 
         def tick() -> None:
             while not stop.wait(_TICK_SECONDS):
@@ -244,7 +205,8 @@ class Measurements:
         thread.join()
         completion.release()
         return {
-            **self._model.bindings(),
+            "VLM.generate": str(inspect.signature(kind.generate)),
+            "VLM has": " ".join(sorted(name for name in dir(kind) if not name.startswith("_"))),
             "seconds waited in read()": round(waited, 3),
             "turns of a 5 ms thread meanwhile": count,
             "other threads run meanwhile": count > waited / _TICK_SECONDS / 4,
@@ -264,7 +226,9 @@ class Measurements:
         values["a right prompt in the end"] = self._outcome(good, pictures)
         return values
 
-    # How it is done
+    def _usage(self) -> int:
+        """Tokens that the context holds."""
+        return int(self._model.vlm.get_context_usage_size())
 
     def _prompt(self, frames: int, text: str) -> tuple[str, list[Frame]]:
         return self._render(Turn("user", [*[_PICTURE] * frames, text])), self._pictures(frames)
@@ -353,13 +317,15 @@ class Measurements:
         return begun.text, fresh, reused, cache.tokens
 
     def _takes_videos(self) -> bool | str:
-        if not self._model.takes_videos():
-            return "not to be asked with this version"
+        vlm = self._model.vlm
+        if "videos" not in inspect.signature(type(vlm).generate).parameters:
+            return "this version has no such argument"
         self._model.clear_context()
         prompt = self._prompt(1, _QUESTION)[0].replace("<|image_pad|>", "<|video_pad|>")
         try:
-            completion = self._model.generate_about_video(prompt, self._pictures(2))
-            self._read(Answer(0, 1), completion, 1, time.monotonic())
+            video = [self._pictures(2)]
+            started = vlm.generate(prompt=prompt, frames=[], videos=video, max_generated_tokens=1)
+            self._read(Answer(0, 1), Completion(started, vlm), 1, time.monotonic())
         except Exception as error:
             return f"no: {error}"
         return True

@@ -1,4 +1,4 @@
-"""The service, out of the way for a while."""
+"""Stops the service while the chip is measured, and starts it again."""
 
 import time
 

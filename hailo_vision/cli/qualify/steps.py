@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hailo_vision import config
+from hailo_vision.cli import tools
 from hailo_vision.cli.qualify import host
 from hailo_vision.cli.qualify.chip import Chip, Deadline, StepFailed
 from hailo_vision.cli.qualify.report import Values
@@ -17,7 +18,6 @@ from hailo_vision.npu.protocol import Load
 
 _LOADS = 5
 _LATER_LOADS = 3  # for the measurements, of a second process, and of the service
-_LEAST_CMA_MB = 240  # what a language model took on a Pi 5, as users measured
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Step:
 class Bench:
     """What the steps share: the settings, and the chip with the model loaded.
 
-    A chip that has failed is loaded anew by the next step that needs it; once that fails, too, every
-    further step fails for the same cause.
+    After a failure, the next step that needs the chip loads the model again. If that fails as well, all
+    further steps fail with the same cause.
     """
 
     def __init__(self, settings: config.Config) -> None:
@@ -105,11 +105,11 @@ def check_cma(kept: int = 0) -> None:
     Raises:
         StepFailed: with what is free.
     """
-    amounts = host.meminfo()
+    amounts = tools.meminfo()
     free = amounts.get("CmaFree", 0)
-    wanted = _LEAST_CMA_MB + _LATER_LOADS * kept
+    wanted = tools.MIN_CMA_MB + _LATER_LOADS * kept
     if amounts.get("CmaTotal") and free < wanted:
-        raise StepFailed(f"{free} MB of CMA are free, and {wanted} MB are wanted before a load: reboot.")
+        raise StepFailed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
 
 
 def _loads(bench: Bench, deadline: Deadline) -> Values:
@@ -135,12 +135,12 @@ def _loads(bench: Bench, deadline: Deadline) -> Values:
         "each (s)": seconds,
         "CMA taken by a loaded model (MB)": used,
         "CMA kept after all (MB)": before - _free_cma(),
-        "CMA free (MB)": host.meminfo().get("CmaFree", "this kernel has none"),
+        "CMA free (MB)": tools.meminfo().get("CmaFree", "this kernel has none"),
     }
 
 
 def _free_cma() -> int:
-    return host.meminfo().get("CmaFree", 0)
+    return tools.meminfo().get("CmaFree", 0)
 
 
 def _first_token(bench: Bench, deadline: Deadline) -> Values:

@@ -1,5 +1,7 @@
-"""What Ollama's clients read, as types (ollama/ollama, api/types.go). Durations are whole nanoseconds, times
-RFC 3339 with a zone."""
+"""What Ollama's clients read, as types (ollama/ollama, api/types.go); description.py explains the fields.
+
+Durations are whole nanoseconds, times RFC 3339 with a zone.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -23,15 +25,7 @@ class ReplyMessage(msgspec.Struct, frozen=True):
 
 
 class _Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a stream, or a whole answer; done is true in the last line, which has all the rest.
-
-    Attributes:
-        model: the name that was asked for.
-        total_duration: since the request came.
-        load_duration: waiting for a model that had to be loaded.
-        prompt_eval_duration: from the start on the NPU to the first token, for prompt_eval_count tokens.
-        eval_duration: from the first token to the last, for eval_count tokens.
-    """
+    """One line of a stream, or a whole answer; done is true in the last line, which has all the rest."""
 
     model: str
     created_at: datetime
@@ -75,12 +69,7 @@ class ModelDetails(msgspec.Struct, frozen=True):
 
 
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that can be asked.
-
-    Attributes:
-        size: of its file in bytes; 0 while there is none.
-        digest: 64 hexadecimal digits: SHA-256 of its file or, until that is known, of its name.
-    """
+    """A model that can be asked; its digest has 64 hexadecimal digits."""
 
     name: str
     model: str
@@ -98,13 +87,7 @@ class Tags(msgspec.Struct, frozen=True):
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is on the NPU now.
-
-    Attributes:
-        expires_at: when it will be unloaded if nothing is asked of it.
-        size_vram: bytes of it on the accelerator: all.
-        context_length: in tokens.
-    """
+    """A model that is on the NPU now."""
 
     name: str
     model: str

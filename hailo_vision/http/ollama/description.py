@@ -1,17 +1,6 @@
-"""Ollama's API in words: its operations, and a sentence for each field."""
+"""The OpenAPI description of Ollama's API: its operations, and a sentence for each field."""
 
-from hailo_vision.http.ollama.answer_types import (
-    ChatReply,
-    ErrorResponse,
-    GenerateReply,
-    Progress,
-    Running,
-    Tags,
-    Version,
-)
-from hailo_vision.http.ollama.answer_types import (
-    Description as ModelDescription,
-)
+from hailo_vision.http.ollama import answer_types
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, NamedModel
 from hailo_vision.http.openapi import BODY_REFUSALS, GENERATION_REFUSALS, Description, Operation
 
@@ -20,24 +9,17 @@ _MODEL = "qwen2-vl-2b-instruct"
 
 _FIELDS = {
     "model": "Name of the model or an alias, without case, with or without `:latest`.",
-    "messages": "The conversation, oldest message first; an assistant's message at the end is continued.",
-    "role": "Whose words these are.",
     "content": "The text.",
     "images": "Images as base64 or data URIs; they stand before the text.",
     "stream": "Whether the answer is sent in lines as it comes; true if it is left out.",
     "format": '"json", or the JSON schema that the answer is to fit, also as OpenAI wraps it.',
     "options": "How the answer is generated; options that have no use here are ignored.",
-    "keep_alive": 'How long the idle model stays loaded afterwards: seconds, "5m", -1 for ever.',
-    "logprobs": "Refused where true: the NPU gives no log probabilities.",
-    "temperature": "How freely tokens are picked; 0 takes the likeliest each time.",
-    "top_p": "Only the likeliest tokens of this total probability are in the choice; 0 is greedy.",
     "top_k": "So many of the likeliest tokens are in the choice; 0 or less leaves nothing out.",
     "seed": "Makes an answer repeatable; -1 for a random one.",
     "repeat_penalty": "Factor against tokens that came before; 1 is off.",
     "num_predict": "Longest answer in tokens; 0 or less for as many as the context holds.",
     "stop": "Strings that end the answer and are no part of it.",
     "prompt": "The question; without one the model is loaded, or unloaded with `keep_alive` 0.",
-    "system": "What the model is told before the question.",
     "suffix": "Refused unless empty: the model does not insert.",
     "raw": "Refused where true: the model's own template is always used.",
     "image": "Refused: a field of another API.",
@@ -82,7 +64,7 @@ _FIELDS = {
     "template": "Always empty.",
     "model_info": "Architecture and context of the model.",
     "status": "How far it is.",
-    "error": "What is wrong, as a sentence.",
+    "ErrorResponse.error": "What is wrong, as a sentence.",
 }
 
 
@@ -94,33 +76,37 @@ def _named(summary: str, answer: type, event: type | None = None) -> Operation:
 
 DESCRIPTION = Description(
     prefix="Ollama",
-    error=ErrorResponse,
+    error=answer_types.ErrorResponse,
     fields=_FIELDS,
     operations={
         ("post", "/api/chat"): Operation(
             "Answer a conversation",
             "ollama",
-            ChatReply,
+            answer_types.ChatReply,
             request=ChatRequest,
             example={"model": _MODEL, "messages": [{"role": "user", "content": "Hello"}], "stream": False},
-            event=ChatReply,
+            event=answer_types.ChatReply,
             stream=_NDJSON,
             refusals=GENERATION_REFUSALS,
         ),
         ("post", "/api/generate"): Operation(
             "Answer a question",
             "ollama",
-            GenerateReply,
+            answer_types.GenerateReply,
             request=GenerateRequest,
             example={"model": _MODEL, "prompt": "Hello", "stream": False},
-            event=GenerateReply,
+            event=answer_types.GenerateReply,
             stream=_NDJSON,
             refusals=GENERATION_REFUSALS,
         ),
-        ("get", "/api/version"): Operation("The version of Ollama whose API this is", "ollama", Version),
-        ("get", "/api/tags"): Operation("The models", "ollama", Tags),
-        ("get", "/api/ps"): Operation("The models that are loaded", "ollama", Running),
-        ("post", "/api/show"): _named("What a model is", ModelDescription),
-        ("post", "/api/pull"): _named("Have a model: the one that is served", Progress, Progress),
+        ("get", "/api/version"): Operation(
+            "The version of Ollama whose API this is", "ollama", answer_types.Version
+        ),
+        ("get", "/api/tags"): Operation("The models", "ollama", answer_types.Tags),
+        ("get", "/api/ps"): Operation("The models that are loaded", "ollama", answer_types.Running),
+        ("post", "/api/show"): _named("What a model is", answer_types.Description),
+        ("post", "/api/pull"): _named(
+            "Pull a model: only the served one is available", answer_types.Progress, answer_types.Progress
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""How Ollama's API says that something went wrong: {"error": "<a sentence>"} (docs/api/errors.mdx)."""
+"""Errors in Ollama's form: {"error": "<a sentence>"} (docs/api/errors.mdx)."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What tells the served model from others: its file's size, date and checksum."""
+"""The identity of the served model: its file's size, date and checksum."""
 
 import contextlib
 import hashlib
@@ -32,7 +32,7 @@ class Identity:
 
 
 def identity(request: Request) -> Identity:
-    """Of the served model, without waiting for the checksum of its two gigabytes."""
+    """The served model's identity, without waiting for the checksum of its two gigabytes."""
     service: Service = request.app.ctx.service
     model = service.config.model
     digest = hashlib.sha256(model.name.encode()).hexdigest()

@@ -1,7 +1,8 @@
-"""The routes that tell of the model, and those that would change it: it is its deployment's to place."""
+"""The routes that describe the model, and those that would change it, which only the deployment may do."""
 
 import math
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sanic import HTTPResponse, Request
@@ -9,16 +10,7 @@ from sanic import HTTPResponse, Request
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
 from hailo_vision.http.errors import NotFound
-from hailo_vision.http.ollama.answer_types import (
-    Description,
-    ListedModel,
-    LoadedModel,
-    ModelDetails,
-    Progress,
-    Running,
-    Tags,
-    Version,
-)
+from hailo_vision.http.ollama import answer_types
 from hailo_vision.http.ollama.identity import identity
 from hailo_vision.http.ollama.replies import NDJSON, line, model_of, now
 from hailo_vision.http.ollama.request_types import NamedModel
@@ -39,21 +31,13 @@ _named = msgspec.json.Decoder(NamedModel)
 
 async def version(request: Request) -> HTTPResponse:
     """GET /api/version"""
-    return json_response(Version(_VERSION))
+    return json_response(answer_types.Version(_VERSION))
 
 
 async def tags(request: Request) -> HTTPResponse:
     """GET /api/tags"""
-    name, known = _tagged(request), identity(request)
-    model = ListedModel(
-        name=name,
-        model=name,
-        modified_at=known.modified_at,
-        size=known.size,
-        digest=known.digest,
-        details=_details(name),
-    )
-    return json_response(Tags([model]))
+    model = answer_types.ListedModel(modified_at=identity(request).modified_at, **_named_model(request))
+    return json_response(answer_types.Tags([model]))
 
 
 async def ps(request: Request) -> HTTPResponse:
@@ -61,19 +45,14 @@ async def ps(request: Request) -> HTTPResponse:
     service: Service = request.app.ctx.service
     supervisor = service.supervisor
     if supervisor.state not in (State.READY, State.GENERATING) or supervisor.model is None:
-        return json_response(Running([]))
-    name, known = _tagged(request), identity(request)
-    model = LoadedModel(
-        name=name,
-        model=name,
-        size=known.size,
-        digest=known.digest,
+        return json_response(answer_types.Running([]))
+    model = answer_types.LoadedModel(
         expires_at=_expiry(supervisor.keep_alive - max(0.0, supervisor.idle_seconds)),
-        size_vram=known.size,
+        size_vram=identity(request).size,
         context_length=supervisor.model.context_length,
-        details=_details(name),
+        **_named_model(request),
     )
-    return json_response(Running([model]))
+    return json_response(answer_types.Running([model]))
 
 
 async def show(request: Request) -> HTTPResponse:
@@ -89,16 +68,16 @@ async def show(request: Request) -> HTTPResponse:
     if model:
         info[f"{family}.context_length"] = model.context_length
     modified_at = identity(request).modified_at
-    return json_response(Description(details=details, model_info=info, modified_at=modified_at))
+    return json_response(answer_types.Description(details=details, model_info=info, modified_at=modified_at))
 
 
 async def pull(request: Request) -> HTTPResponse:
     """POST /api/pull: the served model is here already; no other can be pulled."""
     body = _require_named(request)
-    done = Progress("success")
+    done = answer_types.Progress("success")
     if body.stream is False:
         return json_response(done)
-    return HTTPResponse(line(Progress("pulling manifest")) + line(done), content_type=NDJSON)
+    return HTTPResponse(line(answer_types.Progress("pulling manifest")) + line(done), content_type=NDJSON)
 
 
 async def embed(request: Request) -> HTTPResponse:
@@ -108,28 +87,28 @@ async def embed(request: Request) -> HTTPResponse:
 
 async def change(request: Request) -> HTTPResponse:
     """POST /api/create, /api/copy and /api/push, DELETE /api/delete"""
-    raise NotFound("The one model of this service is its deployment's to place: it is not changed from here.")
+    raise NotFound("The deployment of this service decides which model it has; it can't be changed here.")
 
 
 def _require_named(request: Request) -> NamedModel:
-    """Raises:
-    RequestError: the body names no model that is served here.
-    """
     body = decode(request.body, _named)
     model_of(request, body.model or body.name)
     return body
 
 
-def _tagged(request: Request) -> str:
-    """The model's name with a tag, which every name of Ollama's has."""
+def _named_model(request: Request) -> dict[str, Any]:
+    """What a model has wherever it is listed; every name of Ollama's has a tag."""
     name: str = request.app.ctx.service.config.model.name
-    return name if ":" in name else name + _LATEST
+    name, known = name if ":" in name else name + _LATEST, identity(request)
+    return {
+        "name": name, "model": name, "size": known.size, "digest": known.digest, "details": _details(name),
+    }  # fmt: skip
 
 
-def _details(name: str) -> ModelDetails:
+def _details(name: str) -> answer_types.ModelDetails:
     family = "qwen3vl" if name.lower().startswith("qwen3") else "qwen2vl"
     parameters, quantization = _FAMILIES[family]
-    return ModelDetails(family, (family,), f"{parameters / 1e9:.1f}B", quantization)
+    return answer_types.ModelDetails(family, (family,), f"{parameters / 1e9:.1f}B", quantization)
 
 
 def _expiry(seconds: float) -> datetime:

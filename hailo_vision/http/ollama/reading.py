@@ -1,24 +1,25 @@
-"""Ollama's bodies as what is asked of the model."""
+"""Makes the neutral request of Ollama's bodies."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
+from hailo_vision.http.body import invalid, unsupported
+from hailo_vision.http.fields import keep_alive_of, limit_of, refuse_others, whole_of
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields, Options
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
 # What other APIs and other routes have, and where it belongs.
-_PICTURES = "pictures are 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
-_OF_OTHERS = {"image": _PICTURES, "image_data": _PICTURES, "image_url": _PICTURES}
+_IMAGES = "images go into 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
+_OF_OTHERS = {"image": _IMAGES, "image_data": _IMAGES, "image_url": _IMAGES}
 _OF_OPENAI = {
     "response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions",
     "input": "a body with 'input' goes to /v1/responses",
 }
 _NOT_IN_CHAT = {
     "prompt": "a prompt goes to /api/generate; here it is a message",
-    "images": "pictures belong to a message: messages[].images",
+    "images": "images belong to a message: messages[].images",
 }
 _NOT_IN_GENERATE = {"messages": "messages go to /api/chat, OpenAI's to /v1/chat/completions"}
 
@@ -32,24 +33,20 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     messages, wherever they stand, become the one system turn that the model's template has a place for.
 
     Raises:
-        RequestError: a picture stands where none is read.
+        RequestError: an image stands where none is read.
     """
-    _refuse(body, _OF_OTHERS | _OF_OPENAI)
-    # LLM Vision sends these, too, empty and with the same pictures as its message.
+    refuse_others(body, _OF_OTHERS | _OF_OPENAI)
+    # LLM Vision sends these as well, empty and with the same images as its message.
     if body.prompt or not any(message.images for message in body.messages or ()):
-        _refuse(body, _NOT_IN_CHAT)
+        refuse_others(body, _NOT_IN_CHAT)
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(body.messages or ()):
         where = f"messages[{number}]"
-        _refuse(message, _OF_OTHERS, f"{where}.")
+        refuse_others(message, _OF_OTHERS, f"{where}.")
         if message.role in ("system", "assistant"):
             if message.images:
-                raise RequestError(
-                    Kind.INVALID_VALUE,
-                    f"Invalid '{where}.images': only messages of users and tools carry pictures.",
-                    where=f"{where}.images",
-                )
+                raise invalid(f"{where}.images", "only messages of users and tools carry images")
             if message.role == "system":
                 system.append(message.content or "")
             else:
@@ -70,13 +67,11 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     Raises:
         RequestError: the body asks for what this model can't.
     """
-    _refuse(body, _OF_OTHERS | _OF_OPENAI | _NOT_IN_GENERATE)
+    refuse_others(body, _OF_OTHERS | _OF_OPENAI | _NOT_IN_GENERATE)
     if body.suffix:
-        raise RequestError(Kind.UNSUPPORTED_PARAMETER, f"{model!r} does not support insert", where="suffix")
+        raise unsupported("suffix", f"{model!r} does not support insert")
     if body.raw:
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER, "Prompts are always rendered here: raw can't be true.", where="raw"
-        )
+        raise unsupported("raw", "Prompts are always rendered here: raw can't be true.")
     if not body.prompt and not body.images:
         return []
     system = [Turn("system", [body.system])] if body.system else []
@@ -93,10 +88,7 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
         RequestError: one has a value that can't be used, or asks for what the NPU can't.
     """
     if body.logprobs:
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER, "The NPU gives no log probabilities: logprobs can't be true.",
-            where="logprobs",
-        )  # fmt: skip
+        raise unsupported("logprobs", "The NPU gives no log probabilities: logprobs can't be true.")
     options = body.options or Options()
     json = _json_format_of(body, api)
     tokens = limit_of(options.num_predict, "options.num_predict")
@@ -119,8 +111,8 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
 
 def _user_turn(text: str | None, images: Sequence[str] | None, where: str) -> Turn:
     place = f"{where}.images" if where else "images"
-    pictures = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
-    return Turn("user", [*pictures, text or ""])
+    named = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
+    return Turn("user", [*named, text or ""])
 
 
 def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None:
@@ -128,21 +120,14 @@ def _json_format_of(body: GenerationFields, api: ApiConfig) -> JsonFormat | None
     if wanted is None or wanted == "":
         return None
     if isinstance(wanted, str) and wanted != "json":
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"Invalid 'format': expected \"json\" or a JSON schema, got {wanted[:40]!r}.",
-            where="format",
-        )
+        raise invalid("format", f'expected "json" or a JSON schema, got {wanted[:40]!r}')
     if api.json_mode == "refuse":
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER, "Invalid parameter: 'format' is not supported with this model.",
-            where="format",
-        )  # fmt: skip
+        raise unsupported("format", "Invalid parameter: 'format' is not supported with this model.")
     return JsonFormat(None, "format") if isinstance(wanted, str) else _schema_of(wanted)
 
 
 def _schema_of(wanted: dict[str, Any]) -> JsonFormat:
-    """A schema as it is, or as OpenAI wraps it: the types there are none that a JSON schema can have."""
+    """A schema as it is, or in OpenAI's wrapping, whose types no JSON schema can have."""
     if wanted.get("type") not in ("json_object", "json_schema"):
         return JsonFormat(wanted, "format")
     where = "format.json_schema" if "json_schema" in wanted else "format"
@@ -150,23 +135,11 @@ def _schema_of(wanted: dict[str, Any]) -> JsonFormat:
     schema = wrapped.get("schema") if isinstance(wrapped, dict) else None
     if isinstance(schema, dict) or (schema is None and wanted["type"] == "json_object"):
         return JsonFormat(schema, f"{where}.schema")
-    raise RequestError(
-        Kind.INVALID_VALUE,
-        f"Invalid 'format': OpenAI's form of it needs a JSON schema in '{where}.schema'.",
-        where=f"{where}.schema",
-    )
+    message = f"Invalid 'format': OpenAI's form of it needs a JSON schema in '{where}.schema'."
+    raise RequestError(Kind.INVALID_VALUE, message, where=f"{where}.schema")
 
 
 def _seed_of(options: Options) -> int | None:
     """-1 is Ollama's word for a random one; a seed of more than 64 bits is folded."""
     seed = whole_of(options.seed, "options.seed")
     return None if seed is None or seed == -1 else seed % 2**64
-
-
-def _refuse(body: object, fields: dict[str, str], prefix: str = "") -> None:
-    for name, advice in fields.items():
-        if getattr(body, name) is not None:
-            where = prefix + name
-            raise RequestError(
-                Kind.UNSUPPORTED_PARAMETER, f"'{where}' is no field of this route: {advice}.", where=where
-            )

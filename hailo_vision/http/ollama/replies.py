@@ -1,26 +1,24 @@
 """What the two generating routes share: the model loaded or unloaded, an answer whole or line by line."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 from sanic import HTTPResponse, Request
 
-from hailo_vision.errors import Kind, RequestError
+from hailo_vision.errors import RequestError
 from hailo_vision.http.body import Known, decode
 from hailo_vision.http.errors import Failure
-from hailo_vision.http.events import Stream, Wire
-from hailo_vision.http.fields import keep_alive_of
+from hailo_vision.http.fields import check_model, keep_alive_of
 from hailo_vision.http.ollama import errors
 from hailo_vision.http.ollama.answer_types import ChatReply, GenerateReply
 from hailo_vision.http.ollama.reading import options_of
 from hailo_vision.http.ollama.request_types import GenerationFields
+from hailo_vision.http.respond import respond
 from hailo_vision.http.web import json_response
-from hailo_vision.inference.answer import Answer, whole_text
+from hailo_vision.inference.answer import Answer
 from hailo_vision.inference.request import GenerationRequest, Turn
 from hailo_vision.inference.service import Service
 
@@ -56,16 +54,52 @@ def model_of(request: Request, name: str | None) -> str:
         RequestError: it is missing, or is none that is served here.
     """
     service: Service = request.app.ctx.service
-    if name is None:
-        if service.config.api.model_required:
-            raise RequestError(Kind.MISSING_PARAMETER, "Missing required parameter: 'model'.", where="model")
-        return service.config.model.name
     try:
-        service.check_model(name)
+        check_model(service, name)
     except RequestError as error:
+        if name is None:
+            raise
         # Clients look for Ollama's own words, and its users for what there is instead.
         raise RequestError(error.kind, f"model '{name[:80]}' not found. {error.message}") from error
-    return name
+    return service.config.model.name if name is None else name
+
+
+class ReplyWriter:
+    """Writes an answer as replies: a whole one, or a line for each piece."""
+
+    content_type = NDJSON
+
+    def __init__(self, make: Make, started: float) -> None:
+        """started: when the request came, in seconds of time.monotonic()."""
+        self._make = make
+        self._started = started
+
+    def whole(self, text: str, answer: Answer) -> Reply:
+        usage, timings = answer.usage, answer.timings
+        end = {
+            "done": True,
+            "done_reason": answer.finish_reason,
+            "total_duration": _nanoseconds(time.monotonic() - self._started),
+            "load_duration": _nanoseconds(timings.load),
+            "prompt_eval_count": usage.prompt_tokens,
+            "prompt_eval_duration": _nanoseconds(timings.prefill),
+            "eval_count": usage.completion_tokens,
+            "eval_duration": _nanoseconds(timings.decode),
+        }
+        return self._make(text, end)
+
+    def texts(self, texts: list[str]) -> bytes:
+        return b"".join([line(self._make(text, {})) for text in texts])
+
+    def heartbeat(self) -> bytes:
+        """An empty text."""
+        return line(self._make("", {}))
+
+    def end(self, answer: Answer) -> bytes:
+        return line(self.whole("", answer))
+
+    def failure(self, failure: Failure) -> bytes:
+        return errors.body(failure) + b"\n"
 
 
 async def reply(
@@ -81,38 +115,20 @@ async def reply(
     """
     service: Service = request.app.ctx.service
     if not turns:
-        return await _load_or_unload(service, body, make)
-    wanted = GenerationRequest(
-        turns=turns,
-        where=where,
-        client=request.ctx.client,
-        **options_of(body, service.config.api, service.config.generation.max_tokens),
-    )
-    service.admit(math.inf)
-    answer = service.answer(wanted)
-    request.ctx.record.answers.append(answer)
-    if body.stream is not False:
-        await _stream(request, answer, make)
-        return None
-    text = await whole_text(answer)
-    return json_response(make(text, _end(request, answer)))
+        done_reason = await _load_or_unload(service, keep_alive_of(body.keep_alive))
+        return json_response(make("", {"done": True, "done_reason": done_reason}))
+    options = options_of(body, service.config.api, service.config.generation.max_tokens)
+    wanted = GenerationRequest(turns=turns, where=where, client=request.ctx.client, **options)
+    writer = ReplyWriter(make, request.ctx.record.started)
+    return await respond(request, wanted, writer, stream=body.stream is not False)
 
 
-async def _load_or_unload(service: Service, body: GenerationFields, make: Make) -> HTTPResponse:
-    keep_alive = keep_alive_of(body.keep_alive)
+async def _load_or_unload(service: Service, keep_alive: float | None) -> str:
     if keep_alive == 0:
         service.unload()
-        return json_response(make("", {"done": True, "done_reason": "unload"}))
+        return "unload"
     await service.load(keep_alive)
-    return json_response(make("", {"done": True, "done_reason": "load"}))
-
-
-async def _stream(request: Request, answer: Answer, make: Make) -> None:
-    wire = Wire(NDJSON, lambda: line(make("", {})), _failure)
-    async with Stream(request, wire) as stream, aclosing(answer.texts()) as parts:
-        async for texts in parts:
-            await stream.send(b"".join([line(make(text, {})) for text in texts]))
-        await stream.send(line(make("", _end(request, answer))))
+    return "load"
 
 
 def line(value: object) -> bytes:
@@ -122,25 +138,6 @@ def line(value: object) -> bytes:
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def _failure(failure: Failure) -> bytes:
-    return errors.body(failure) + b"\n"
-
-
-def _end(request: Request, answer: Answer) -> dict[str, Any]:
-    """What the last reply tells of an answer that is complete."""
-    usage, timings = answer.usage, answer.timings
-    return {
-        "done": True,
-        "done_reason": answer.finish_reason,
-        "total_duration": _nanoseconds(time.monotonic() - request.ctx.record.started),
-        "load_duration": _nanoseconds(timings.load),
-        "prompt_eval_count": usage.prompt_tokens,
-        "prompt_eval_duration": _nanoseconds(timings.prefill),
-        "eval_count": usage.completion_tokens,
-        "eval_duration": _nanoseconds(timings.decode),
-    }
 
 
 def _nanoseconds(seconds: float) -> int:

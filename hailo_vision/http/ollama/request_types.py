@@ -1,32 +1,20 @@
 """What Ollama's clients send, as types (ollama/ollama, api/types.go); decoding a body is its validation.
 
 Optional fields take null as absent. Unknown fields and options are ignored, as Ollama does: think, tools,
-truncate, shift, template, context, num_ctx, ... But a picture or a schema in a field of another API is never
-ignored; those fields are declared here to be refused.
+truncate, shift, template, context, num_ctx, ... But an image or a schema in a field of another API is never
+ignored; those fields are declared here to be refused. The module description explains the fields.
 """
 
 from typing import Any, Literal
 
-import msgspec
+from msgspec import Struct
 
 from hailo_vision.http.fields import Whole
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
 
-class _Type(msgspec.Struct, frozen=True):
-    pass
-
-
-class Options(_Type, frozen=True, kw_only=True):
-    """How an answer is generated.
-
-    Attributes:
-        num_predict: tokens of the answer; 0 or less for as many as the context holds.
-        top_k: 0 or less leaves nothing out.
-        seed: -1 for a random one.
-        repeat_penalty: 1 is off.
-        stop: any number of strings that end the answer.
-    """
+class Options(Struct, frozen=True, kw_only=True):
+    """How an answer is generated."""
 
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -37,8 +25,8 @@ class Options(_Type, frozen=True, kw_only=True):
     stop: str | list[str] | None = None
 
 
-class _Foreign(_Type, frozen=True, kw_only=True):
-    """Fields in which other APIs send pictures."""
+class _Foreign(Struct, frozen=True, kw_only=True):
+    """Fields in which other APIs send images."""
 
     image: Any = None
     image_data: Any = None
@@ -54,12 +42,7 @@ class Message(_Foreign, frozen=True, kw_only=True):
 
 
 class GenerationFields(_Foreign, frozen=True, kw_only=True):
-    """Fields that both generating routes take.
-
-    Attributes:
-        format: "json", or the JSON schema of the answer, also as OpenAI wraps it.
-        keep_alive: how long the model stays loaded afterwards: seconds, "5m", -1 for ever.
-    """
+    """Fields that both generating routes take."""
 
     model: str | None = None
     stream: bool | None = None
@@ -90,7 +73,7 @@ class GenerateRequest(GenerationFields, frozen=True, kw_only=True):
     messages: Any = None
 
 
-class NamedModel(_Type, frozen=True, kw_only=True):
+class NamedModel(Struct, frozen=True, kw_only=True):
     """Body of POST /api/show and of POST /api/pull; name is the older field."""
 
     model: str | None = None

@@ -1,4 +1,4 @@
-"""OpenAI's API, and the route for many images that shares its manners."""
+"""OpenAI's API, and a route for many images that follows its conventions."""
 
 from hailo_vision.http.dialect import Dialect, Route
 from hailo_vision.http.openai import errors

@@ -11,13 +11,14 @@ from sanic import HTTPResponse, Request
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
 from hailo_vision.http.errors import Failure, failure_of
-from hailo_vision.http.events import Stream, Wire, server_sent
+from hailo_vision.http.events import SERVER_SENT, Stream, server_sent
 from hailo_vision.http.openai import errors
 from hailo_vision.http.openai.answer_types import Analysis, AnalyzeResponse, AnalyzeSummary, usage_of
 from hailo_vision.http.openai.reading import image_of, json_format_of, options_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, AnalyzeRequest
 from hailo_vision.http.request_log import RequestRecord
-from hailo_vision.http.web import json_response, patience_of
+from hailo_vision.http.respond import patience_of
+from hailo_vision.http.web import json_response
 from hailo_vision.inference.answer import Usage, whole_text
 from hailo_vision.inference.request import GenerationRequest, Image, JsonFormat, Turn
 from hailo_vision.inference.service import Service
@@ -35,17 +36,19 @@ async def analyze(request: Request) -> HTTPResponse | None:
     service.check_model(body.model)
     batch = Batch(service, body, request.ctx.client, request.ctx.record)
     service.admit(patience_of(request))
-    if body.stream:
-        await _stream(request, batch)
-        return None
-    results = [result async for result in batch.results()]
-    if error := batch.common_error(len(results)):
-        raise error
-    return json_response(batch.response(results))
+    if not body.stream:
+        return json_response(await batch.whole())
+    async with Stream(request, batch) as stream, aclosing(batch.results()) as results:
+        async for result in results:
+            await stream.send(server_sent(_encode(result)))
+        await stream.send(server_sent(_encode(batch.summary()), b"[DONE]"))
+    return None
 
 
 class Batch:
-    """The images of one request."""
+    """The images of one request; streamed, there is an event for each when it is done, then a summary."""
+
+    content_type = SERVER_SENT
 
     def __init__(self, service: Service, body: AnalyzeRequest, client: str, record: RequestRecord) -> None:
         """Raises:
@@ -53,15 +56,11 @@ class Batch:
         """
         limit = service.config.api.max_batch_images
         if len(body.images) > limit:
-            raise RequestError(
-                Kind.TOO_MANY_IMAGES,
-                f"The request has {len(body.images)} images; {limit} are allowed.",
-                where="images",
-            )
+            message = f"The request has {len(body.images)} images; {limit} are allowed."
+            raise RequestError(Kind.TOO_MANY_IMAGES, message, where="images")
         self._service = service
         self._record = record
-        supported = service.config.api.json_mode != "refuse"
-        json = json_format_of(body.response_format, supported=supported)
+        json = json_format_of(body.response_format, service.config.api)
         self._requests = [_read(body, image, json, client) for image in _images(body)]
         self._usage = Usage()
         self._errors: list[RequestError] = []
@@ -88,12 +87,15 @@ class Batch:
         usage = usage_of(answer.usage)
         return Analysis(number, echo, text, answer.finish_reason, usage, _ms_since(started))
 
-    def common_error(self, count: int) -> RequestError | None:
-        """The error that is the whole answer: every one of the images failed in the same way."""
-        kinds = {error.kind for error in self._errors}
-        return self._errors[0] if len(self._errors) == count and len(kinds) == 1 else None
+    async def whole(self) -> AnalyzeResponse:
+        """All results together.
 
-    def response(self, results: list[Analysis]) -> AnalyzeResponse:
+        Raises:
+            RequestError: every one of the images failed in the same way.
+        """
+        results = [result async for result in self.results()]
+        if len(self._errors) == len(results) and len({error.kind for error in self._errors}) == 1:
+            raise self._errors[0]
         model, milliseconds = self._service.config.model.name, _ms_since(self._record.started)
         return AnalyzeResponse(model, results, usage_of(self._usage), milliseconds)
 
@@ -107,23 +109,12 @@ class Batch:
             _ms_since(self._record.started),
         )
 
+    def heartbeat(self) -> bytes:
+        """A comment: an event stands for an image here."""
+        return b": keep-alive\n\n"
 
-async def _stream(request: Request, batch: Batch) -> None:
-    """One event for each image when it is done, then a summary."""
-    wire = Wire("text/event-stream; charset=utf-8", _heartbeat, _failure)
-    async with Stream(request, wire) as stream, aclosing(batch.results()) as results:
-        async for result in results:
-            await stream.send(server_sent(_encode(result)))
-        await stream.send(server_sent(_encode(batch.summary()), b"[DONE]"))
-
-
-def _heartbeat() -> bytes:
-    """A comment: an event stands for an image here."""
-    return b": keep-alive\n\n"
-
-
-def _failure(failure: Failure) -> bytes:
-    return server_sent(errors.body(failure), b"[DONE]")
+    def failure(self, failure: Failure) -> bytes:
+        return server_sent(errors.body(failure), b"[DONE]")
 
 
 def _images(body: AnalyzeRequest) -> list[Image]:
@@ -138,7 +129,8 @@ def _read(body: AnalyzeRequest, image: Image, json: JsonFormat | None, client: s
     turns = [Turn("user", [image, body.prompt])]
     if body.system:
         turns.insert(0, Turn("system", [body.system]))
-    return GenerationRequest(turns=turns, where=image.where, json=json, client=client, **options_of(body))
+    options = options_of(body, "max_completion_tokens", "max_tokens")
+    return GenerationRequest(turns=turns, where=image.where, json=json, client=client, **options)
 
 
 def _ms_since(started: float) -> int:

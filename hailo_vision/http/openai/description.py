@@ -1,14 +1,6 @@
-"""OpenAI's API in words: its operations, and a sentence for each field."""
+"""The OpenAPI description of OpenAI's API: its operations, and a sentence for each field."""
 
-from hailo_vision.http.openai.answer_types import (
-    Analysis,
-    AnalyzeResponse,
-    ChatChunk,
-    ChatCompletion,
-    ErrorResponse,
-    Model,
-    ModelList,
-)
+from hailo_vision.http.openai import answer_types
 from hailo_vision.http.openai.request_types import AnalyzeRequest, ChatRequest
 from hailo_vision.http.openai.response_types import Response, ResponsesRequest
 from hailo_vision.http.openapi import GENERATION_REFUSALS, Description, Operation
@@ -42,25 +34,19 @@ _RESPONSES_EXAMPLE = {
 _IMAGE_PARAMETER = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 _FIELDS = {
-    "model": "Name of the model or an alias, without case.",
-    "messages": "The conversation, oldest message first; an assistant's message at the end is continued.",
     "stream": "Whether the answer is sent in parts as it comes.",
     "stream_options": "What a stream tells besides.",
     "include_usage": "Whether a last chunk tells the counts of tokens.",
     "max_completion_tokens": "Longest answer in tokens; -1 and 0 leave it to the operator's setting.",
     "max_tokens": "The older name of `max_completion_tokens`.",
     "max_output_tokens": "Longest answer in tokens; -1 and 0 leave it to the operator's setting.",
-    "temperature": "How freely tokens are picked; 0 takes the likeliest each time.",
-    "top_p": "Only the likeliest tokens of this total probability are in the choice; 0 is greedy.",
     "top_k": "So many of the likeliest tokens are in the choice; -1 and 0 leave nothing out.",
     "repetition_penalty": "Factor against tokens that came before; 1 is off.",
     "frequency_penalty": "Checked and ignored: the NPU has no additive penalty.",
     "presence_penalty": "Checked and ignored: the NPU has no additive penalty.",
     "seed": "Makes an answer repeatable: a whole number from -2^63 to 2^64 - 1.",
     "stop": "Up to 4 strings that end the answer and are no part of it.",
-    "keep_alive": 'How long the idle model stays loaded afterwards: seconds, "5m", -1 for ever.',
     "n": "Number of answers; only 1 is supported.",
-    "logprobs": "Refused where true: the NPU gives no log probabilities.",
     "top_logprobs": "Refused above 0: the NPU gives no log probabilities.",
     "logit_bias": "Refused unless empty: the NPU takes none.",
     "modalities": 'Only "text" is supported.',
@@ -80,13 +66,11 @@ _FIELDS = {
     "content": "Text, or parts of text and images in their order.",
     "text": "The text.",
     "type": "Which kind this is.",
-    "role": "Whose words these are.",
     "refusal": "Why the assistant refused; always null in answers.",
     "json_schema": "The schema that the answer is to fit.",
     "schema": "A JSON schema; references stay inside of it.",
     "name": "A name.",
     "prompt": "The question.",
-    "system": "What the model is told before the question.",
     "id": "Identity of this object.",
     "object": "Which kind of object this is.",
     "created": "When it was made, in seconds since 1970.",
@@ -131,13 +115,8 @@ _FIELDS = {
     "attempts": "How often the model was asked.",
     "problem": "What is wrong with it; null if nothing is.",
     "error": "What went wrong; null if nothing did.",
-    "ErrorDetail.message": "What is wrong and what was expected.",
-    "ErrorDetail.type": "Whose fault it is.",
-    "ErrorDetail.param": "Path of the field that is at fault.",
     "ErrorDetail.code": "A stable identifier.",
-    "ErrorResponse.error": "What went wrong.",
     "ResponseError.message": "What is wrong.",
-    "code": "A stable identifier.",
     "AnalyzeRequest.images": "The images; each is asked about by itself.",
     "results": "One result for each image, in order.",
     "analysis": "The answer about this image; null if it failed.",
@@ -187,16 +166,16 @@ _FIELDS = {
 
 DESCRIPTION = Description(
     prefix="",
-    error=ErrorResponse,
+    error=answer_types.ErrorResponse,
     fields=_FIELDS,
     operations={
         ("post", "/v1/chat/completions"): Operation(
             "Answer a conversation",
             "chat",
-            ChatCompletion,
+            answer_types.ChatCompletion,
             request=ChatRequest,
             example=_CHAT_EXAMPLE,
-            event=ChatChunk,
+            event=answer_types.ChatChunk,
             refusals=GENERATION_REFUSALS,
         ),
         ("post", "/v1/responses"): Operation(
@@ -210,15 +189,15 @@ DESCRIPTION = Description(
         ("post", "/v1/vision/analyze"): Operation(
             "Ask one question about many images",
             "vision",
-            AnalyzeResponse,
+            answer_types.AnalyzeResponse,
             request=AnalyzeRequest,
             example={"images": [_IMAGE], "prompt": "Is the door open?"},
-            event=Analysis,
+            event=answer_types.Analysis,
             refusals=GENERATION_REFUSALS,
         ),
-        ("get", "/v1/models"): Operation("The models", "models", ModelList),
+        ("get", "/v1/models"): Operation("The models", "models", answer_types.ModelList),
         ("get", "/v1/models/{id}"): Operation(
-            "One model", "models", Model, refusals=("404",), parameters=[_IMAGE_PARAMETER]
+            "One model", "models", answer_types.Model, refusals=("404",), parameters=[_IMAGE_PARAMETER]
         ),
     },
 )

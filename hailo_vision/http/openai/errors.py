@@ -1,4 +1,4 @@
-"""How OpenAI's API says that something went wrong.
+"""Errors in OpenAI's form.
 
 The body is {"error": {"message", "type", "param", "code"}} with all four keys, as the published
 description of OpenAI's API requires (components/schemas/Error).
@@ -12,8 +12,8 @@ from hailo_vision.errors import Kind
 from hailo_vision.http.errors import Failure
 from hailo_vision.http.openai.answer_types import ErrorDetail, ErrorResponse
 
-# What OpenAI's SDKs must not repeat by themselves, though its status says that they may: a link that fails
-# once mostly fails always, and a request that took too long would again.
+# What OpenAI's SDKs must not retry, though its status says that they may: a link that fails once mostly fails
+# always, and a request that took too long would do so again.
 _FINAL = frozenset({Kind.IMAGE_FETCH_FAILED, Kind.DEADLINE_EXCEEDED})
 
 
@@ -31,5 +31,5 @@ def body(failure: Failure) -> bytes:
 
 
 def headers(failure: Failure) -> Mapping[str, str]:
-    """What OpenAI's SDKs want to know besides."""
+    """Headers for OpenAI's SDKs."""
     return {"x-should-retry": "false"} if failure.code in _FINAL else {}

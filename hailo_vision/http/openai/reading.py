@@ -1,30 +1,13 @@
-"""OpenAI's bodies as what is asked of the model."""
+"""Makes the neutral request of OpenAI's bodies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, missing, unsupported
 from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
-from hailo_vision.http.openai.request_types import (
-    AssistantMessage,
-    ChatRequest,
-    DeveloperMessage,
-    GenerationFields,
-    ImageFields,
-    ImageLike,
-    ImagePart,
-    ImageUrl,
-    JsonSchemaFormat,
-    Message,
-    Parts,
-    RefusalPart,
-    ResponseFormat,
-    Source,
-    SystemMessage,
-    TextFormat,
-    TextLike,
-    TextPart,
-)
+from hailo_vision.http.openai import request_types
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
 _PART_FIELDS = ("image", "data", "source", "image_url", "url", "base64")
@@ -32,7 +15,9 @@ _MESSAGE_FIELDS = ("images", "image_data", "image", "image_url")
 _SEEDS = range(-(2**63), 2**64)
 
 
-def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -> list[Turn]:
+def turns_of(
+    messages: Mapping[str, request_types.Message], body: request_types.ChatRequest | None = None
+) -> list[Turn]:
     """The conversation of messages, each by its place in the request.
 
     System and developer messages, wherever they stand, become the one system turn that the model's template
@@ -45,9 +30,12 @@ def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -
     system: list[str] = []
     turns: list[Turn] = []
     for where, message in messages.items():
-        if isinstance(message, SystemMessage | DeveloperMessage | AssistantMessage):
+        if isinstance(
+            message,
+            request_types.SystemMessage | request_types.DeveloperMessage | request_types.AssistantMessage,
+        ):
             _refuse_images(message, where)
-            if isinstance(message, AssistantMessage):
+            if isinstance(message, request_types.AssistantMessage):
                 turns.append(Turn("assistant", [_text(message.content)]))
             else:
                 system.append(_text(message.content))
@@ -57,80 +45,57 @@ def turns_of(messages: Mapping[str, Message], body: ChatRequest | None = None) -
     if body and (loose := list(_loose_images(body, ""))):
         last = max((at for at, turn in enumerate(turns) if turn.role == "user"), default=None)
         if last is None:
-            raise RequestError(
-                Kind.INVALID_VALUE,
-                "There is no user message that the images could belong to.",
-                where="images",
-            )
+            reason = "There is no user message that the images could belong to."
+            raise RequestError(Kind.INVALID_VALUE, reason, where="images")
         turns[last] = Turn("user", [*loose, *turns[last].content])
     if system:
         turns.insert(0, Turn("system", ["\n\n".join(system)]))
     return turns
 
 
-def image_of(part: ImageLike, where: str) -> Image:
+def image_of(part: request_types.ImageLike, where: str) -> Image:
     """The image that a part names, in any of the forms in use.
 
     Raises:
         RequestError: it names none.
     """
-    names = _PART_FIELDS if isinstance(part, ImagePart) else ("image_url",)
+    names = _PART_FIELDS if isinstance(part, request_types.ImagePart) else ("image_url",)
     for name in names:
         value = getattr(part, name)
         if value is not None and (image := _image(value, f"{where}.{name}")):
             return image
-    raise RequestError(
-        Kind.MISSING_PARAMETER,
-        f"'{where}' names no image; expected one of {', '.join(names)}.",
-        where=where,
-    )
+    message = f"'{where}' names no image; expected one of {', '.join(names)}."
+    raise RequestError(Kind.MISSING_PARAMETER, message, where=where)
 
 
-def options_of(fields: GenerationFields) -> dict[str, Any]:
+def options_of(fields: request_types.GenerationFields, *limits: str) -> dict[str, Any]:
     """The fields of a GenerationRequest that stand on the body itself.
+
+    Args:
+        limits: the fields that may hold the longest answer, the one that counts first.
 
     Raises:
         RequestError: keep_alive is no duration, or a number that is to be whole is not.
     """
-    whole = {
-        name: limit_of(getattr(fields, name), name)
-        for name in ("max_tokens", "max_completion_tokens", "top_k")
-    }
     seed = whole_of(fields.seed, "seed")
     if seed is not None and seed not in _SEEDS:
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"Invalid 'seed': expected a number from {_SEEDS.start} to {_SEEDS.stop - 1}.",
-            where="seed",
-        )
-    limits = [whole[name] for name in ("max_completion_tokens", "max_tokens")]
+        raise invalid("seed", f"expected a number from {_SEEDS.start} to {_SEEDS.stop - 1}")
+    most = [limit_of(getattr(fields, name), name) for name in limits]
     stop = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
     return {
         "temperature": fields.temperature,
         "top_p": fields.top_p,
-        "top_k": whole["top_k"],
+        "top_k": limit_of(fields.top_k, "top_k"),
         "repetition_penalty": fields.repetition_penalty,
         "seed": seed,
-        "max_tokens": next((limit for limit in limits if limit is not None and limit > 0), None),
+        "max_tokens": next((limit for limit in most if limit is not None and limit > 0), None),
         "stop": [text for text in stop if text],
         "keep_alive": keep_alive_of(fields.keep_alive),
     }
 
 
-def refuse_others(body: object, fields: Mapping[str, str]) -> None:
-    """Refuse fields that other routes have and that change what is asked; fields: what to do instead.
-
-    Raises:
-        RequestError: the body has one.
-    """
-    for name, advice in fields.items():
-        if getattr(body, name) is not None:
-            message = f"'{name}' is no field of this route: {advice}."
-            raise RequestError(Kind.UNSUPPORTED_PARAMETER, message, where=name)
-
-
 def json_format_of(
-    wanted: ResponseFormat | None, where: str = "response_format", *, supported: bool
+    wanted: request_types.ResponseFormat | None, api: ApiConfig, where: str = "response_format"
 ) -> JsonFormat | None:
     """The JSON that an answer is to be; where: the field that says so. A schema counts wherever it stands.
 
@@ -138,21 +103,18 @@ def json_format_of(
         RequestError: not supported, in the words by which LangChain knows to do without; or there is no
             schema where there must be one.
     """
-    if wanted is None or isinstance(wanted, TextFormat):
+    if wanted is None or isinstance(wanted, request_types.TextFormat):
         return None
-    if not supported:
-        kind = "json_schema" if isinstance(wanted, JsonSchemaFormat) else "json_object"
-        raise RequestError(
-            Kind.UNSUPPORTED_PARAMETER,
-            f"Invalid parameter: '{where}' of type '{kind}' is not supported with this model.",
-            where=where,
+    if api.json_mode == "refuse":
+        kind = "json_schema" if isinstance(wanted, request_types.JsonSchemaFormat) else "json_object"
+        raise unsupported(
+            where, f"Invalid parameter: '{where}' of type '{kind}' is not supported with this model."
         )
-    if isinstance(wanted, JsonSchemaFormat):
+    if isinstance(wanted, request_types.JsonSchemaFormat):
         if wanted.json_schema and wanted.json_schema.schema_ is not None:
             return JsonFormat(wanted.json_schema.schema_, f"{where}.json_schema.schema")
         if wanted.schema_ is None and wanted.json_schema is None:
-            where = f"{where}.json_schema"
-            raise RequestError(Kind.MISSING_PARAMETER, f"Missing required parameter: '{where}'.", where=where)
+            raise missing(f"{where}.json_schema")
     return JsonFormat(wanted.schema_, f"{where}.schema")
 
 
@@ -160,9 +122,9 @@ def _image(value: object, where: str) -> Image | None:
     """An image in one of the forms of a value; None if it is empty."""
     if isinstance(value, str):
         return Image(value, where)
-    if isinstance(value, ImageUrl):
+    if isinstance(value, request_types.ImageUrl):
         return Image(value.url, f"{where}.url")
-    if isinstance(value, Source):
+    if isinstance(value, request_types.Source):
         if value.data is not None:
             return Image(value.data, f"{where}.data")
         if value.url is not None:
@@ -170,7 +132,9 @@ def _image(value: object, where: str) -> Image | None:
     return None
 
 
-def _loose_images(fields: ImageFields | ChatRequest, where: str) -> Iterator[Image]:
+def _loose_images(
+    fields: request_types.ImageFields | request_types.ChatRequest, where: str
+) -> Iterator[Image]:
     """Images that stand beside the content."""
     for name in _MESSAGE_FIELDS:
         value = getattr(fields, name)
@@ -181,14 +145,13 @@ def _loose_images(fields: ImageFields | ChatRequest, where: str) -> Iterator[Ima
         yield from filter(None, images)
 
 
-def _refuse_images(message: ImageFields, where: str) -> None:
+def _refuse_images(message: request_types.ImageFields, where: str) -> None:
     for image in _loose_images(message, f"{where}."):
-        raise RequestError(
-            Kind.INVALID_VALUE, "Images are read in the messages of users and tools only.", where=image.where
-        )
+        reason = "Images are read in the messages of users and tools only."
+        raise RequestError(Kind.INVALID_VALUE, reason, where=image.where)
 
 
-def _text(content: str | Sequence[str | TextLike | RefusalPart] | None) -> str:
+def _text(content: str | Sequence[str | request_types.TextLike | request_types.RefusalPart] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     texts = []
@@ -196,11 +159,11 @@ def _text(content: str | Sequence[str | TextLike | RefusalPart] | None) -> str:
         if isinstance(part, str):
             texts.append(part)
         else:
-            texts.append(part.refusal if isinstance(part, RefusalPart) else part.text)
+            texts.append(part.refusal if isinstance(part, request_types.RefusalPart) else part.text)
     return "\n".join(texts)
 
 
-def _parts(content: Parts | None, where: str) -> list[str | Image]:
+def _parts(content: request_types.Parts | None, where: str) -> list[str | Image]:
     if content is None or isinstance(content, str):
         return [content or ""]
     parts: list[str | Image] = []
@@ -213,9 +176,9 @@ def _parts(content: Parts | None, where: str) -> list[str | Image]:
     for number, part in enumerate(content):
         if isinstance(part, str):
             add(part)
-        elif isinstance(part, TextLike):
+        elif isinstance(part, request_types.TextLike):
             add(part.text)
-            if isinstance(part, TextPart) and part.image_url is not None:
+            if isinstance(part, request_types.TextPart) and part.image_url is not None:
                 place = f"{where}[{number}].image_url"
                 parts.extend(filter(None, [_image(part.image_url, place)]))
         else:

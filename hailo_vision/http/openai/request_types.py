@@ -7,8 +7,7 @@ store, metadata, ...) are not declared, and unknown fields are ignored, as OpenA
 import re
 from typing import Annotated, Any
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from hailo_vision.http.fields import Whole
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
@@ -16,54 +15,49 @@ from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 # -1 and 0 leave a limit out.
 Limit = Annotated[int, Meta(ge=-1)] | Annotated[float, Meta(ge=-1)]
-Stop = str | Annotated[list[str], Meta(max_length=4)]
 
 
-class _Type(msgspec.Struct, frozen=True):
-    pass
-
-
-class ImageUrl(_Type, frozen=True):
+class ImageUrl(Struct, frozen=True):
     """The object form of image_url; detail is accepted and ignored: a frame has one size."""
 
     url: str
 
 
-class Source(_Type, frozen=True):
+class Source(Struct, frozen=True):
     """Anthropic's and llama.cpp's form of an image: base64 data or a URL."""
 
     data: str | None = None
     url: str | None = None
 
 
-class TextPart(_Type, frozen=True, tag="text"):
+class TextPart(Struct, frozen=True, tag="text"):
     """Text, to which some clients add an image."""
 
     text: str
     image_url: str | ImageUrl | None = None
 
 
-class InputTextPart(_Type, frozen=True, tag="input_text"):
+class InputTextPart(Struct, frozen=True, tag="input_text"):
     text: str
 
 
-class OutputTextPart(_Type, frozen=True, tag="output_text"):
+class OutputTextPart(Struct, frozen=True, tag="output_text"):
     text: str
 
 
-class RefusalPart(_Type, frozen=True, tag="refusal"):
+class RefusalPart(Struct, frozen=True, tag="refusal"):
     refusal: str
 
 
-class ImageUrlPart(_Type, frozen=True, tag="image_url"):
+class ImageUrlPart(Struct, frozen=True, tag="image_url"):
     image_url: str | ImageUrl
 
 
-class InputImagePart(_Type, frozen=True, tag="input_image"):
+class InputImagePart(Struct, frozen=True, tag="input_image"):
     image_url: str | ImageUrl
 
 
-class ImagePart(_Type, frozen=True, tag="image"):
+class ImagePart(Struct, frozen=True, tag="image"):
     """An image as base64, data URI or link, under any of the names in use."""
 
     image: str | None = None
@@ -82,7 +76,7 @@ Parts = str | Annotated[list[UserPart], Meta(min_length=1)]
 Images = str | Source | list[str | Source]
 
 
-class ImageFields(_Type, frozen=True, kw_only=True):
+class ImageFields(Struct, frozen=True, kw_only=True):
     """Where clients of Ollama and llama.cpp put the images of a message, or of the whole request."""
 
     images: Images | None = None
@@ -118,15 +112,15 @@ class FunctionMessage(ImageFields, frozen=True, tag_field="role", tag="function"
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
-class StreamOptions(_Type, frozen=True):
+class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class TextFormat(_Type, frozen=True, tag="text"):
+class TextFormat(Struct, frozen=True, tag="text"):
     pass
 
 
-class JsonSchema(_Type, frozen=True, rename={"schema_": "schema"}):
+class JsonSchema(Struct, frozen=True, rename={"schema_": "schema"}):
     """A schema with its name; `strict` is ignored: an answer is checked, not forced to fit."""
 
     name: str | None = None
@@ -146,8 +140,22 @@ class JsonSchemaFormat(JsonSchema, frozen=True, tag="json_schema"):
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
 
 
-class GenerationFields(_Type, frozen=True, kw_only=True):
-    """Fields that every generating endpoint takes.
+class GenerationFields(Struct, frozen=True, kw_only=True):
+    """Fields that every generating endpoint takes."""
+
+    model: str | None = None
+    stream: bool | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: Limit | None = None
+    repetition_penalty: RepetitionPenalty | None = None
+    seed: Whole | None = None
+    stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
+    keep_alive: float | str | None = None
+
+
+class CompletionFields(GenerationFields, frozen=True, kw_only=True):
+    """Fields that chat completions and analyses take besides.
 
     frequency_penalty and presence_penalty are checked and then ignored: OpenAI's are additive, HailoRT
     has a multiplicative one only, which repetition_penalty sets (1.0 is off).
@@ -155,18 +163,12 @@ class GenerationFields(_Type, frozen=True, kw_only=True):
 
     max_completion_tokens: Limit | None = None
     max_tokens: Limit | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    top_k: Limit | None = None
-    repetition_penalty: RepetitionPenalty | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    seed: Whole | None = None
-    stop: Stop | None = None
-    keep_alive: float | str | None = None
+    response_format: ResponseFormat | None = None
 
 
-class Function(_Type, frozen=True):
+class Function(Struct, frozen=True):
     """A function that a model may call; parameters are a JSON schema."""
 
     name: Annotated[str, Meta(min_length=1)]
@@ -174,19 +176,16 @@ class Function(_Type, frozen=True):
     parameters: dict[str, Any] | None = None
 
 
-class ChatRequest(GenerationFields, frozen=True, kw_only=True):
+class ChatRequest(CompletionFields, frozen=True, kw_only=True):
     """Body of POST /v1/chat/completions. Some clients send images beside the messages."""
 
-    model: str | None = None
     messages: Annotated[list[Message], Meta(min_length=1)]
-    stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     logit_bias: dict[str, float] | None = None
     modalities: list[str] | None = None
-    response_format: ResponseFormat | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
@@ -198,18 +197,15 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     format: Any = None
 
 
-class AnalyzeRequest(GenerationFields, frozen=True, kw_only=True):
+class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):
     """Body of POST /v1/vision/analyze: one prompt, asked about every image by itself.
 
-    An image is a data URI, base64 text, a link, or any picture part of a chat message.
+    An image is a data URI, base64 text, a link, or any image part of a chat message.
     """
 
-    model: str | None = None
     images: Annotated[list[str | ImageLike], Meta(min_length=1)]
     prompt: Annotated[str, Meta(min_length=1)]
     system: str | None = None
-    stream: bool | None = None
-    response_format: ResponseFormat | None = None
 
 
 KNOWN_VALUES = (

@@ -4,10 +4,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hailo_vision.http.fields import Whole
-from hailo_vision.http.openai.request_types import Limit, Stop
+from hailo_vision.http.openai.request_types import GenerationFields, Limit
 from hailo_vision.inference.answer import JsonReport
-from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
 
 class TextOptions(msgspec.Struct, frozen=True):
@@ -16,25 +14,16 @@ class TextOptions(msgspec.Struct, frozen=True):
     format: dict[str, Any] | None = None
 
 
-class ResponsesRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ResponsesRequest(GenerationFields, frozen=True, kw_only=True):
     """Body of POST /v1/responses.
 
     Items of the input are read one by one: most of their kinds have no use here. What needs something to be
     stored is refused; fields that OpenAI knows and that have no use here are ignored.
     """
 
-    model: str | None = None
     input: str | Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
     instructions: str | None = None
     max_output_tokens: Limit | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    top_k: Limit | None = None
-    repetition_penalty: RepetitionPenalty | None = None
-    seed: Whole | None = None
-    stop: Stop | None = None
-    keep_alive: float | str | None = None
-    stream: bool | None = None
     text: TextOptions | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None

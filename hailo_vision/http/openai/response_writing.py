@@ -13,20 +13,9 @@ import msgspec
 
 from hailo_vision.config import GenerationConfig
 from hailo_vision.http.errors import Failure
-from hailo_vision.http.openai.response_types import (
-    FunctionCallItem,
-    IncompleteDetails,
-    InputTokensDetails,
-    OutputItem,
-    OutputMessage,
-    OutputText,
-    OutputTokensDetails,
-    Response,
-    ResponseError,
-    ResponsesRequest,
-    ResponseUsage,
-    Status,
-)
+from hailo_vision.http.events import SERVER_SENT
+from hailo_vision.http.openai import response_types
+from hailo_vision.http.openai.response_types import Response, Status
 from hailo_vision.http.openai.tools import ForcedTools, call_id
 from hailo_vision.inference.answer import Answer
 
@@ -34,8 +23,14 @@ from hailo_vision.inference.answer import Answer
 class ResponseWriter:
     """One response: its constant parts, its output, and the events that tell it."""
 
+    content_type = SERVER_SENT
+
     def __init__(
-        self, body: ResponsesRequest, model: str, defaults: GenerationConfig, tools: ForcedTools | None
+        self,
+        body: response_types.ResponsesRequest,
+        model: str,
+        defaults: GenerationConfig,
+        tools: ForcedTools | None,
     ) -> None:
         self._tools = tools
         self._text = ""
@@ -63,13 +58,13 @@ class ResponseWriter:
         used = answer.usage
         return Response(
             status=status,
-            incomplete_details=IncompleteDetails() if cut else None,
+            incomplete_details=response_types.IncompleteDetails() if cut else None,
             output=(self._item(status),),
-            usage=ResponseUsage(
+            usage=response_types.ResponseUsage(
                 used.prompt_tokens,
-                InputTokensDetails(used.cached_tokens),
+                response_types.InputTokensDetails(used.cached_tokens),
                 used.completion_tokens,
-                OutputTokensDetails(),
+                response_types.OutputTokensDetails(),
                 used.prompt_tokens + used.completion_tokens,
             ),
             json_report=answer.report or msgspec.UNSET,
@@ -94,13 +89,15 @@ class ResponseWriter:
         begun = self._begin()
         whole = self.whole(self._text, answer)
         (item,) = whole.output
-        told = self._call(item) if isinstance(item, FunctionCallItem) else self._message_done()
+        told = self._call(item) if isinstance(item, response_types.FunctionCallItem) else self._message_done()
         done = self._event("output_item.done", output_index=0, item=item)
         return begun + told + done + self._event(whole.status, response=whole)
 
     def failure(self, failure: Failure) -> bytes:
         code = "server_error" if failure.status >= 500 else "invalid_prompt"
-        error = ResponseError("rate_limit_exceeded" if failure.status == 429 else code, failure.message)
+        error = response_types.ResponseError(
+            "rate_limit_exceeded" if failure.status == 429 else code, failure.message
+        )
         return self._event("failed", response=self._response("failed", error=error))
 
     def _begin(self) -> bytes:
@@ -112,15 +109,15 @@ class ResponseWriter:
         first = self._event("created", response=response) + self._event("in_progress", response=response)
         if self._tools:
             return first
-        item = OutputMessage(id=self._message_id, status="in_progress")
+        item = response_types.OutputMessage(id=self._message_id, status="in_progress")
         added = self._event("output_item.added", output_index=0, item=item)
-        return first + added + self._part("content_part.added", part=OutputText())
+        return first + added + self._part("content_part.added", part=response_types.OutputText())
 
     def _message_done(self) -> bytes:
         done = self._part("output_text.done", text=self._text, logprobs=())
-        return done + self._part("content_part.done", part=OutputText(text=self._text))
+        return done + self._part("content_part.done", part=response_types.OutputText(text=self._text))
 
-    def _call(self, item: FunctionCallItem) -> bytes:
+    def _call(self, item: response_types.FunctionCallItem) -> bytes:
         begun = msgspec.structs.replace(item, arguments="", status="in_progress")
         place = {"item_id": item.id, "output_index": 0}
         return (
@@ -141,13 +138,15 @@ class ResponseWriter:
         self._number += 1
         return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
-    def _response(self, status: Status, *, error: ResponseError | None = None) -> Response:
+    def _response(self, status: Status, *, error: response_types.ResponseError | None = None) -> Response:
         return Response(status=status, error=error, **self._fields)
 
-    def _item(self, status: Status) -> OutputItem:
+    def _item(self, status: Status) -> response_types.OutputItem:
         if self._tools is None:
-            return OutputMessage(id=self._message_id, status=status, content=(OutputText(text=self._text),))
+            return response_types.OutputMessage(
+                id=self._message_id, status=status, content=(response_types.OutputText(text=self._text),)
+            )
         name, arguments = self._tools.call(self._text)
-        return FunctionCallItem(
+        return response_types.FunctionCallItem(
             id=f"fc_{uuid.uuid4().hex}", call_id=call_id(), name=name, arguments=arguments, status=status
         )

@@ -1,18 +1,20 @@
-"""Forced tools: a client that lets the model only call a function wants an object of its parameters.
+"""Forced tools: a client that forces a function call wants an object of the function's parameters.
 
-That is an answer in JSON that fits the parameters' schema, told as a call. A model of 2 billion parameters
-does not choose well among tools, so where it is free to choose it answers in text.
+So the model is asked for JSON that fits the parameters' schema, and the answer is written as a call. A model
+of 2 billion parameters does not choose well among tools, so where it is free to choose it answers in text.
 """
 
 import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
+from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.http.body import invalid, unsupported
 from hailo_vision.http.openai.request_types import Function
 from hailo_vision.inference.request import JsonFormat
 
@@ -96,31 +98,22 @@ def forced(
     if isinstance(choice, Mapping):
         names = [_name(choice)]
     elif choice not in ("required", "any"):
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"Invalid '{choice_where}': expected 'none', 'auto', 'required' or a function.",
-            where=choice_where,
-        )
+        raise invalid(choice_where, "expected 'none', 'auto', 'required' or a function")
     functions = [_function(tool, f"{where}[{number}]") for number, tool in enumerate(tools or ())]
     found = [one for one in functions if names is None or one.name in names]
     if not found:
-        raise RequestError(
-            Kind.INVALID_VALUE,
-            f"'{choice_where}' forces a call, and '{where}' holds no such function.",
-            where=choice_where,
-        )
+        message = f"'{choice_where}' forces a call of a function that '{where}' does not have."
+        raise RequestError(Kind.INVALID_VALUE, message, where=choice_where)
     return ForcedTools(found, where, choice_where, named)
 
 
-def refuse_tools(where: str) -> NoReturn:
+def check_supported(tools: ForcedTools | None, api: ApiConfig) -> None:
     """Raises:
-    RequestError: the operator wants no answers in JSON.
+    RequestError: a call is forced, and the operator wants no answers in JSON.
     """
-    raise RequestError(
-        Kind.UNSUPPORTED_PARAMETER,
-        f"This model calls no tools: {where} can be 'none' or 'auto'.",
-        where=where,
-    )
+    if tools and api.json_mode == "refuse":
+        where = tools.choice_where
+        raise unsupported(where, f"This model calls no tools: {where} can be 'none' or 'auto'.")
 
 
 def call_id() -> str:
@@ -141,7 +134,7 @@ def _function(tool: Mapping[str, Any], where: str) -> Function:
     try:
         return msgspec.convert(tool, Function)
     except msgspec.ValidationError as error:
-        raise RequestError(Kind.INVALID_VALUE, f"Invalid '{where}': {error}.", where=where) from error
+        raise invalid(where, error) from error
 
 
 def _described(function: Function) -> str:

@@ -9,22 +9,9 @@ import msgspec
 
 from hailo_vision import __version__
 from hailo_vision.http.errors import Failure
-from hailo_vision.http.events import server_sent
-from hailo_vision.http.openai import errors
-from hailo_vision.http.openai.answer_types import (
-    AssistantReply,
-    ChatChunk,
-    ChatCompletion,
-    ChatFinish,
-    Choice,
-    ChunkChoice,
-    Delta,
-    FunctionCall,
-    ToolCall,
-    ToolCallDelta,
-    timings_of,
-    usage_of,
-)
+from hailo_vision.http.events import SERVER_SENT, server_sent
+from hailo_vision.http.openai import answer_types, errors
+from hailo_vision.http.openai.answer_types import Delta, FunctionCall, timings_of, usage_of
 from hailo_vision.http.openai.tools import ForcedTools, call_id
 from hailo_vision.inference.answer import Answer
 
@@ -46,22 +33,26 @@ class Reply:
         self._tools = tools
         self._legacy = legacy
 
-    def whole(self, text: str, answer: Answer) -> ChatCompletion:
-        return ChatCompletion(
-            choices=(Choice(message=self._message(text), finish_reason=self.finish_reason(answer)),),
+    def whole(self, text: str, answer: Answer) -> answer_types.ChatCompletion:
+        return answer_types.ChatCompletion(
+            choices=(
+                answer_types.Choice(message=self._message(text), finish_reason=self.finish_reason(answer)),
+            ),
             usage=usage_of(answer.usage),
             timings=timings_of(answer.usage, answer.timings),
             json_report=answer.report or msgspec.UNSET,
             **self.fields,
         )
 
-    def _message(self, text: str) -> AssistantReply:
+    def _message(self, text: str) -> answer_types.AssistantReply:
         if self._tools is None:
-            return AssistantReply(content=text)
+            return answer_types.AssistantReply(content=text)
         call = FunctionCall(*self._tools.call(text))
         if self._legacy:
-            return AssistantReply(content=None, function_call=call)
-        return AssistantReply(content=None, tool_calls=(ToolCall(id=call_id(), function=call),))
+            return answer_types.AssistantReply(content=None, function_call=call)
+        return answer_types.AssistantReply(
+            content=None, tool_calls=(answer_types.ToolCall(id=call_id(), function=call),)
+        )
 
     def delta(self, text: str) -> Delta | None:
         """A call as a part of a stream; None if the text is no call."""
@@ -70,27 +61,32 @@ class Reply:
         call = FunctionCall(*self._tools.call(text))
         if self._legacy:
             return Delta(function_call=call)
-        return Delta(tool_calls=(ToolCallDelta(id=call_id(), function=call),))
+        return Delta(tool_calls=(answer_types.ToolCallDelta(id=call_id(), function=call),))
 
-    def finish_reason(self, answer: Answer) -> ChatFinish:
+    def finish_reason(self, answer: Answer) -> answer_types.ChatFinish:
         """As OpenAI does: a call that the client itself chose ends in "stop"."""
         free = self._tools is not None and not self._tools.named
         return "tool_calls" if free and answer.finish_reason == "stop" else answer.finish_reason
 
 
 class ChunkWriter:
-    """The chunks of one streamed completion, all with the same id, time and model; the first has the role."""
+    """One completion, whole or in chunks with the same id, time and model; the first chunk has the role."""
+
+    content_type = SERVER_SENT
 
     def __init__(self, reply: Reply, with_usage: bool) -> None:
         """with_usage: the client asked for a last chunk with the counts of tokens."""
         self._reply = reply
         self._with_usage = with_usage
-        self._make = partial(ChatChunk, **reply.fields)
+        self._make = partial(answer_types.ChatChunk, **reply.fields)
         self._no_usage = None if with_usage else msgspec.UNSET
         self._begun = False
         # Only the text differs from chunk to chunk. No string holds this: quotes in one are escaped.
         before, _, self._after = self._delta(Delta(content="")).partition(b'"content":""')
         self._before = before + b'"content":'
+
+    def whole(self, text: str, answer: Answer) -> answer_types.ChatCompletion:
+        return self._reply.whole(text, answer)
 
     def texts(self, texts: list[str]) -> bytes:
         return server_sent(*self._role(), *map(self.text, texts))
@@ -121,11 +117,13 @@ class ChunkWriter:
         return [self._delta(Delta("assistant", ""))]
 
     def _delta(self, delta: Delta) -> bytes:
-        return _encode(self._make(choices=(ChunkChoice(delta=delta),), usage=self._no_usage))
+        return _encode(self._make(choices=(answer_types.ChunkChoice(delta=delta),), usage=self._no_usage))
 
     def _finish(self, answer: Answer) -> bytes:
         more: dict[str, Any] = {
-            "choices": (ChunkChoice(delta=Delta(), finish_reason=self._reply.finish_reason(answer)),),
+            "choices": (
+                answer_types.ChunkChoice(delta=Delta(), finish_reason=self._reply.finish_reason(answer)),
+            ),
             "usage": self._no_usage,
             "timings": timings_of(answer.usage, answer.timings),
             "json_report": answer.report or msgspec.UNSET,

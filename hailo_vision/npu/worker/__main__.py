@@ -5,10 +5,8 @@ closed, when HailoRT fails, or when its parent dies.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import os
-import signal
 import socket
 import sys
 import traceback
@@ -19,19 +17,13 @@ from hailo_vision.npu.protocol import PROTOCOL, Failed, Hello, Load, Loaded, Pro
 from hailo_vision.npu.worker.channel import Channel
 from hailo_vision.npu.worker.device import Model
 from hailo_vision.npu.worker.loop import Worker
-
-_PR_SET_PDEATHSIG = 1
+from hailo_vision.tuning import leave_signals_to_parent
 
 
 def main() -> NoReturn:
     """Run, and leave by os._exit: where a completion is alive, HailoRT aborts or hangs in an interpreter
     that ends as usual (observed with 5.1.1 and 5.2.0)."""
-    # The front process decides when this one stops: a signal to the whole group (Ctrl-C, systemd)
-    # must not cut the generation that the front is still draining, and one that is handled breaks
-    # HailoRT's waiting calls.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    leave_signals_to_parent()
     faulthandler.enable()
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     model = Model()

@@ -5,7 +5,8 @@ this process meanwhile.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hailo_vision.npu import hef
-from hailo_vision.npu.problems import (
-    COMMUNICATION_CLOSED,
-    INVALID_OPERATION,
-    TIMEOUT,
-    NpuError,
-    bad_file,
-    cut_file,
-    loading_problem,
-    missing_hef,
-    missing_runtime,
-    opening_problem,
-    runtime_problem,
-    status_of,
-)
+from hailo_vision.npu import hef, problems
+from hailo_vision.npu.problems import NpuError, status_of
 from hailo_vision.npu.protocol import Load, ModelInfo, Sampling
 
 Frame = NDArray[np.uint8]
@@ -62,7 +50,7 @@ class Family:
 
 
 # 14-pixel patches merged two by two (vlm/pre_process.hpp); Qwen3-VL's patches have 16 pixels. Hailo's
-# Qwen3-VL takes one picture a prompt (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
+# Qwen3-VL takes one image a prompt (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
 _FAMILIES = (Family(28), Family(32, max_frames=1))
 
 
@@ -77,7 +65,7 @@ def find_hef(hef_path: str | None, model_name: str, resources_dir: str, runtime:
     """
     found = hef.find(hef_path, model_name, resources_dir)
     if found is None:
-        raise NpuError(missing_hef(hef_path or f"{resources_dir}/{model_name}.hef", runtime))
+        raise NpuError(problems.missing_hef(hef_path or f"{resources_dir}/{model_name}.hef", runtime))
     return found
 
 
@@ -90,7 +78,7 @@ def runtime_version() -> tuple[str, bool]:
     try:
         import hailo_platform.genai
     except ImportError as error:
-        raise NpuError(missing_runtime(error)) from error
+        raise NpuError(problems.missing_runtime(error)) from error
     return str(hailo_platform.__version__), bool(getattr(hailo_platform, "EMULATED", False))
 
 
@@ -135,6 +123,15 @@ def family_of(shape: Sequence[int]) -> Family:
     raise ValueError(f"no known model takes frames of {shape[0]} x {shape[1]} pixels")
 
 
+@contextmanager
+def _explaining(path: Path | None = None) -> Iterator[None]:
+    """Raises what HailoRT raises as an NpuError."""
+    try:
+        yield
+    except Exception as error:
+        raise NpuError(problems.runtime_problem(error, path)) from error
+
+
 class Completion:
     """One running generation.
 
@@ -157,22 +154,20 @@ class Completion:
             piece: str = self._completion.read(timeout_ms=timeout_ms)
         except Exception as error:
             status = status_of(error)
-            if status == TIMEOUT:
+            if status == problems.TIMEOUT:
                 if time.monotonic() - self._heard > _SILENT_SECONDS:
                     self._check_link()
                 return None
-            if status == INVALID_OPERATION:  # so it says for a failed inference and for a lost link
+            if status == problems.INVALID_OPERATION:  # so it says for a failed inference and for a lost link
                 self._check_link()
-            raise NpuError(runtime_problem(error)) from error
+            raise NpuError(problems.runtime_problem(error)) from error
         self._heard = time.monotonic()
         return piece
 
     def _check_link(self) -> None:
         """Ask the chip something small, which any other call than read() fails at without a link."""
-        try:
+        with _explaining():
             self._vlm.get_context_usage_size()
-        except Exception as error:
-            raise NpuError(runtime_problem(error)) from error
         self._heard = time.monotonic()
 
     @property
@@ -180,7 +175,7 @@ class Completion:
         return bool(self._completion.generation_status.name == "GENERATING")
 
     def release(self) -> None:
-        """End it; again is without effect."""
+        """End it; a second call has no effect."""
         completion, self._completion = self._completion, None
         if completion is not None:
             completion.release()
@@ -192,6 +187,7 @@ class Model:
     Attributes:
         info: what the model says of itself.
         frames_per_call: the most frames that one generate() takes.
+        vlm: HailoRT's own object.
 
     Raises:
         NpuError: from every method, when HailoRT fails.
@@ -202,7 +198,7 @@ class Model:
 
     def __init__(self) -> None:
         self._completion: Completion | None = None
-        self._vlm: Any = None
+        self.vlm: Any = None
         self._vdevice: Any = None
 
     def load(self, order: Load) -> ModelInfo:
@@ -211,17 +207,17 @@ class Model:
         version, emulated = runtime_version()
         path = find_hef(order.hef_path, order.model_name, order.resources_dir, version)
         _check_file(path)
-        self._vlm = self._open_model(path, order, version)
-        try:
-            height, width, channels = self._vlm.input_frame_shape()
-            context_length = self._vlm.max_context_capacity()
+        self.vlm = self._open_model(path, order, version)
+        with _explaining(path):
+            height, width, channels = self.vlm.input_frame_shape()
+            context_length = self.vlm.max_context_capacity()
             family = family_of((height, width))
             frame_tokens = height * width // family.pixels**2
             most = (context_length - 1) // frame_tokens
             before_5_2 = tuple(int(part) for part in version.split(".")[:2]) < (5, 2)
             self.frames_per_call = _MAX_FRAMES_BEFORE_5_2 if before_5_2 else most
             self.info = ModelInfo(
-                prompt_template=self._vlm.prompt_template(),
+                prompt_template=self.vlm.prompt_template(),
                 frame_shape=(height, width, channels),
                 context_length=context_length,
                 frame_tokens=frame_tokens,
@@ -231,8 +227,6 @@ class Model:
                 hef_path=str(path),
                 load_seconds=time.monotonic() - started,
             )
-        except Exception as error:
-            raise NpuError(runtime_problem(error, path)) from error
         return self.info
 
     def _open_model(self, path: Path, order: Load, version: str) -> Any:
@@ -246,25 +240,21 @@ class Model:
             try:
                 return hailo_platform.genai.VLM(self._vdevice, str(path))
             except Exception as error:
-                if status_of(error) != COMMUNICATION_CLOSED or time.monotonic() > deadline:
+                if status_of(error) != problems.COMMUNICATION_CLOSED or time.monotonic() > deadline:
                     seconds = time.monotonic() - started
-                    problem = loading_problem(error, path, version, order.device_nodes, seconds)
+                    problem = problems.loading_problem(error, path, version, order.device_nodes, seconds)
                     raise NpuError(problem) from error
             self._vdevice.release()
             time.sleep(_BUSY_STEP_SECONDS)
 
     def tokenize(self, text: str) -> list[int]:
         """The ids of a text's tokens; a frame's placeholder is one of them."""
-        try:
-            return list(self._vlm.tokenize(text))
-        except Exception as error:
-            raise NpuError(runtime_problem(error)) from error
+        with _explaining():
+            return list(self.vlm.tokenize(text))
 
     def clear_context(self) -> None:
-        try:
-            self._vlm.clear_context()
-        except Exception as error:
-            raise NpuError(runtime_problem(error)) from error
+        with _explaining():
+            self.vlm.clear_context()
 
     def generate(
         self, prompt: str, frames: Sequence[Frame], sampling: Sampling, max_tokens: int
@@ -274,19 +264,17 @@ class Model:
         frames are contiguous, writable uint8 arrays of info.frame_shape, one for each placeholder of
         the prompt: the bindings check neither layout nor, from 5.2.0, size.
         """
-        try:
-            completion = self._vlm.generate(
+        with _explaining():
+            completion = self.vlm.generate(
                 prompt=prompt, frames=list(frames), max_generated_tokens=max_tokens, **parameters_of(sampling)
             )
-        except Exception as error:
-            raise NpuError(runtime_problem(error)) from error
-        self._completion = Completion(completion, self._vlm)
+        self._completion = Completion(completion, self.vlm)
         return self._completion
 
     def close(self) -> None:
         """Release what there is in HailoRT's order: completion, model, device. A model that is released
         before its completion kills the chip's server."""
-        for held in (self._completion, self._vlm, self._vdevice):
+        for held in (self._completion, self.vlm, self._vdevice):
             if held is not None:
                 held.release()
 
@@ -297,24 +285,20 @@ def _open_device(hailo_platform: Any, order: Load, openings: int = _OPENINGS) ->
         params.group_id = order.device_group
         return hailo_platform.VDevice(params)
     except Exception as error:
-        if status_of(error) == TIMEOUT and openings > 1:
+        if status_of(error) == problems.TIMEOUT and openings > 1:
             return _open_device(hailo_platform, order, openings - 1)
-        raise NpuError(opening_problem(error, order.device_nodes)) from error
+        raise NpuError(problems.opening_problem(error, order.device_nodes)) from error
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is no model, or not all of one: HailoRT 5.1.1 does not notice that a part is missing.
-
-    Raises:
-        NpuError: with what is there instead.
-    """
+    """Refuse what is not a model, or not all of one: HailoRT 5.1.1 does not notice that a part is missing."""
     try:
         size = path.stat().st_size
         path.open("rb").close()
     except OSError:
-        return  # HailoRT tells it; so it does for a folder, which for the emulator may be a model
+        return  # HailoRT reports it; a folder passes as well, as for the emulator it may be a model
     if not hef.has_magic(path):
-        raise NpuError(bad_file(path))
+        raise NpuError(problems.bad_file(path))
     announced = hef.announced_size(path)
     if announced is not None and size < announced:
-        raise NpuError(cut_file(path, size, announced))
+        raise NpuError(problems.cut_file(path, size, announced))

@@ -7,19 +7,6 @@ from typing import NoReturn
 
 from hailo_vision.npu import protocol
 from hailo_vision.npu.problems import NpuError
-from hailo_vision.npu.protocol import (
-    Abort,
-    Ended,
-    Generate,
-    Load,
-    Pieces,
-    Ping,
-    Pong,
-    Progress,
-    Refused,
-    Sampling,
-    Started,
-)
 from hailo_vision.npu.worker.channel import Channel
 from hailo_vision.npu.worker.device import STOP_TOKENS, Frame, Model, is_greedy
 from hailo_vision.npu.worker.prefill import Part, Prefill
@@ -47,29 +34,29 @@ class Worker:
         """Work until the front process hangs up (EOFError)."""
         while True:
             match self._channel.receive():
-                case Generate() as request:
+                case protocol.Generate() as request:
                     self._generate(request)
-                case Ping(number):
-                    self._channel.send(Pong(number))
-                case Abort():  # crossed the end of the generation that it was meant for
+                case protocol.Ping(number):
+                    self._channel.send(protocol.Pong(number))
+                case protocol.Abort():  # crossed the end of the generation that it was meant for
                     pass
-                case Load():
+                case protocol.Load():
                     raise protocol.ProtocolError("a second Load")
 
-    def _generate(self, request: Generate) -> None:
+    def _generate(self, request: protocol.Generate) -> None:
         info = self._model.info
         frames = [self._channel.receive_frame(info.frame_shape) for _ in range(request.frames)]
         tokens = self._model.tokenize(request.prompt)
         prompt_tokens = len(tokens) + len(frames) * (info.frame_tokens - 1)
         room = info.context_length - prompt_tokens
         if room < 1:
-            self._channel.send(Refused(request.id, prompt_tokens, info.context_length))
+            self._channel.send(protocol.Refused(request.id, prompt_tokens, info.context_length))
             return
         digests = [digest(frame.data.cast("B")) for frame in frames]
         text, tokens, first_frame, cached = self._reuse(request, digests, tokens, prompt_tokens)
         max_tokens = min(request.max_tokens, room)
         image_tokens = len(frames) * info.frame_tokens
-        self._channel.send(Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
+        self._channel.send(protocol.Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
         outbox = Outbox(self._channel, request.id)
         self._cache.clear()
         # The token that each part but the last generates stays in the penalty's history.
@@ -78,9 +65,9 @@ class Worker:
         pieces: list[str] = []
         try:
             for part in parts[:-1]:
-                for _ in self._call(request.id, part, unsent, Sampling(), 1, outbox):
+                for _ in self._call(request.id, part, unsent, protocol.Sampling(), 1, outbox):
                     pass  # nobody wants what a part generates
-                self._channel.send(Progress())
+                self._channel.send(protocol.Progress())
             for piece in self._call(request.id, parts[-1], unsent, request.sampling, max_tokens, outbox):
                 # After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the
                 # answer (llm_server.cpp, apply_recovery_sequence).
@@ -98,7 +85,7 @@ class Worker:
         outbox.end("stop" if pieces[-1] in STOP_TOKENS else "length")
 
     def _reuse(
-        self, request: Generate, digests: Sequence[bytes], tokens: list[int], prompt_tokens: int
+        self, request: protocol.Generate, digests: Sequence[bytes], tokens: list[int], prompt_tokens: int
     ) -> tuple[str, list[int], int, int]:
         """Text, its tokens and first frame still to send, and how many tokens the context already holds.
 
@@ -121,15 +108,12 @@ class Worker:
         generation: int,
         part: Part,
         unsent: Iterator[Frame],
-        sampling: Sampling,
+        sampling: protocol.Sampling,
         max_tokens: int,
         outbox: "Outbox",
     ) -> Iterator[str]:
-        """The pieces of one call of HailoRT's, which takes its frames from those unsent.
-
-        Raises:
-            Aborted: before the end; the chip is free.
-        """
+        """The pieces of one call of HailoRT's, which takes its frames from those unsent; after Aborted, the
+        chip is free."""
         if self._abort_requested(generation):
             raise Aborted
         frames = list(islice(unsent, part.frames))
@@ -149,16 +133,16 @@ class Worker:
     def _abort_requested(self, generation: int) -> bool:
         while self._channel.has_message():
             match self._channel.receive():
-                case Abort(number) if number == generation:
+                case protocol.Abort(number) if number == generation:
                     return True
-                case Ping(number):
-                    self._channel.send(Pong(number))
+                case protocol.Ping(number):
+                    self._channel.send(protocol.Pong(number))
                 case other:
                     raise protocol.ProtocolError(f"{type(other).__name__} during a generation")
         return False
 
 
-def _context_key(request: Generate) -> str | None:
+def _context_key(request: protocol.Generate) -> str | None:
     """Under what this generation may reuse the context and keep it; None for nothing.
 
     What was generated before stays in the penalty's history until the context is cleared, and may stay
@@ -189,11 +173,11 @@ class Outbox:
 
     def flush(self) -> None:
         if self._texts:
-            self._channel.send(Pieces(self._generation, self._texts))
+            self._channel.send(protocol.Pieces(self._generation, self._texts))
             self._sent_at = time.monotonic()
             self._texts = []
 
     def end(self, reason: str) -> None:
         """Send what waits, and that it was all."""
-        rest = [Pieces(self._generation, self._texts)] if self._texts else []
-        self._channel.send(*rest, Ended(self._generation, reason))
+        rest = [protocol.Pieces(self._generation, self._texts)] if self._texts else []
+        self._channel.send(*rest, protocol.Ended(self._generation, reason))

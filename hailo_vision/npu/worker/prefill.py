@@ -1,4 +1,4 @@
-"""A prompt cut into parts that are prefilled one after the other, with the outcome of one call.
+"""Cuts a prompt into parts that are prefilled one after the other, with the same outcome as in one call.
 
 HailoRT 5.1.1 takes five frames a call, and nothing ends a prefill early: an abort waits for all of it. But a
 VLM drops what it generated last before the next prompt (see prefix_cache), so that a part may be prefilled

@@ -1,4 +1,4 @@
-"""What the model's context holds, so that a conversation's next turn need not be prefilled again.
+"""Prefix cache: what the model's context holds, so that only the rest of a prompt needs to be prefilled.
 
 When a generation ends, the context holds the prompt and every generated token but the last: that one
 has not been fed back yet, and HailoRT's VLM drops it before the next prompt (llm_server.cpp,
