@@ -159,6 +159,7 @@ def system() -> dict[str, Any]:
         "udev": os.path.exists("/run/udev/control"),
         "time": int(time.time()),
         "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
+        "headers_of": sorted(kernel for kernel, has_headers in kernels() if has_headers),
         "kernels_without_headers": newer_kernels_without_headers(),
         "read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "overlay": bool(re.search(r"\b(boot=overlay|overlayroot=tmpfs)", read("/proc/cmdline"))),
@@ -179,15 +180,20 @@ def numbers(kernel: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", kernel.partition("-")[0])]
 
 
+def kernels() -> list[tuple[str, bool]]:
+    """The kernels of the running one's flavour, and whether their headers are there."""
+    return [
+        (entry.name, os.path.exists(os.path.join(entry.path, "build")))
+        for entry in scan("/lib/modules")
+        if flavour(entry.name) == flavour(platform.release())
+    ]
+
+
 def newer_kernels_without_headers() -> list[str]:
     """Kernels that a later boot may bring, and for which DKMS has built no driver."""
-    running = platform.release()
+    running = numbers(platform.release())
     return sorted(
-        entry.name
-        for entry in scan("/lib/modules")
-        if flavour(entry.name) == flavour(running)
-        and numbers(entry.name) > numbers(running)
-        and not os.path.exists(os.path.join(entry.path, "build"))
+        kernel for kernel, has_headers in kernels() if numbers(kernel) > running and not has_headers
     )
 
 

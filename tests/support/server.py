@@ -1,11 +1,13 @@
 """`hailo-vision serve` as a process of its own, on a free port, with the emulated NPU."""
 
+import functools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,12 +98,7 @@ class Server:
         arguments = [
             word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)
         ]
-        subprocess.run(
-            [sys.executable, "-m", "hailo_platform._emulator.hef", "make", self.hef, *arguments],
-            env=self.environment(),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        self.hef.write_bytes(stand_in(*arguments))
 
     def configure(self, sections: dict[str, Any]) -> None:
         """Write the operator's file: the given sections over what the test needs."""
@@ -216,6 +213,20 @@ class Server:
             "HAILO_EMULATOR_SETTINGS": str(self.directory / "emulator.toml"),
             "HAILORT_LOGGER_PATH": str(self.directory),
         }
+
+
+@functools.cache
+def stand_in(*arguments: str) -> bytes:
+    """A stand-in model file, made once for the arguments of the emulator's maker."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / HEF
+        subprocess.run(
+            [sys.executable, "-m", "hailo_platform._emulator.hef", "make", path, *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "emulator")},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return path.read_bytes()
 
 
 def free_port() -> int:

@@ -63,6 +63,7 @@ def test_only_newer_kernels_of_the_running_flavour_count(
     monkeypatch.setattr(facts, "scan", lambda folder: scan(str(tmp_path)) if folder == "/lib/modules" else [])
     monkeypatch.setattr(facts.platform, "release", lambda: "6.12.47+rpt-rpi-2712")
     assert facts.newer_kernels_without_headers() == ["6.12.75+rpt-rpi-2712"]
+    assert facts.system()["headers_of"] == ["6.12.62+rpt-rpi-2712"]
 
 
 @pytest.mark.parametrize("text", ["", "null", "[1]", "{", '{"server": 5}'])
