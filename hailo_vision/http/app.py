@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 import socket
-import ssl
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import BaseHTTPResponse
 
-from hailo_vision.config import Config, ConfigError, ServerConfig
+from hailo_vision.config import Config, ServerConfig
 from hailo_vision.http import cors, limits, routes
 from hailo_vision.http.auth import Keys, client_key, keys_file
 from hailo_vision.http.errors import Unauthorized
@@ -22,6 +21,7 @@ from hailo_vision.http.http1 import StrictRequest
 from hailo_vision.http.metrics import Metrics
 from hailo_vision.http.origin import Gatekeeper
 from hailo_vision.http.request_log import RequestRecord
+from hailo_vision.http.tls import Certificate
 from hailo_vision.http.web import App
 from hailo_vision.inference.service import Service
 from hailo_vision.systemd import Herald, Notifier
@@ -75,7 +75,7 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
     """
     app = create_app(config)
     server = config.server
-    tls = _tls(server.tls_cert, server.tls_key) if server.tls_cert else None
+    tls = Certificate(server.tls_cert, server.tls_key).context if server.tls_cert else None
     first, *more = _listeners(server, inherited)
     # Its own lines about start and workers say nothing that ours don't.
     for name in ("sanic.root", "sanic.server"):
@@ -110,19 +110,6 @@ def _listeners(server: ServerConfig, inherited: Sequence[socket.socket]) -> list
     if server.ollama_port and server.ollama_port not in [one.getsockname()[1] for one in inherited]:
         ports.append(server.ollama_port)
     return [*inherited, *(_listen(server.host, port) for port in ports)]
-
-
-def _tls(certificate: str, key: str | None) -> ssl.SSLContext:
-    """Raises:
-    ConfigError: the files can't be read or don't belong together.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:
-        reason = error.strerror or getattr(error, "reason", None) or error
-        raise ConfigError(f"server.tls_cert: {certificate} and {key} can't be used: {reason}") from error
-    return context
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -56,15 +56,16 @@ def announced_size(path: Path) -> int | None:
 
 
 def find(hef_path: str | None, model_name: str, resources_dir: str) -> Path | None:
-    """The named file, else the one in resources_dir that is called like the model; None if it is missing."""
-    if hef_path is not None:
+    """The file at that path, or the one of that name, else the model's, in resources_dir; None if missing."""
+    if hef_path is not None and "/" in hef_path:
         return Path(hef_path) if os.path.exists(hef_path) else None
     try:
         candidates = sorted(Path(resources_dir).iterdir())
     except OSError:
         return None
+    name = (hef_path or model_name).lower().removesuffix(".hef")
     for candidate in candidates:
-        if candidate.suffix == ".hef" and candidate.stem.lower() == model_name.lower():
+        if candidate.suffix == ".hef" and candidate.stem.lower() == name:
             return candidate
     return None
 

@@ -75,7 +75,7 @@ class ModelFile:
     def fingerprint(self) -> set[tuple[str, int, int]]:
         """Names, sizes and times of the files that tell of a model: a change is worth another try."""
         model = self._config
-        if model.hef_path:
+        if model.hef_path and "/" in model.hef_path:
             paths = [Path(model.hef_path), self._beside("part.json")]
         else:
             paths = list(Path(model.resources_dir).glob("*.hef"))

@@ -110,6 +110,23 @@ BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
 RULE = "/etc/udev/rules.d/70-hailo.rules"
 HELD = "/var/lib/hailo-driver/held-packages"
 GROUP_MADE = "/var/lib/hailo-driver/group"
+# Where hailo-apps puts models, in the folder that the predecessor had set and in its own.
+MODELS = (
+    "/var/lib/hailo-vision/resources/models/hailo10h/*.hef",
+    "/usr/local/hailo/resources/models/hailo10h/*.hef",
+)
+# What the installation script of the service before this one leaves behind, and the settings it serves with.
+PREDECESSOR = (
+    "/opt/hailo-vision/hailo_vision_server.py",
+    "/opt/hailo-vision/device_client.py",
+    "/opt/hailo-vision/render_config.py",
+    "/opt/hailo-vision/requirements.txt",
+    "/opt/hailo-vision/__pycache__",
+    "/var/lib/hailo-vision/cache",
+    "/etc/xdg/hailo-vision",
+)
+PREDECESSOR_SETTINGS = "/etc/xdg/hailo-vision/hailo-vision.json"
+DEVICE_MANAGER = "hailo-device-manager.service"
 # What dpkg had not written into its database yet when it was interrupted.
 UPDATES = "/var/lib/dpkg/updates/[0-9]*"
 DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
@@ -142,6 +159,7 @@ def system() -> dict[str, Any]:
         "udev": os.path.exists("/run/udev/control"),
         "time": int(time.time()),
         "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
+        "headers_of": sorted(kernel for kernel, has_headers in kernels() if has_headers),
         "kernels_without_headers": newer_kernels_without_headers(),
         "read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "overlay": bool(re.search(r"\b(boot=overlay|overlayroot=tmpfs)", read("/proc/cmdline"))),
@@ -162,15 +180,20 @@ def numbers(kernel: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", kernel.partition("-")[0])]
 
 
+def kernels() -> list[tuple[str, bool]]:
+    """The kernels of the running one's flavour, and whether their headers are there."""
+    return [
+        (entry.name, os.path.exists(os.path.join(entry.path, "build")))
+        for entry in scan("/lib/modules")
+        if flavour(entry.name) == flavour(platform.release())
+    ]
+
+
 def newer_kernels_without_headers() -> list[str]:
     """Kernels that a later boot may bring, and for which DKMS has built no driver."""
-    running = platform.release()
+    running = numbers(platform.release())
     return sorted(
-        entry.name
-        for entry in scan("/lib/modules")
-        if flavour(entry.name) == flavour(running)
-        and numbers(entry.name) > numbers(running)
-        and not os.path.exists(os.path.join(entry.path, "build"))
+        kernel for kernel, has_headers in kernels() if numbers(kernel) > running and not has_headers
     )
 
 
@@ -327,6 +350,16 @@ def trees() -> dict[str, dict[str, Any]]:
     return found
 
 
+def predecessor() -> dict[str, Any]:
+    """What is left of the service before this one, and its settings; both empty where it never was."""
+    try:
+        settings = dict(json.loads(read(PREDECESSOR_SETTINGS)))
+    except (ValueError, TypeError):
+        settings = {}
+    settings = {name: section for name, section in settings.items() if isinstance(section, dict)}
+    return {"remains": [path for path in PREDECESSOR if os.path.lexists(path)], "settings": settings}
+
+
 def good() -> dict[str, Any]:
     """The states in which the service was ready, and whether the last of them is the present one."""
     last = hailo_state.load("last")
@@ -353,7 +386,7 @@ def main() -> None:
     names = [*module.params["packages"], *handed["packages"], *handed["requires"]]
     installed, held = packages(module, [*PACKAGES, *names])
     runtime = installed.get("h10-hailort") or installed.get("hailort") or ""
-    states = units(module, [*module.params["units"], JOURNAL])
+    states = units(module, [*module.params["units"], JOURNAL, DEVICE_MANAGER])
     facts = system() | device()
     boot = hailo_boot.look()
     facts |= {
@@ -370,6 +403,9 @@ def main() -> None:
         "reboot_pending": driver_pending() or boot["pending"],
         "boot": boot,
         "throttling": throttling(module),
+        "models": sorted(path for pattern in MODELS for path in glob.glob(pattern)),
+        "predecessor": predecessor(),
+        "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),
         "units": states,
         "users": accounts(module.params["users"]),

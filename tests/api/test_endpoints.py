@@ -187,6 +187,30 @@ def test_tls(make_server: MakeServer, tmp_path: Path) -> None:
         httpx.get(server.url + "/health")
 
 
+def test_another_certificate_is_used_as_soon_as_its_files_are_there(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    """Chain and key come one after the other: until both are there, the former pair serves."""
+    (tmp_path / "renewed").mkdir()
+    certificate, renewed = issue(tmp_path, "IP:127.0.0.1"), issue(tmp_path / "renewed", "IP:127.0.0.1")
+    former, new = certificate.trusted(), renewed.trusted()
+    files = {"tls_cert": str(certificate.chain), "tls_key": str(certificate.key)}
+    server = make_server(config={"server": files})
+    health = server.url.replace("http:", "https:") + "/health"
+    server.http.close()
+    server.http = httpx.Client(base_url=health.removesuffix("/health"), verify=former)
+    server.start()
+    renewed.chain.replace(certificate.chain)
+    for _ in range(2):
+        assert httpx.get(health, verify=former).status_code == 200
+    assert server.log().count("The former certificate stays in use") == 1
+    renewed.key.replace(certificate.key)
+    assert httpx.get(health, verify=new).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(health, verify=former)
+    assert server.http.get("/health").json()["state"] == "ready"  # on its old connection
+
+
 def figures(server: Server, accept: str = "") -> dict[str, float]:
     """The metrics by name and labels."""
     text = server.http.get("/metrics", headers={"accept": accept}).text

@@ -194,22 +194,29 @@ def certificate(pi: Pi, tmp_path: Path) -> Certificate:
     return issue(tmp_path, f"IP:{pi.address}")
 
 
-@pytest.fixture
-def keyed(pi: Pi, certificate: Certificate) -> Iterator[Pi]:
-    """A Pi that asks for a key, over HTTPS."""
+def give(pi: Pi, key: str, certificate: Certificate) -> None:
+    """Deploy a key and a certificate, without a word of either in what the run says."""
     secret = certificate.key.read_text()
-    variables = {"hailo_vision_api_keys": [KEY], "hailo_vision_tls_key": secret}
+    variables = {"hailo_vision_api_keys": [key], "hailo_vision_tls_key": secret}
     variables["hailo_vision_tls_certificate"] = certificate.chain.read_text()
     result = playbook("site.yml", "--diff", "--limit", limit(pi), "--extra-vars", json.dumps(variables))
     assert result.returncode == 0, result.stdout[-3000:]
-    for word in (KEY, secret.splitlines()[1]):
+    for word in (key, secret.splitlines()[1]):
         assert word not in result.stdout + result.stderr
+
+
+@pytest.fixture
+def keyed(pi: Pi, certificate: Certificate) -> Iterator[Pi]:
+    """A Pi that asks for a key, over HTTPS."""
+    give(pi, KEY, certificate)
     yield pi
     result = playbook("site.yml", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
 
 
-def test_keys_are_nowhere_but_in_their_file(keyed: Pi, certificate: Certificate) -> None:
+def test_keys_are_nowhere_but_in_their_file_and_are_renewed_without_a_load(
+    keyed: Pi, certificate: Certificate, tmp_path: Path
+) -> None:
     models = f"{keyed.url}/v1/models"
     with pytest.raises(httpx.TransportError):
         httpx.get(models)
@@ -218,7 +225,8 @@ def test_keys_are_nowhere_but_in_their_file(keyed: Pi, certificate: Certificate)
         assert client.get(models).status_code == 401
         assert client.get(models, headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert client.get(models, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
-    assert keyed.run("stat --format=%a:%U /etc/hailo/credentials/hailo-vision.tls-key") == "600:root"
+    mode = "stat --format=%a:%U:%G /etc/hailo/credentials/hailo-vision.tls-key"
+    assert keyed.run(mode) == "640:root:hailo-vision"
     places = "/etc /run/credentials /var/lib/hailo-vision /opt /home /tmp"
     files = keyed.run(f"grep -rlsF {KEY} {places} || true").split()
     for path in files:
@@ -228,3 +236,13 @@ def test_keys_are_nowhere_but_in_their_file(keyed: Pi, certificate: Certificate)
     assert keyed.run(f"{everywhere} | grep -c '[{KEY[0]}]{KEY[1:]}'", check=False) == "0"
     assert keyed.run(f"journalctl -b -o cat | grep -cF {KEY}", check=False) == "0"
     assert keyed.run(f"systemctl show hailo-vision.service | grep -cF {KEY}", check=False) == "0"
+
+    # Another key and certificate are in force at once, and the model stays loaded.
+    model = keyed.run(NPU)
+    (tmp_path / "renewed").mkdir()
+    renewed = issue(tmp_path / "renewed", f"IP:{keyed.address}")
+    give(keyed, f"another-{KEY}", renewed)
+    assert keyed.run(NPU) == model
+    with httpx.Client(verify=renewed.trusted()) as client:
+        assert client.get(models, headers={"Authorization": f"Bearer {KEY}"}).status_code == 401
+        assert client.get(models, headers={"Authorization": f"Bearer another-{KEY}"}).status_code == 200

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from support.fleets import SCENARIO
 
-from tests.deploy.conftest import Pi, changes, limit, playbook
+from tests.deploy.conftest import Pi, limit, playbook
 
 VENDOR = "/opt/hailo-vision/vendor"
 # What the whole of hailo-apps would need, and the service's environment has not.
@@ -59,17 +59,3 @@ def test_an_archive_takes_the_repositorys_place_if_its_checksum_is_right(pi: Pi,
     result = playbook("site.yml", "--limit", limit(pi), "--tags", "hailo_apps")
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.run(f"readlink {VENDOR}/hailo-apps") == before
-
-
-def test_folders_of_another_installation_give_way_in_one_run(pi: Pi) -> None:
-    """As the installation script of the service before this one left them."""
-    links = (f"{VENDOR}/hailo-apps", "/opt/hailo-vision/venv")
-    before = [pi.run(f"readlink {path}") for path in links]
-    for path in links:
-        pi.run(f"rm {path}; mkdir {path}; touch {path}/setup.py")
-    result = playbook("site.yml", "--limit", limit(pi))
-    assert result.returncode == 0, result.stdout[-3000:]
-    assert [pi.run(f"readlink {path}") for path in links] == before
-    again = playbook("site.yml", "--limit", limit(pi))
-    assert changes(again, pi) == 0, again.stdout[-3000:]
-    pi.wait_ready()

@@ -45,6 +45,9 @@ def installed(pis: list[Pi]) -> list[str]:
 
 @pytest.mark.usefixtures("installed")
 def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi]) -> None:
+    shown = playbook("uninstall.yml", "--check", "-e", "purge_packages=true", "-e", "purge_data=true")
+    assert shown.returncode == 0, shown.stdout[-3000:]
+    assert all(pi.ask("coffee.jpg") for pi in pis)
     journals = [pi.property("MainPID", JOURNAL) for pi in pis]
     # Whatever is asked with -e is a text.
     switches = ("-e", "hailo_driver_purge_packages=false", "-e", "hailo_model_purge_data=true")

@@ -40,6 +40,7 @@ server:
 model:
   # -1 = persistent (keep loaded indefinitely)
   name: "qwen2-vl-2b-instruct"
+  hef_path: null
   keep_alive: -1
 generation:
   temperature: 0.7
@@ -52,7 +53,7 @@ resource_limits:
 """
     )
     assert read.resource_limits == config.ResourceLimits("4G", "80%")
-    assert read.generation.seed is None
+    assert (read.model.hef_path, read.generation.seed) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,10 @@ HEALTHY: dict[str, Any] = {
     "read_only": False,
     "memory_limits": True,
     "throttling": {"value": "0x0", "states": []},
+    "headers_of": [],
     "kernels_without_headers": [],
+    "predecessor": {"remains": [], "settings": {}},
+    "device_manager": "active",
     "waiting": {},
     "boot": {"folder": "/boot/firmware", "config": [], "cmdline": [], "added": [], "running": []},
     "reboot_pending": False,
@@ -114,11 +117,23 @@ def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None
         ({"packages": {"hailort": "5.3.0"}, "runtime": "5.3.0"}, "sudo apt purge hailort"),
         ({"overlay": True, "read_only": True}, "overlay in memory"),
         ({"driver_modules": ["hailo_pci"]}, "blacklist hailo_pci"),
+        ({"predecessor": {"remains": ["/etc/xdg/hailo-vision"]}}, "disable --now hailo-device-manager"),
+        ({"headers_of": ["6.12.62+rpt-rpi-2712"]}, "headers are of 6.12.62+rpt-rpi-2712 alone"),
     ],
 )
 def test_one_reason_is_told_once(judge: Any, facts: dict[str, Any], part: str) -> None:
     (problem,) = judge(facts)["problems"]
     assert part in problem
+
+
+def test_headers_that_are_to_come_count_if_they_are_of_the_running_kernels_kind(judge: Any) -> None:
+    def coming(*kernels: str) -> list[str]:
+        versions = dict.fromkeys((f"linux-headers-{kernel}" for kernel in (*kernels, "rpi-2712")), "1")
+        return list(judge({}, __hailo_driver_downloaded={"versions": versions})["problems"])
+
+    assert coming("6.12.62+rpt-common-rpi", "6.12.62+rpt-rpi-v8", "6.12.47+rpt-rpi-2712") == []
+    (problem,) = coming("6.12.62+rpt-common-rpi", "6.12.62+rpt-rpi-2712")
+    assert "headers are of 6.12.62+rpt-rpi-2712 alone" in problem
 
 
 def test_what_is_no_reason_to_refuse_is_warned_of(judge: Any) -> None:

@@ -248,6 +248,39 @@ def test_a_model_put_there_by_hand_is_verified_and_kept(script: Script, mirror: 
     assert script.ask("look") == {"reason": "", "waits": False}
 
 
+@pytest.mark.parametrize("url", ["the mirror", "http://127.0.0.1:1/model.hef", None])
+def test_a_model_that_another_program_brought_is_not_fetched(
+    script: Script, mirror: Mirror, tmp_path: Path, url: str | None
+) -> None:
+    """Linked from a folder below the model's own, copied from elsewhere; also where nobody can be asked."""
+    script.change(**({} if url == "the mirror" else {"url": url}))
+    old, below = tmp_path / "old.hef", script.path.parent / "models" / "model.hef"
+    below.parent.mkdir()
+    for path, content in ((old, OLD), (below, MODEL)):
+        path.write_bytes(content)
+    assert script.ask("take", str(tmp_path / "none.hef"), str(old), str(below)) is True
+    assert script.path.samefile(below)
+    assert script.ask("take", str(below)) is False
+    assert script.ask("look") == {"reason": "", "waits": False}
+    script.path.unlink()
+    elsewhere = below.rename(tmp_path / "model.hef")
+    assert script.ask("take", str(elsewhere)) is True
+    assert not script.path.samefile(elsewhere)
+    assert script.path.read_bytes() == MODEL
+    assert "" not in mirror.asked
+
+
+def test_what_another_program_brought_is_left_if_it_is_no_whole_model(script: Script, tmp_path: Path) -> None:
+    cut, link = tmp_path / "cut.hef", script.path.parent / "models" / "model.hef"
+    cut.write_bytes(MODEL[:-1])
+    link.parent.mkdir()
+    (tmp_path / "model.hef").write_bytes(MODEL)
+    link.symlink_to(tmp_path / "model.hef")
+    assert script.ask("take", str(cut), str(link)) is False
+    assert not script.beside("part").exists()
+    assert not script.path.exists()
+
+
 def test_another_model_waits_for_its_turn_and_can_be_taken_back(replacing: Script) -> None:
     replacing.fetch()
     assert replacing.path.read_bytes() == OLD

@@ -2,6 +2,7 @@
 """Has the model file of a machine fetched by curl, and verified before it takes its place (model.py).
 
     fetch.py begin|fetch|look|place|keep|restore ORDER
+    fetch.py take ORDER PATH...
     fetch.py follow ORDER SECONDS [UNIT]
 
 The unit hailo-model.service runs it on a Pi, and the role hailo_model on a controller: the standard library
@@ -201,17 +202,55 @@ class Transfer:
             )
 
 
-def adopt(order: Order) -> bool:
-    """Record a file that somebody else put in place, if it is the one wanted."""
-    if not order.url or not (order.sha256 or hef.sdk_version(order.path) == order.runtime):
+def is_wanted(order: Order, path: Path) -> bool:
+    """Whether a file that somebody else brought is the one wanted, by its header and its length."""
+    if not (order.sha256 or hef.sdk_version(path) == order.runtime):
         return False
     try:
-        same = probe(order)[0] == size_of(order.path)
-        if same:
-            save(beside(order.path, "json"), model.verify(order, order.path))
-        return same
+        length = probe(order)[0] if order.url else hef.announced_size(path)
+    except Interrupted:  # nobody can be asked
+        length = hef.announced_size(path)
     except Failure:
         return False
+    return length == size_of(path)
+
+
+def adopt(order: Order) -> bool:
+    """Record a file that somebody else put in place, if it is the one wanted."""
+    try:
+        wanted = is_wanted(order, order.path)
+        if wanted:
+            save(beside(order.path, "json"), model.verify(order, order.path))
+        return wanted
+    except Failure:
+        return False
+
+
+def take(order: Order, *paths: Path) -> bool:
+    """Use one of the files that other programs brought instead of fetching the model; whether one was.
+
+    What lies below the model's own folder is linked, which takes neither time nor room; others keep theirs.
+    """
+    part = beside(order.path, "part")
+    for source in paths if model.look(order)["reason"] else ():
+        if not source.is_file() or not is_wanted(order, source):
+            continue
+        part.unlink(missing_ok=True)
+        try:
+            if order.path.parent in source.parents:
+                os.link(source, part, follow_symlinks=False)
+            else:
+                shutil.copyfile(source, part, follow_symlinks=False)
+            if part.is_symlink():
+                raise Unfit(f"{source} is a link.", "Name a file.")
+            # Before it is verified: who owns a file can change it.
+            os.chown(part, os.geteuid(), os.getegid())
+            model.stage(order, part)
+            return True
+        except (Failure, OSError) as error:
+            print(f"{source} is not used: {error}", file=sys.stderr)
+            part.unlink(missing_ok=True)
+    return False
 
 
 def bring(transfer: Transfer) -> None:
@@ -334,6 +373,7 @@ def main(verb: str, source: str, *rest: str) -> int:
     verbs = {
         "begin": begin,
         "fetch": fetch,
+        "take": take,
         "look": model.look,
         "place": model.place,
         "keep": model.keep,
@@ -341,9 +381,9 @@ def main(verb: str, source: str, *rest: str) -> int:
     }
     try:
         with open(source, encoding="utf-8") as lock:
-            if verb == "fetch":
+            if verb in ("fetch", "take"):
                 fcntl.flock(lock, fcntl.LOCK_EX)  # of two that fetch the same, the second finds it there
-            result = verbs[verb](order)
+            result = verbs[verb](order, *map(Path, rest))
         if result is not None:
             print(json.dumps(result))
     except Failure as failure:

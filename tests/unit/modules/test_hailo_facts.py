@@ -63,6 +63,17 @@ def test_only_newer_kernels_of_the_running_flavour_count(
     monkeypatch.setattr(facts, "scan", lambda folder: scan(str(tmp_path)) if folder == "/lib/modules" else [])
     monkeypatch.setattr(facts.platform, "release", lambda: "6.12.47+rpt-rpi-2712")
     assert facts.newer_kernels_without_headers() == ["6.12.75+rpt-rpi-2712"]
+    assert facts.system()["headers_of"] == ["6.12.62+rpt-rpi-2712"]
+
+
+@pytest.mark.parametrize("text", ["", "null", "[1]", "{", '{"server": 5}'])
+def test_settings_of_the_predecessor_that_are_none_are_passed_over(
+    facts: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "settings.json").write_text(text)
+    monkeypatch.setattr(facts, "PREDECESSOR_SETTINGS", str(tmp_path / "settings.json"))
+    monkeypatch.setattr(facts, "PREDECESSOR", (str(tmp_path), "/nowhere"))
+    assert facts.predecessor() == {"remains": [str(tmp_path)], "settings": {}}
 
 
 def test_a_database_that_dpkg_cannot_read_is_no_host_without_packages(

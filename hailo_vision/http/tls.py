@@ -1,0 +1,56 @@
+"""HTTPS: the certificate and its key, read again when their files change."""
+
+import logging
+import os
+import ssl
+
+from hailo_vision.config import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+class Certificate:
+    """A certificate chain and its key, for a server that goes on while they are renewed.
+
+    Attributes:
+        context: for the server; each new connection gets what the files hold then.
+    """
+
+    def __init__(self, chain: str, key: str | None) -> None:
+        """Raises:
+        ConfigError: the files can't be read or don't belong together.
+        """
+        self._files = (chain, key or chain)
+        self._stamp = self._look()
+        self.context = self._current = self._load()
+        self.context.sni_callback = self._choose
+
+    def _look(self) -> list[tuple[int, int, int]]:
+        """What changes with the files; empty while one is missing."""
+        try:
+            found = [os.stat(path) for path in self._files]
+        except OSError:
+            return []
+        return [(status.st_mtime_ns, status.st_size, status.st_ino) for status in found]
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(*self._files)
+        except OSError as error:
+            reason = error.strerror or getattr(error, "reason", None) or error
+            files = " and ".join(self._files)
+            raise ConfigError(f"server.tls_cert: {files} can't be used: {reason}") from error
+        return context
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """At the begin of each connection, whether or not the client names a server."""
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._current = self._load()
+                log.info("Certificate read from %s", self._files[0])
+            except ConfigError as error:
+                log.error("%s. The former certificate stays in use.", error)
+        connection.context = self._current
