@@ -37,7 +37,7 @@ up:  ## boot HOSTS=2 emulated Pis (SUITE=trixie), deploy the service to them, as
 	    $(PIS) $(SUBNET_OPTION) check $(UP_OPTIONS)
 	@$(MAKE) --no-print-directory venv
 	@$(PIS) $(SUBNET_OPTION) up $(UP_OPTIONS)
-	@echo "Deploying to $(HOSTS) Pis over SSH (about 2 minutes at first, 20 s when nothing changes)"
+	@echo "Deploying to $(HOSTS) Pis over SSH (at first about 50 s for each; 20 s where nothing changes)"
 	@ANSIBLE_DISPLAY_SKIPPED_HOSTS=no ansible-playbook -i $(INVENTORY) playbooks/site.yml || \
 	    { echo "The deployment failed (above): \`make up\` tries again, \`make down\` removes the Pis." >&2; exit 1; }
 	@status=0; $(MAKE) --no-print-directory ask || status=$$?; $(PIS) guide; exit $$status

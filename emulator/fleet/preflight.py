@@ -136,5 +136,5 @@ def _new_hosts(layout: Layout, count: int) -> int:
 def estimate(layout: Layout, count: int, suite: str) -> str:
     """How long ``make up`` takes from here; measured on two cores with a fast line."""
     seconds = (0 if (BUILD / "venv/state").exists() else 60) + (0 if rootfs.path(suite).exists() else 40)
-    seconds += 40 + 5 * count + 35 * _new_hosts(layout, count)
+    seconds += 40 + 5 * count + 45 * _new_hosts(layout, count)
     return f"about {seconds} s" if seconds < 90 else f"about {seconds / 60:.0f} minutes"
