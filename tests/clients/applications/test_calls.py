@@ -181,7 +181,7 @@ def test_karakeep(wanted: str | None, server: Server) -> None:
 
 
 def test_llm_vision(server: Server) -> None:
-    """Version 1.7.0 sends the pictures twice, and fields of /api/generate; those before it one message each."""
+    """Version 1.7.0 sends the pictures twice, and fields of /api/generate; earlier ones one message each."""
     frames = THUMBNAILS[:4]
     common = {
         "model": MODEL,
@@ -191,7 +191,7 @@ def test_llm_vision(server: Server) -> None:
         "think": False,
     }
     question = {"role": "user", "content": "Summarise the events."}
-    now = {"messages": [{**question, "images": frames}], "images": frames, "prompt": [], "system": "Be short."}
+    now = {"messages": [{**question, "images": frames}], "images": frames, "prompt": [], "system": "Be brief"}
     images = [{"role": "user", "content": f"Image {n}:", "images": [one]} for n, one in enumerate(frames, 1)]
     for body in (now, {"messages": [*images, question]}):
         answer = post(server, "/api/chat", {**common, **body})
