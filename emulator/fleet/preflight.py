@@ -7,7 +7,6 @@ import errno
 import shutil
 import socket
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,7 +19,12 @@ from emulator.fleet.layout import BUILD, MAX_HOSTS, MIRROR_PORT, REPOSITORY, Lay
 # Megabytes that a fresh clone took (625, 195, 395 on disk, 210 in memory a Pi), with a fifth to spare.
 _VENV, _IMAGE, _HOST_DISK, _HOST_MEMORY, _DEPLOYMENT_MEMORY = 750, 240, 480, 260, 500
 
+# The shell tidies up itself: it comes to its end also when this process is killed.
 _NAMESPACES = """
+folder=$(mktemp -d "$PWD/preflight-XXXXXX")
+trap 'rm -r "$folder"' EXIT
+cd "$folder"
+mkdir lower upper work root
 mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root
 umount root
 """
@@ -98,11 +102,8 @@ def _check_archive(suite: str) -> None:
 def _probe(namespaces: str, script: str) -> None:
     """Try in namespaces of their own, which vanish, what a fleet does for good."""
     BUILD.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="preflight-", dir=BUILD) as folder:
-        for name in ("lower", "upper", "work", "root"):
-            (Path(folder) / name).mkdir()
-        command = ["unshare", *namespaces.split(), "sh", "-euc", script]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = ["unshare", *namespaces.split(), "sh", "-euc", script]
+    result = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise FleetError(
             f"This machine does not permit what emulated Pis need: namespaces, overlay mounts, a bridge and "

@@ -50,7 +50,7 @@ def refused(checkout: Path, *words: str, before: str = "", inside: str = "") -> 
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stderr.startswith("emulator.fleet: ")
     assert done.stderr.count("\n") == 1
-    assert not (checkout / ".fleet").exists()
+    assert not [*checkout.glob(".fleet"), *checkout.glob(".build/preflight-*")]
     return done.stderr
 
 
