@@ -90,7 +90,8 @@ def test_the_whole_page_by_keyboard(page: Page) -> None:
     page.press(Keys.ENTER)
     page.until(lambda: len(page.answers()) == 1)
     page.until(lambda: page.find("#send").is_displayed())
-    page.find("#question").send_keys(Keys.SHIFT + Keys.TAB)
+    assert page.focused() == "question"  # the button under it was away for a while
+    page.press(Keys.SHIFT + Keys.TAB)
     assert page.focused() == "log"  # which the arrow keys scroll
     page.press(Keys.SHIFT + Keys.TAB)
     assert page.focused() == "fresh"
@@ -210,6 +211,11 @@ def test_the_answer_streams_and_can_be_stopped(
         page.until(lambda: page.text(".assistant .text") not in ("", *words))
         words.append(page.text(".assistant .text"))
     assert words[0] < words[1] < words[2]
+    page.find("#earlier").click()
+    page.until(lambda: page.find("#history").is_displayed())
+    page.press(Keys.ESCAPE)  # this closes the dialog only
+    page.until(lambda: not page.find("#history").is_displayed())
+    assert page.find("#stop").is_displayed()
     stop(page)
     page.until(lambda: "Stopped." in "".join(page.answers()))
     slow.wait_for(lambda: generations(slow)[-1:] == [("release", True)], 5)
@@ -233,6 +239,7 @@ def test_a_full_queue_is_told_and_asked_again(chrome: Chrome, slow: Server) -> N
         other.close()
     slow.wait_for(idle(slow))
     page.find(".assistant button").click()
+    assert page.focused() == "question"  # the button is gone
     page.until(lambda: "First word" in "".join(page.answers()))
     assert page.all(".turn.failed") == []
     complaints(chrome)  # the browser tells a 429

@@ -29,7 +29,8 @@ window.fetch = (path, ...rest) => path === 'health' && window.report
 """
 
 _CUT_OFF = """
-return [...document.querySelectorAll('html, #banner, #log, dialog')].filter((one) => one.scrollWidth > one.clientWidth)
+return [...document.querySelectorAll('html, #banner, #log, dialog')]
+  .filter((one) => one.scrollWidth > one.clientWidth)
   .map((one) => one.outerHTML.slice(0, 120))
 """
 

@@ -7,6 +7,9 @@ import { EXAMPLE, problemOf } from "./schema.js";
 import { answer, keep } from "./service.js";
 import { askForKey, checkAccess, model, watch } from "./state.js";
 
+const CUT_OFF = "The answer was cut off: no more tokens were left for it.";
+const NO_ANSWER = "There is no answer: the page was left too early.";
+
 const log = $("log"), question = $("question"), schema = $("schema");
 
 // rounds: [{question, pictures, schema, answer, figures, problem}], all texts but the pictures' data URIs
@@ -28,6 +31,7 @@ async function ask(round) {
   } catch (error) {
     round.problem = error.name === "AbortError" ? "Stopped." : error.message;
     if (error.status === 401) askForKey(error.message);
+    watch(); // the state may say why
   }
   turn.classList.remove("waiting");
   showAnswer(turn, round);
@@ -42,10 +46,11 @@ async function receive(round, { rounds }, turn, signal) {
     ...earlier.flatMap((one) => [userMessage(one), { role: "assistant", content: one.answer }]),
     userMessage(round),
   ];
-  const json = round.schema && { type: "json_schema", json_schema: { name: "answer", schema: JSON.parse(round.schema) } };
+  const json = round.schema && { name: "answer", schema: JSON.parse(round.schema) };
+  const format = json && { response_format: { type: "json_schema", json_schema: json } };
   const started = performance.now();
   let first = 0;
-  for await (const event of answer({ model, messages, ...(json && { response_format: json }) }, signal)) {
+  for await (const event of answer({ model, messages, ...format }, signal)) {
     const choice = event.choices[0];
     if (choice?.delta.content) {
       first ||= performance.now() - started;
@@ -54,7 +59,7 @@ async function receive(round, { rounds }, turn, signal) {
       turn.querySelector(".text").textContent = round.answer;
       if (atEnd) scroll();
     }
-    if (choice?.finish_reason === "length") round.problem = "The answer was cut off: no more tokens were left for it.";
+    if (choice?.finish_reason === "length") round.problem = CUT_OFF;
     if (event.timings) round.figures = figuresOf(first, event.timings);
     if (event.json_report) round.problem ||= verdict(event.json_report);
   }
@@ -92,8 +97,8 @@ function addRound(round) {
   $("welcome").hidden = true;
   const asked = element("article", { className: "turn user", ariaLabel: "You" });
   if (round.pictures.length) {
-    const images = round.pictures.map((uri, index) => pictures.image(uri, `Picture ${index + 1} of the question`));
-    asked.append(element("div", { className: "images" }, ...images));
+    const image = (uri, index) => pictures.image(uri, `Picture ${index + 1} of the question`);
+    asked.append(element("div", { className: "images" }, ...round.pictures.map(image)));
   }
   asked.append(element("p", { textContent: round.question }));
   const answered = element("article", { className: "turn assistant", ariaLabel: "Answer" });
@@ -105,14 +110,18 @@ function addRound(round) {
 const turnOf = (round) => log.querySelectorAll(".assistant")[chat.rounds.indexOf(round)];
 
 function showAnswer(turn, round) {
-  const parts = [element("p", { className: round.schema ? "text json" : "text", textContent: pretty(round) })];
+  const className = round.schema ? "text json" : "text";
+  const parts = [element("p", { className, textContent: pretty(round) })];
   const waits = turn.classList.contains("waiting");
-  const problem = round.problem || (round.answer || waits ? "" : "There is no answer: the page was left too early.");
+  const problem = round.problem || (round.answer || waits ? "" : NO_ANSWER);
   if (problem) parts.push(element("p", { className: "problem", textContent: problem }));
   if (round.figures) parts.push(element("p", { className: "figures", textContent: round.figures }));
   if (problem && !waits) {
     const again = element("button", { type: "button", className: "quiet", textContent: "Try again" });
-    again.onclick = () => running || ask(round);
+    again.onclick = () => {
+      if (!running) ask(round);
+      question.focus(); // the button will be gone
+    };
     parts.push(again);
   }
   turn.classList.toggle("failed", Boolean(problem) && !round.answer);
@@ -159,6 +168,7 @@ $("ask").onsubmit = (event) => {
   window.history.replaceState(null, "", `#${chat.id}`);
   addRound(round);
   ask(round);
+  question.focus();
 };
 
 question.onkeydown = (event) => {
@@ -169,7 +179,7 @@ question.onkeydown = (event) => {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") running?.abort();
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) running?.abort();
 });
 
 $("stop").onclick = () => {

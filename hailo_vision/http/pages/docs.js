@@ -21,6 +21,7 @@ function typeOf(schema) {
   return high === undefined ? kind : `${kind}, at most ${high}`;
 }
 
+const code = (text) => element("code", { textContent: text });
 const cell = (...content) => element("td", {}, ...content);
 
 /** A table in a frame that scrolls, by the keyboard too. */
@@ -37,9 +38,10 @@ function scrolling(tag, name, content) {
 function fields(name, schema) {
   const isRequired = ([field]) => schema.required?.includes(field) ?? false;
   const all = Object.entries(schema.properties ?? {});
-  const rows = [...all.filter(isRequired), ...all.filter((one) => !isRequired(one))].map(([field, described]) => element(
+  const sorted = [...all.filter(isRequired), ...all.filter((one) => !isRequired(one))];
+  const rows = sorted.map(([field, described]) => element(
     "tr", {},
-    cell(element("code", { textContent: field })),
+    cell(code(field)),
     cell(typeOf(described)),
     cell(isRequired([field]) ? "required" : ""),
     cell(...words(described.description ?? "")),
@@ -57,22 +59,26 @@ function types(names, schemas) {
 }
 
 // What stands between backticks is code.
-const words = (content) => content.split("`").map((part, index) => index % 2 ? element("code", { textContent: part }) : part);
+const words = (content) => content.split("`").map((part, index) => index % 2 ? code(part) : part);
 
 const text = (content) => element("p", { className: "text" }, ...words(content));
 
 function operation(method, path, described, schemas) {
   const badge = element("span", { className: "method", textContent: method.toUpperCase() });
-  const section = element(
-    "section", {}, element("h2", {}, badge, element("code", { textContent: path })), element("p", {}, described.summary),
-  );
+  const title = element("h2", {}, badge, code(path));
+  const section = element("section", {}, title, element("p", {}, described.summary));
   const name = `${method.toUpperCase()} ${path}`;
   const request = described.requestBody?.content["application/json"];
   if (request) {
     const body = schemas[nameOf(request.schema)];
-    section.append(element("h3", {}, "Request"), text(body.description ?? ""), fields(`Fields of ${name}`, body));
-    const command = `curl ${location.origin}${path} -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(request.example)}'`;
-    section.append(scrolling("pre", `Example of ${name}`, element("code", {}, command)));
+    const command = `curl ${location.origin}${path} -H 'Content-Type: application/json' \\\n` +
+      `  -d '${JSON.stringify(request.example)}'`;
+    section.append(
+      element("h3", {}, "Request"),
+      text(body.description ?? ""),
+      fields(`Fields of ${name}`, body),
+      scrolling("pre", `Example of ${name}`, code(command)),
+    );
   }
   const rows = Object.entries(described.responses).map(([status, response]) => {
     const kinds = Object.values(response.content ?? {}).map((content) => typeOf(content.schema));
@@ -93,7 +99,8 @@ async function show() {
       content.append(operation(method, path, described, schemas));
     }
   }
-  content.append(element("section", {}, element("h2", {}, "Types"), ...types(Object.keys(schemas).sort(), schemas)));
+  const all = types(Object.keys(schemas).sort(), schemas);
+  content.append(element("section", {}, element("h2", {}, "Types"), ...all));
 }
 
 show().catch((error) => {

@@ -59,7 +59,8 @@ function read(file) {
 
 function show() {
   $("pictures").replaceChildren(...attached.map((uri, index) => {
-    const remove = element("button", { type: "button", textContent: "×", ariaLabel: `Remove picture ${index + 1}` });
+    const ariaLabel = `Remove picture ${index + 1}`;
+    const remove = element("button", { type: "button", textContent: "×", ariaLabel });
     remove.onclick = () => {
       attached.splice(index, 1);
       show();

@@ -13,6 +13,14 @@ export const EXAMPLE = JSON.stringify({
 }, null, 2);
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const isNames = (value) => Array.isArray(value) && value.every((name) => typeof name === "string");
+
+const SHAPES = [
+  [NAMED, isObject, "an object of schemas"],
+  [LISTED, Array.isArray, "a list of schemas"],
+  [["required"], isNames, 'a list of names, such as ["summary"]'],
+  [["enum"], Array.isArray, "a list of values"],
+];
 
 /** A sentence, or "" if nothing is wrong. */
 export function problemOf(text) {
@@ -32,15 +40,12 @@ function fault(schema, place) {
   if (typeof schema === "boolean") return "";
   if (!isObject(schema)) return `In ${place}: expected an object such as {"type": "string"}.`;
   const unknown = [schema.type ?? []].flat().find((type) => !TYPES.includes(type));
-  if (unknown !== undefined) return `In ${place}: type ${JSON.stringify(unknown)} is none of ${TYPES.join(", ")}.`;
-  const { required } = schema;
-  if (required !== undefined && !(Array.isArray(required) && required.every((name) => typeof name === "string"))) {
-    return `In ${place}: "required" must be a list of names, such as ["summary"].`;
+  if (unknown !== undefined) {
+    return `In ${place}: type ${JSON.stringify(unknown)} is none of ${TYPES.join(", ")}.`;
   }
-  if (schema.enum !== undefined && !Array.isArray(schema.enum)) return `In ${place}: "enum" must be a list of values.`;
-  for (const [keywords, fits, expected] of [[NAMED, isObject, "an object"], [LISTED, Array.isArray, "a list"]]) {
-    const wrong = keywords.find((keyword) => schema[keyword] !== undefined && !fits(schema[keyword]));
-    if (wrong) return `In ${place}: "${wrong}" must be ${expected} of schemas.`;
+  for (const [keywords, fits, expected] of SHAPES) {
+    const wrong = keywords.find((keyword) => keyword in schema && !fits(schema[keyword]));
+    if (wrong) return `In ${place}: "${wrong}" must be ${expected}.`;
   }
   const parts = [...NAMED, ...LISTED].flatMap((keyword) => Object.entries(schema[keyword] ?? {}));
   for (const keyword of SINGLE) if (keyword in schema) parts.push([keyword, schema[keyword]]);

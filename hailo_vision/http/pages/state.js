@@ -14,8 +14,8 @@ const SENTENCES = {
   stopped: "The service is stopping.",
 };
 const COLOURS = { ready: "good", generating: "good", unloaded: "good", failed: "bad", stopped: "bad" };
-const UNREACHABLE = "The service can't be reached. Check that the Pi is on and that this device is in its network. " +
-  "This page keeps trying.";
+const UNREACHABLE = "The service can't be reached. Check that the Pi is on and that this device is in its " +
+  "network. This page keeps trying.";
 const [OFTEN_MS, SELDOM_MS] = [1000, 5000];
 
 export let model = "";
@@ -38,7 +38,8 @@ async function show() {
   if (report.device) $("emulated").hidden = !report.device.emulated;
   const { problem } = report;
   const sentence = report.state === "unreachable" ? UNREACHABLE : SENTENCES[report.state] ?? "";
-  say($("sentence"), problem ? `${sentence} ${problem.message}\nWhat to do: ${problem.cure}`.trim() : sentence);
+  const why = problem ? ` ${problem.message}\nWhat to do: ${problem.cure}` : "";
+  say($("sentence"), (sentence + why).trim());
   $("banner").tabIndex = problem ? 0 : -1; // it may have to be scrolled
   $("detail").hidden = !problem?.detail;
   say($("detail").querySelector("pre"), problem?.detail ?? "");
