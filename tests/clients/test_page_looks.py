@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.keys import Keys
 from support.browser import DESKTOP, PHONE, Page, chromium, complaints
 from support.pictures import photo, plain
 from support.server import ROOT, Server
@@ -21,11 +22,18 @@ axe.run({resultTypes: ['violations']}).then(({violations}) => done(
   violations.map(({id, nodes}) => [id, ...nodes.map((node) => node.html.slice(0, 120))])));
 """
 
-# The service's reports of itself, as the test wants them.
-_REPORT = """
+# What the page gets, as the test wants it: a report of the service's, no service, or no answer yet.
+_NETWORK = """
 const fetched = window.fetch;
-window.fetch = (path, ...rest) => path === 'health' && window.report
-  ? Promise.resolve(new Response(JSON.stringify(window.report))) : fetched(path, ...rest);
+window.fetch = (path, ...rest) => {
+  if (window.gone) return Promise.reject(new TypeError('gone'));
+  if (window.silent && path === 'v1/chat/completions') {
+    const {signal} = rest[0];
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  }
+  if (window.report && path === 'health') return Promise.resolve(new Response(JSON.stringify(window.report)));
+  return fetched(path, ...rest);
+};
 """
 
 _CUT_OFF = """
@@ -35,13 +43,16 @@ return [...document.querySelectorAll('html, #banner, #log, dialog')]
 """
 
 # As the page does when it comes to the front again.
-_SHOW = "window.report = arguments[0]; document.dispatchEvent(new Event('visibilitychange'))"
+_SHOW = """
+[window.report, window.gone] = [arguments[0], !arguments[0]];
+document.dispatchEvent(new Event('visibilitychange'));
+"""
 
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Chrome]:
     with chromium() as driver:
-        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _REPORT})
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _NETWORK})
         yield driver
 
 
@@ -70,6 +81,10 @@ def test_a_conversation(chrome: Chrome, server: Server) -> None:
     page.hand_over("drop", ("chelsea.jpg", "image/jpeg", photo("chelsea")))
     page.attach("paste", plain("red"), plain("green"))
     check_all(page)  # pictures of the next question
+    page.hand_over("dragenter")
+    page.until(lambda: page.find("#drop").is_displayed())
+    check_all(page)
+    page.hand_over("drop")
     page.ask("What do these show?")
     page.find("#json summary").click()
     page.find("#example").click()
@@ -82,6 +97,13 @@ def test_a_conversation(chrome: Chrome, server: Server) -> None:
     page.until(lambda: page.find("#history").is_displayed())
     check_all(page)
     page.find("#history-close").click()
+    page.find("#no-schema").click()
+    page.chrome.execute_script("window.silent = true")
+    page.find("#question").send_keys("And now?", Keys.ENTER)
+    page.until(lambda: page.find("#stop").is_displayed())
+    check_all(page)  # the answer is awaited
+    page.press(Keys.ESCAPE)
+    page.until(lambda: "Stopped." in page.answers()[-1])
     page.find("#camera").click()
     page.until(lambda: page.find("#viewfinder").is_displayed())
     check_all(page)
@@ -135,6 +157,10 @@ def test_every_state_has_its_sentence(chrome: Chrome, server: Server) -> None:
         check(page, PHONE, ("light", "dark")[number % 2])
     page.until_says("#state", "2 waiting")
     assert page.text("#banner") == ""
+    chrome.execute_script(_SHOW, None)
+    page.until_says("#sentence", "can't be reached", "Check that the Pi is on")
+    assert "can't be reached" in page.ask("Hello?")
+    check_all(page)
     page.chrome.execute_script("import('/assets/state.js').then(({askForKey}) => askForKey('No.'))")
     page.until_says("#key-note", "No.")
     check_all(page)
