@@ -233,7 +233,7 @@ def test_a_full_queue_is_told_and_asked_again(chrome: Chrome, slow: Server) -> N
         other.sendall(request.encode())
     slow.wait_for(lambda: slow.health()["queue"] == {"running": 1, "waiting": 1, "size": 1})
     answer = page.ask("Hello?")
-    assert "waiting already" in answer
+    assert "queue is full" in answer
     assert "Try again in" in answer
     for other in others:
         other.close()
