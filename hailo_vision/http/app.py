@@ -16,7 +16,6 @@ from sanic.response import BaseHTTPResponse
 from hailo_vision.config import Config, ServerConfig
 from hailo_vision.http import cors, limits, routes
 from hailo_vision.http.auth import Keys, client_key, keys_file
-from hailo_vision.http.errors import Unauthorized
 from hailo_vision.http.http1 import StrictRequest
 from hailo_vision.http.metrics import Metrics
 from hailo_vision.http.origin import Gatekeeper
@@ -158,17 +157,11 @@ async def _refuse_foreign_pages(request: Request) -> None:
 
 async def _authorise(request: Request) -> None:
     """Refuse a request to a guarded route without a valid key."""
-    if request.ctx.open:
+    if request.ctx.open or routes.is_page(request):
         return
     headers = request.headers
     keys: Keys = request.app.ctx.keys
-    try:
-        credential = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
-    except Unauthorized as error:
-        if routes.is_page(request):
-            # Browsers ask for a password, and then send it with the page's own requests.
-            error.headers["WWW-Authenticate"] = 'Basic realm="hailo-vision", charset="UTF-8"'
-        raise
+    credential = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
     request.ctx.client = client_key(credential)
 
 

@@ -40,7 +40,7 @@ _COMMON = (
     Route("GET", "/docs", pages.docs, "/docs"),
     Route("GET", "/assets/<name>", pages.asset, "/assets/{name}"),
 )
-# Routes that browsers show by themselves, and can be asked for a password.
+# What is in this repository is no secret; the page at / asks its user for the key.
 _PAGES = frozenset({"/", "/docs", "/assets/{name}", "/openapi.json"})
 _UNKNOWN = "unknown"
 
@@ -74,14 +74,14 @@ def label(request: Request) -> str:
 
 
 def is_open(request: Request) -> bool:
-    """Whether the request needs no key."""
+    """Whether the request only asks for a sign of life: without a key, under any host name."""
     if label(request) == "/":
         return pages.is_ping(request)
     return bool(request.route and request.route.ctx.open)
 
 
 def is_page(request: Request) -> bool:
-    """Whether browsers show the request's route by themselves."""
+    """Whether the request is for a page or what belongs to it."""
     return label(request) in _PAGES
 
 

@@ -93,9 +93,8 @@ def test_the_root_is_the_page_for_browsers_and_a_sign_of_life_for_others(make_se
     browser = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
     assert server.http.get("/").text == "Ollama is running"
     assert server.http.head("/").status_code == 200
-    assert server.http.get("/", headers=browser).status_code == 401
     assert server.http.head("/", headers=browser).status_code == 200
-    page = server.http.get("/", headers={**browser, "authorization": "Bearer sk-one"})
+    page = server.http.get("/", headers=browser)
     assert page.headers["content-type"].startswith("text/html")
     for method, path in (("GET", "/api/tags"), ("HEAD", "/api/version"), ("POST", "/api/chat")):
         refused = server.http.request(method, path)

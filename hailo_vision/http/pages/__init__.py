@@ -26,7 +26,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _RUNNING = "Ollama is running"  # in its own words: some of its clients look for them
-ASSETS = ("style.css", "chat.js", "docs.js", "icon.svg")
+ASSETS = frozenset(path.name for path in _FOLDER.iterdir() if path.suffix in {".css", ".js", ".svg"})
 
 
 def is_ping(request: Request) -> bool:

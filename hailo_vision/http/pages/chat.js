@@ -1,249 +1,88 @@
-// The page at /: pictures in, questions asked, answers streamed. No framework, no build step.
+// The page at /: questions about pictures, and answers as they come. No framework, no build step.
 
-const LONGEST_SIDE = 1024; // the model sees 336 x 336 pixels: more only makes the upload slower
-const HEALTH_MS = 5000;
+import { $, element } from "./dom.js";
+import * as history from "./history.js";
+import * as pictures from "./pictures.js";
+import { EXAMPLE, problemOf } from "./schema.js";
+import { answer, keep } from "./service.js";
+import { askForKey, checkAccess, model, watch } from "./state.js";
 
-const $ = (id) => document.getElementById(id);
-const log = $("log"), question = $("question"), pictures = $("pictures"), note = $("note");
+const CUT_OFF = "The answer was cut off: no more tokens were left for it.";
+const NO_ANSWER = "There is no answer: the page was left too early.";
 
-let model = "";
-let messages = []; // the conversation, as the API takes it
-let attached = []; // data URIs of the pictures of the next question
+const log = $("log"), question = $("question"), schema = $("schema");
+
+// rounds: [{question, pictures, schema, answer, figures, problem}], all texts but the pictures' data URIs
+let chat = { id: 0, rounds: [] };
 let running = null; // AbortController of the answer that streams
-
-// ---- pictures
-
-async function attach(files) {
-  note.textContent = "";
-  for (const file of files) {
-    if (!file.type.startsWith("image/")) {
-      note.textContent = `${file.name || "This"} is no picture.`;
-      continue;
-    }
-    attached.push(await dataUri(file));
-  }
-  showAttached();
-  question.focus();
-}
-
-async function dataUri(file) {
-  try {
-    const bitmap = await createImageBitmap(file);
-    const scale = Math.min(1, LONGEST_SIDE / Math.max(bitmap.width, bitmap.height));
-    return drawn(bitmap, Math.max(1, bitmap.width * scale), Math.max(1, bitmap.height * scale));
-  } catch {
-    return read(file); // not for this browser; the service may know it, or says what is wrong
-  }
-}
-
-function drawn(source, width, height) {
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.round(width);
-  canvas.height = Math.round(height);
-  const context = canvas.getContext("2d");
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(source, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/jpeg", 0.9);
-}
-
-function read(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(file);
-  });
-}
-
-function showAttached() {
-  pictures.replaceChildren(...attached.map((uri, index) => {
-    const item = document.createElement("li");
-    const remove = document.createElement("button");
-    remove.type = "button";
-    remove.textContent = "×";
-    remove.setAttribute("aria-label", `Remove picture ${index + 1}`);
-    remove.onclick = () => {
-      attached.splice(index, 1);
-      showAttached();
-      question.focus();
-    };
-    item.append(image(uri, `Picture ${index + 1}`), remove);
-    return item;
-  }));
-}
-
-function image(uri, alt) {
-  const element = new Image();
-  element.src = uri;
-  element.alt = alt;
-  return element;
-}
-
-for (const [button, input] of [["choose", "file"], ["camera", "snap"]]) {
-  $(button).onclick = () => button === "camera" && navigator.mediaDevices ? openCamera() : $(input).click();
-  $(input).onchange = async ({ target }) => {
-    await attach([...target.files]);
-    target.value = "";
-  };
-}
-
-document.addEventListener("paste", (event) => {
-  const files = [...event.clipboardData.files];
-  if (files.length) {
-    event.preventDefault();
-    attach(files);
-  }
-});
-
-let dragDepth = 0;
-const dragging = (change) => {
-  dragDepth = Math.max(0, dragDepth + change);
-  $("drop").hidden = dragDepth === 0;
-};
-document.addEventListener("dragenter", (event) => { event.preventDefault(); dragging(1); });
-document.addEventListener("dragleave", () => dragging(-1));
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  dragging(-dragDepth);
-  attach([...event.dataTransfer.files]);
-});
-
-// ---- camera: a live view where the browser permits one (https or localhost), else the phone's own
-
-async function openCamera() {
-  const dialog = $("viewfinder"), video = dialog.querySelector("video");
-  let stream;
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  } catch {
-    $("snap").click();
-    return;
-  }
-  video.srcObject = stream;
-  dialog.querySelector('[value="cancel"]').onclick = () => dialog.close();
-  dialog.querySelector('[value="take"]').onclick = () => {
-    const scale = Math.min(1, LONGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
-    attached.push(drawn(video, video.videoWidth * scale, video.videoHeight * scale));
-    showAttached();
-    dialog.close();
-  };
-  dialog.onclose = () => {
-    stream.getTracks().forEach((track) => track.stop());
-    question.focus();
-  };
-  dialog.showModal();
-}
 
 // ---- asking
 
-async function ask(text) {
-  const content = attached.map((url) => ({ type: "image_url", image_url: { url } }));
-  content.push({ type: "text", text });
-  messages.push({ role: "user", content });
-  showTurn("user", text, attached);
-  attached = [];
-  showAttached();
-  const turn = showTurn("assistant", "", []);
+async function ask(round) {
+  const mine = chat, turn = turnOf(round), stopper = new AbortController();
+  Object.assign(round, { answer: "", figures: "", problem: "" });
+  setRunning(stopper);
+  await save(mine);
   turn.classList.add("waiting");
-  setRunning(new AbortController());
-  const answer = { text: "", timings: null };
+  showAnswer(turn, round);
   try {
-    await stream(answer, turn);
-    if (answer.timings) figures(turn, answer.timings);
+    await receive(round, mine, turn, stopper.signal);
+    if (!round.answer) round.problem ||= "The model answered with nothing.";
   } catch (error) {
-    fail(turn, answer, error);
+    round.problem = error.name === "AbortError" ? "Stopped." : error.message;
+    if (error.status === 401) askForKey(error.message);
+    watch(); // the state may say why
   }
   turn.classList.remove("waiting");
-  if (answer.text) messages.push({ role: "assistant", content: answer.text });
-  else messages.pop(); // the question can be asked again
-  setRunning(null);
+  showAnswer(turn, round);
+  scroll();
+  if (running === stopper) setRunning(null);
+  await save(mine);
 }
 
-async function stream(answer, turn) {
-  const response = await fetch("v1/chat/completions", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ model, messages, stream: true }),
-    signal: running.signal,
-  });
-  if (!response.ok) throw new Error(await reason(response));
-  for await (const event of events(response.body)) {
-    if (event.error) throw new Error(event.error.message);
-    const piece = event.choices[0]?.delta.content;
-    if (event.timings) answer.timings = event.timings;
-    if (!piece) continue;
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-    answer.text += piece;
-    turn.querySelector("p").textContent = answer.text;
-    if (atEnd) log.scrollTop = log.scrollHeight;
-  }
-}
-
-async function* events(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error("The connection was lost.");
-    const lines = (rest + value).split("\n");
-    rest = lines.pop();
-    for (const line of lines) {
-      if (line === "data: [DONE]") return;
-      if (line.startsWith("data: ")) yield JSON.parse(line.slice(6));
+async function receive(round, { rounds }, turn, signal) {
+  const earlier = rounds.slice(0, rounds.indexOf(round)).filter((one) => one.answer);
+  const messages = [
+    ...earlier.flatMap((one) => [userMessage(one), { role: "assistant", content: one.answer }]),
+    userMessage(round),
+  ];
+  const json = round.schema && { name: "answer", schema: JSON.parse(round.schema) };
+  const format = json && { response_format: { type: "json_schema", json_schema: json } };
+  const started = performance.now();
+  let first = 0;
+  for await (const event of answer({ model, messages, ...format }, signal)) {
+    const choice = event.choices[0];
+    if (choice?.delta.content) {
+      first ||= performance.now() - started;
+      round.answer += choice.delta.content;
+      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+      turn.querySelector(".text").textContent = round.answer;
+      if (atEnd) scroll();
     }
+    if (choice?.finish_reason === "length") round.problem = CUT_OFF;
+    if (event.timings) round.figures = figuresOf(first, event.timings);
+    if (event.json_report) round.problem ||= verdict(event.json_report);
   }
 }
 
-async function reason(response) {
-  try {
-    return (await response.json()).error.message;
-  } catch {
-    return `The service answered ${response.status}.`;
-  }
+const userMessage = (round) => ({
+  role: "user",
+  content: [
+    ...round.pictures.map((url) => ({ type: "image_url", image_url: { url } })),
+    { type: "text", text: round.question },
+  ],
+});
+
+function figuresOf(first, timings) {
+  const parts = [
+    `First word after ${(first / 1000).toFixed(1)} s`,
+    `${timings.predicted_n} tokens, ${timings.predicted_per_second.toFixed(1)} a second`,
+    `${timings.cache_n} of ${timings.cache_n + timings.prompt_n} prompt tokens reused`,
+  ];
+  return parts.join(" · ");
 }
 
-function fail(turn, answer, error) {
-  if (error.name === "AbortError") {
-    if (!answer.text) turn.querySelector("p").textContent = "Stopped.";
-    return;
-  }
-  turn.classList.add("failed");
-  const message = error instanceof TypeError ? "The service can't be reached." : error.message;
-  turn.querySelector("p").textContent = answer.text ? `${answer.text}\n\n${message}` : message;
-}
-
-function showTurn(role, text, uris) {
-  $("welcome").hidden = true;
-  const turn = document.createElement("article");
-  turn.className = `turn ${role}`;
-  turn.setAttribute("aria-label", role === "user" ? "You" : "Answer");
-  if (uris.length) {
-    const images = document.createElement("div");
-    images.className = "images";
-    images.append(...uris.map((uri, index) => image(uri, `Picture ${index + 1} of the question`)));
-    turn.append(images);
-  }
-  const paragraph = document.createElement("p");
-  paragraph.textContent = text;
-  turn.append(paragraph);
-  log.append(turn);
-  log.scrollTop = log.scrollHeight;
-  return turn;
-}
-
-function figures(turn, timings) {
-  const line = document.createElement("div");
-  line.className = "figures";
-  const first = (timings.queue_ms + timings.prompt_ms) / 1000;
-  line.textContent =
-    `${timings.predicted_n} tokens, first after ${first.toFixed(1)} s, ` +
-    `then ${timings.predicted_per_second.toFixed(1)} a second` +
-    (timings.cache_n ? `; ${timings.cache_n} tokens remembered` : "");
-  turn.append(line);
-  log.scrollTop = log.scrollHeight;
-}
+const verdict = (report) => report.valid ? "" : `The answer does not fit the schema: ${report.problem}.`;
 
 function setRunning(controller) {
   running = controller;
@@ -252,16 +91,84 @@ function setRunning(controller) {
   log.setAttribute("aria-busy", String(Boolean(controller)));
 }
 
+// ---- showing
+
+function addRound(round) {
+  $("welcome").hidden = true;
+  const asked = element("article", { className: "turn user", ariaLabel: "You" });
+  if (round.pictures.length) {
+    const image = (uri, index) => pictures.image(uri, `Picture ${index + 1} of the question`);
+    asked.append(element("div", { className: "images" }, ...round.pictures.map(image)));
+  }
+  asked.append(element("p", { textContent: round.question }));
+  const answered = element("article", { className: "turn assistant", ariaLabel: "Answer" });
+  log.append(asked, answered);
+  showAnswer(answered, round);
+  scroll();
+}
+
+const turnOf = (round) => log.querySelectorAll(".assistant")[chat.rounds.indexOf(round)];
+
+function showAnswer(turn, round) {
+  const className = round.schema ? "text json" : "text";
+  const parts = [element("p", { className, textContent: pretty(round) })];
+  const waits = turn.classList.contains("waiting");
+  const problem = round.problem || (round.answer || waits ? "" : NO_ANSWER);
+  if (problem) parts.push(element("p", { className: "problem", textContent: problem }));
+  if (round.figures) parts.push(element("p", { className: "figures", textContent: round.figures }));
+  if (problem && !waits) {
+    const again = element("button", { type: "button", className: "quiet", textContent: "Try again" });
+    again.onclick = () => {
+      if (!running) ask(round);
+      question.focus(); // the button will be gone
+    };
+    parts.push(again);
+  }
+  turn.classList.toggle("failed", Boolean(problem) && !round.answer);
+  turn.replaceChildren(...parts);
+}
+
+function pretty({ answer: text, schema: asked }) {
+  if (!asked) return text;
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+const scroll = () => { log.scrollTop = log.scrollHeight; };
+
+function show(opened) {
+  running?.abort();
+  setRunning(null);
+  chat = opened;
+  window.history.replaceState(null, "", chat.rounds.length ? `#${chat.id}` : location.pathname);
+  log.querySelectorAll(".turn").forEach((turn) => turn.remove());
+  $("welcome").hidden = false;
+  $("note").textContent = "";
+  chat.rounds.forEach(addRound);
+  schema.value = chat.rounds.at(-1)?.schema ?? "";
+  showSchema();
+  question.focus();
+}
+
+// ---- the form
+
 $("ask").onsubmit = (event) => {
   event.preventDefault();
   const text = question.value.trim();
-  if (running || !text) {
-    question.focus();
-    return;
-  }
-  note.textContent = "";
+  if (running || !text) return question.focus();
+  if (!showSchema()) return schema.focus();
+  $("note").textContent = "";
   question.value = "";
-  ask(text);
+  const round = { question: text, pictures: pictures.take(), schema: schema.value.trim() };
+  chat.id ||= Date.now();
+  chat.rounds.push(round);
+  window.history.replaceState(null, "", `#${chat.id}`);
+  addRound(round);
+  ask(round);
+  question.focus();
 };
 
 question.onkeydown = (event) => {
@@ -272,7 +179,7 @@ question.onkeydown = (event) => {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && running) running.abort();
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) running?.abort();
 });
 
 $("stop").onclick = () => {
@@ -280,44 +187,82 @@ $("stop").onclick = () => {
   question.focus();
 };
 
-$("fresh").onclick = () => {
-  running?.abort();
-  messages = [];
-  attached = [];
-  showAttached();
-  note.textContent = "";
-  log.querySelectorAll(".turn").forEach((turn) => turn.remove());
-  $("welcome").hidden = false;
-  question.focus();
-};
-
 for (const starter of $("starters").children) {
   starter.onclick = () => {
     question.value = starter.textContent;
     question.focus();
-    if (attached.length) $("ask").requestSubmit();
+    if (pictures.count()) $("ask").requestSubmit();
   };
 }
 
-// ---- state
-
-const COLOURS = { ready: "ready", generating: "ready", failed: "failed", stopped: "failed" };
-
-async function showState() {
-  const state = $("state");
-  try {
-    const health = await (await fetch("health")).json();
-    model = health.model;
-    const queue = health.queue.waiting ? `, ${health.queue.waiting} waiting` : "";
-    const what = health.problem ? `: ${health.problem.message} ${health.problem.cure}` : queue;
-    const emulated = health.device.emulated ? " (emulated NPU)" : "";
-    state.textContent = `${health.model}${emulated} is ${health.state}${what}`;
-    state.dataset.state = COLOURS[health.state] ?? "busy";
-  } catch {
-    state.textContent = "the service can't be reached";
-    state.dataset.state = "failed";
-  }
+/** Say what is wrong with the schema; whether nothing is. */
+function showSchema() {
+  const text = schema.value.trim();
+  const problem = text && problemOf(text);
+  $("json-state").textContent = text ? "on" : "off";
+  $("schema-problem").textContent = problem;
+  schema.setAttribute("aria-invalid", String(Boolean(problem)));
+  if (problem) $("json").open = true;
+  return !problem;
 }
 
-showState();
-setInterval(() => document.hidden || showState(), HEALTH_MS);
+schema.oninput = showSchema;
+$("example").onclick = () => {
+  schema.value = EXAMPLE;
+  showSchema();
+};
+$("no-schema").onclick = () => {
+  schema.value = "";
+  showSchema();
+};
+
+// ---- history
+
+async function save(changed) {
+  await history.save(changed).catch((error) => {
+    $("note").textContent = `This browser does not keep the chat: ${error.message}`;
+  });
+}
+
+$("fresh").onclick = () => show({ id: 0, rounds: [] });
+
+$("earlier").onclick = async () => {
+  const chats = await history.all().catch(() => []);
+  const items = chats.reverse().map((one) => {
+    const open = element("button", { type: "button", className: "quiet" });
+    const day = element("small", { textContent: new Date(one.id).toLocaleString() });
+    open.append(one.rounds[0].question, day);
+    open.onclick = () => {
+      $("history").close();
+      show(one);
+    };
+    return element("li", {}, open);
+  });
+  $("chats").replaceChildren(...items);
+  $("no-chats").hidden = Boolean(items.length);
+  $("history").showModal();
+};
+
+$("history-close").onclick = () => $("history").close();
+
+$("forget").onclick = async () => {
+  running?.abort();
+  await history.forget();
+  keep("");
+  $("history").close();
+  show({ id: 0, rounds: [] });
+};
+
+// ---- start
+
+const kept = Number(location.hash.slice(1));
+if (kept) {
+  const found = await history.load(kept).catch(() => null);
+  if (found) show(found);
+}
+watch();
+checkAccess(() => {
+  const last = chat.rounds.at(-1);
+  if (last && !last.answer && !running) ask(last);
+  question.focus();
+});

@@ -1,11 +1,6 @@
 // The page at /docs: /openapi.json for people.
 
-function element(tag, text, ...children) {
-  const made = document.createElement(tag);
-  if (text) made.textContent = text;
-  made.append(...children);
-  return made;
-}
+import { $, element } from "./dom.js";
 
 const nameOf = (schema) => schema?.$ref?.split("/").pop();
 
@@ -26,72 +21,88 @@ function typeOf(schema) {
   return high === undefined ? kind : `${kind}, at most ${high}`;
 }
 
-function table(schema) {
-  const body = element("tbody");
-  const isRequired = ([name]) => schema.required?.includes(name) ?? false;
-  const fields = Object.entries(schema.properties ?? {});
-  for (const [name, field] of [...fields.filter(isRequired), ...fields.filter((one) => !isRequired(one))]) {
-    const required = isRequired([name]) ? "required" : "";
-    body.append(element("tr", "", element("td", "", element("code", name)), element("td", typeOf(field)), element("td", required), element("td", "", ...words(field.description ?? ""))));
-  }
-  const scroll = element("div", "", element("table", "", body));
-  scroll.className = "scroll";
-  return scroll;
+const code = (text) => element("code", { textContent: text });
+const cell = (...content) => element("td", {}, ...content);
+
+/** A table in a frame that scrolls, by the keyboard too. */
+function table(name, heads, rows) {
+  const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col", textContent: text })));
+  const whole = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
+  return scrolling("div", name, whole);
+}
+
+function scrolling(tag, name, content) {
+  return element(tag, { className: "scroll", tabIndex: 0, role: "group", ariaLabel: name }, content);
+}
+
+function fields(name, schema) {
+  const isRequired = ([field]) => schema.required?.includes(field) ?? false;
+  const all = Object.entries(schema.properties ?? {});
+  const sorted = [...all.filter(isRequired), ...all.filter((one) => !isRequired(one))];
+  const rows = sorted.map(([field, described]) => element(
+    "tr", {},
+    cell(code(field)),
+    cell(typeOf(described)),
+    cell(isRequired([field]) ? "required" : ""),
+    cell(...words(described.description ?? "")),
+  ));
+  return table(name, ["Field", "Type", "Needed", "Meaning"], rows);
 }
 
 function types(names, schemas) {
   return names.map((name) => {
-    const details = element("details", "", element("summary", name));
+    const details = element("details", { id: name }, element("summary", { textContent: name }));
     if (schemas[name].description) details.append(text(schemas[name].description));
-    details.append(table(schemas[name]));
-    details.id = name;
+    if (schemas[name].properties) details.append(fields(`Fields of ${name}`, schemas[name]));
     return details;
   });
 }
 
 // What stands between backticks is code.
-const words = (content) => content.split("`").map((part, index) => index % 2 ? element("code", part) : part);
+const words = (content) => content.split("`").map((part, index) => index % 2 ? code(part) : part);
 
-function text(content) {
-  const paragraph = element("p", "", ...words(content));
-  paragraph.className = "text";
-  return paragraph;
-}
+const text = (content) => element("p", { className: "text" }, ...words(content));
 
 function operation(method, path, described, schemas) {
-  const badge = element("span", method.toUpperCase());
-  badge.className = "method";
-  const section = element("section", "", element("h2", "", badge, element("code", path)), element("p", described.summary));
+  const badge = element("span", { className: "method", textContent: method.toUpperCase() });
+  const title = element("h2", {}, badge, code(path));
+  const section = element("section", {}, title, element("p", {}, described.summary));
+  const name = `${method.toUpperCase()} ${path}`;
   const request = described.requestBody?.content["application/json"];
   if (request) {
     const body = schemas[nameOf(request.schema)];
-    section.append(element("h3", "Request"), text(body.description ?? ""), table(body));
-    const command = `curl ${location.origin}${path} -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(request.example)}'`;
-    section.append(element("pre", "", element("code", command)));
+    const command = `curl ${location.origin}${path} -H 'Content-Type: application/json' \\\n` +
+      `  -d '${JSON.stringify(request.example)}'`;
+    section.append(
+      element("h3", {}, "Request"),
+      text(body.description ?? ""),
+      fields(`Fields of ${name}`, body),
+      scrolling("pre", `Example of ${name}`, code(command)),
+    );
   }
-  section.append(element("h3", "Responses"));
-  const answers = element("tbody");
-  for (const [status, response] of Object.entries(described.responses)) {
-    const kinds = Object.values(response.content ?? {}).map((content) => typeOf(content.schema)).join(", or as events ");
-    answers.append(element("tr", "", element("td", status), element("td", response.description), element("td", kinds)));
-  }
-  section.append(element("table", "", answers));
+  const rows = Object.entries(described.responses).map(([status, response]) => {
+    const kinds = Object.values(response.content ?? {}).map((content) => typeOf(content.schema));
+    return element("tr", {}, cell(status), cell(response.description), cell(kinds.join(", or as events ")));
+  });
+  const responses = table(`Responses of ${name}`, ["Status", "Meaning", "Type"], rows);
+  section.append(element("h3", {}, "Responses"), responses);
   return section;
 }
 
 async function show() {
-  const content = document.getElementById("content");
-  const document_ = await (await fetch("openapi.json")).json();
-  const schemas = document_.components.schemas;
-  content.replaceChildren(text(`${document_.info.description}Version ${document_.info.version}.`));
-  for (const [path, methods] of Object.entries(document_.paths)) {
+  const content = $("content");
+  const description = await (await fetch("openapi.json")).json();
+  const schemas = description.components.schemas;
+  content.replaceChildren(text(`${description.info.description}Version ${description.info.version}.`));
+  for (const [path, methods] of Object.entries(description.paths)) {
     for (const [method, described] of Object.entries(methods)) {
       content.append(operation(method, path, described, schemas));
     }
   }
-  content.append(element("section", "", element("h2", "Types"), ...types(Object.keys(schemas).sort(), schemas)));
+  const all = types(Object.keys(schemas).sort(), schemas);
+  content.append(element("section", {}, element("h2", {}, "Types"), ...all));
 }
 
 show().catch((error) => {
-  document.getElementById("content").textContent = `The description can't be shown: ${error.message}`;
+  $("content").textContent = `The description can't be shown: ${error.message}`;
 });
