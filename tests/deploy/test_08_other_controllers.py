@@ -107,6 +107,8 @@ def test_another_repository_installs_the_collection_and_uses_its_roles(pi: Pi, t
         )
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
         assert command[0] != "ansible-playbook" or changes(result, pi) == 0, result.stdout[-5000:]
+    installed = other / "collections/ansible_collections/hailo_vision/deploy"
+    assert not {"emulator", "tests"} & {path.name for path in installed.iterdir()}
 
 
 @pytest.fixture
