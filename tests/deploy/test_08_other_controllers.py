@@ -90,8 +90,9 @@ def test_another_repository_installs_the_collection_and_uses_its_roles(pi: Pi, t
     source.mkdir()
     other.mkdir()
     subprocess.run(["tar", "-xf", checkout(tmp_path), "-C", source], check=True)
-    for words in (["init"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-mall"]):
-        subprocess.run(["git", "-C", source, *words, "--quiet"], check=True)
+    author = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qmall"]):
+        subprocess.run(["git", "-C", source, *words], check=True)
     (other / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")
     roles = "".join(f"    - hailo_vision.deploy.{role}\n" for role in ROLES)
     (other / "pis.yml").write_text(f"- hosts: hailo_nodes\n  become: true\n  roles:\n{roles}")
