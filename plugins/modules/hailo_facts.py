@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Everything that the Hailo roles want to know about a host, in one look."""
+"""Everything that the Hailo roles want to know about a host, in one look.
+
+M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell less of it in many round trips.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,6 @@ options:
     description: Seconds to wait for a device node before looking.
     type: int
     default: 0
-"""
-
-EXAMPLES = r"""
-- name: Look at the host
-  hailo_facts:
-    packages: [dkms]
 """
 
 RETURN = r"""

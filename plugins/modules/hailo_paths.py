@@ -1,5 +1,9 @@
 #!/usr/bin/python
-"""Keep a list of files, folders and links as they should be, in one call."""
+"""Keep a list of files, folders and links as they should be, in one call.
+
+M(ansible.builtin.copy) and M(ansible.builtin.file) take a round trip for each path, put files in place before
+the next one is validated, and do not wait for the disk.
+"""
 
 from __future__ import annotations
 
@@ -77,16 +81,6 @@ options:
     type: list
     elements: path
     default: []
-"""
-
-EXAMPLES = r"""
-- name: Configure the service
-  hailo_paths:
-    paths:
-      - {path: /etc/example, state: directory}
-      - path: /etc/example/main.yaml
-        content: "{{ settings | to_nice_yaml }}"
-        validate: [/usr/bin/example, check-config, "%s"]
 """
 
 RETURN = r"""
