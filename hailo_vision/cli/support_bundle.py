@@ -23,7 +23,7 @@ from hailo_vision.cli.doctor import ask_own_service, examine, report
 
 _UNITS = ("hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice")
 _STATE = Path("/var/lib/hailo-vision")
-_CREDENTIALS = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials/hailo-vision.service"))
+_CREDENTIALS = Path("/run/credentials/hailo-vision.service")
 _CHIP_LOGS = ("runtime", "system_control", "nnc")
 _IN_USE = re.compile(r'"state": ?"(loading|ready|generating|unloading)"')
 _SECONDS = 30

@@ -59,7 +59,7 @@ def plan(host: Mapping[str, Any], files: Mapping[str, Any], model_waits: bool = 
 
 
 def leftovers(host: Mapping[str, Any], release: str) -> list[str]:
-    """Paths that nothing needs: what a predecessor left, and releases but the present and the last good other.
+    """Paths that nothing needs: what a predecessor left, and releases but the present and the last good one.
 
     Args:
         host: what hailo_facts found.

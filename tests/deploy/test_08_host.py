@@ -81,8 +81,8 @@ def test_the_command_is_on_the_path(pi: Pi) -> None:
 @pytest.fixture
 def keyed(pi: Pi) -> Iterator[Pi]:
     """A Pi whose key has also got where no key belongs: into the configuration, a unit and the journal."""
-    pi.run(f"cp -p {CONFIG} /root/config; echo '# {KEY}' >> {CONFIG}")
-    pi.run(f"mkdir -p {UNIT}.d; echo {KEY} > {KEYS}; chmod 600 {KEYS}")
+    pi.run(f"cp -p {CONFIG} /root/config; echo 'auth: {{keys_file: {KEYS}}} # {KEY}' >> {CONFIG}")
+    pi.run(f"mkdir -p {UNIT}.d; echo {KEY} > {KEYS}; chmod 640 {KEYS}; chgrp hailo-vision {KEYS}")
     pi.run(f"printf '[Service]\nExecStartPre=/usr/bin/echo {KEY}\n' > {UNIT}.d/note.conf")
     pi.run(f"systemctl daemon-reload; {RESTART}")
     pi.wait_ready()
