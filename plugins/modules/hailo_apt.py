@@ -52,13 +52,6 @@ options:
     default: 300
 """
 
-EXAMPLES = r"""
-- name: Fetch driver and runtime
-  hailo_apt:
-    names: [h10-hailort, h10-hailort-pcie-driver=5.1.1]
-    state: downloaded
-"""
-
 RETURN = r"""
 versions:
   description: The packages that are to change, or did, with their new versions.

@@ -1,5 +1,9 @@
 #!/usr/bin/python
-"""Keep settings in the files that a Raspberry Pi's firmware reads at boot."""
+"""Keep settings in the files that a Raspberry Pi's firmware reads at boot.
+
+M(ansible.builtin.blockinfile) and M(ansible.builtin.replace) do not know which words of cmdline.txt are ours,
+take no file that is not UTF-8, and do not wait for the disk: without these files a Pi does not boot.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +38,6 @@ options:
     type: list
     elements: str
     default: []
-"""
-
-EXAMPLES = r"""
-- name: Let the kernel bound memory
-  hailo_boot:
-    cmdline: [cgroup_enable=memory]
 """
 
 RETURN = r"""

@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Take Pis out of the gateway's rotation, or put them back."""
+"""Take Pis out of the gateway's rotation, or put them back.
+
+HAProxy is told by a socket on its host, for which no builtin module has a client.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,6 @@ options:
     description: Seconds after which a drained Pi is put back. More than a switch takes with its reboot.
     type: int
     default: 1800
-"""
-
-EXAMPLES = r"""
-- name: Give the Pi no more requests
-  hailo_drain:
-    nodes: [pi-kitchen]
-    state: drained
 """
 
 RETURN = r"""

@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Everything that the Hailo roles want to know about a host, in one look."""
+"""Everything that the Hailo roles want to know about a host, in one look.
+
+M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell less of it in many round trips.
+"""
 
 from __future__ import annotations
 
@@ -34,30 +37,13 @@ options:
     elements: str
     default: []
   units:
-    description: systemd units to tell the state of.
+    description: systemd units to tell the state of. Default are those of the service.
     type: list
     elements: str
-    default:
-      - hailo-vision.service
-      - hailo-vision.socket
-      - hailo-vision.slice
-      - hailo.slice
-      - hailo-vision-firewall.service
-  users:
-    description: Accounts to tell the groups of.
-    type: list
-    elements: str
-    default: [hailo-vision]
   device_timeout:
     description: Seconds to wait for a device node before looking.
     type: int
     default: 0
-"""
-
-EXAMPLES = r"""
-- name: Look at the host
-  hailo_facts:
-    packages: [dkms]
 """
 
 RETURN = r"""
@@ -132,9 +118,8 @@ UPDATES = "/var/lib/dpkg/updates/[0-9]*"
 DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 RUNTIME_LISTS = "/var/lib/dpkg/info/*hailort*.list"
 UNIT_PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Result,ExecMainStatus,"
-    "ActiveEnterTimestamp,StateChangeTimestamp,ExecMainStartTimestamp,StatusText,NRestarts,MainPID,"
-    "MemoryMax,CPUQuotaPerSecUSec,RequiredBy"
+    "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestamp,StateChangeTimestamp,"
+    "ExecMainStartTimestamp,MemoryMax,CPUQuotaPerSecUSec,RequiredBy"
 )
 
 
@@ -142,13 +127,11 @@ def system() -> dict[str, Any]:
     """Operating system, processor and what the running kernel offers."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', read("/etc/os-release"), re.MULTILINE))
     return {
-        "system": platform.system(),
         "machine": platform.machine(),
         "bits": struct.calcsize("P") * 8,
         "kernel": platform.release(),
         "os": release.get("PRETTY_NAME", platform.system()),
         "os_family": [release.get("ID", ""), *release.get("ID_LIKE", "").split()],
-        "python": ".".join(platform.python_version_tuple()[:2]),
         "wheels": {
             "python": ".".join(platform.python_version_tuple()[:2]),
             "machine": platform.machine(),
@@ -156,7 +139,6 @@ def system() -> dict[str, Any]:
         },
         "cores": os.cpu_count() or 1,
         "systemd": os.path.isdir("/run/systemd/system"),
-        "udev": os.path.exists("/run/udev/control"),
         "time": int(time.time()),
         "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
         "headers_of": sorted(kernel for kernel, has_headers in kernels() if has_headers),
@@ -165,7 +147,6 @@ def system() -> dict[str, Any]:
         "overlay": bool(re.search(r"\b(boot=overlay|overlayroot=tmpfs)", read("/proc/cmdline"))),
         "memory_limits": "memory" in read("/sys/fs/cgroup/cgroup.controllers").split()
         or bool(re.search(r"^memory\t\d+\t\d+\t1$", read("/proc/cgroups"), re.MULTILINE)),
-        "model": read("/proc/device-tree/model").rstrip("\0\n"),
     }
 
 
@@ -314,20 +295,6 @@ def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
     return {state["Id"]: state for state in states if "Id" in state}
 
 
-def accounts(names: list[str]) -> dict[str, list[str]]:
-    """Groups of those users that exist."""
-    found = {}
-    for name in names:
-        try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        found[name] = sorted(
-            {group_name(user.pw_gid), *(group.gr_name for group in grp.getgrall() if name in group.gr_mem)}
-        )
-    return found
-
-
 def scan(folder: str) -> list[os.DirEntry[str]]:
     """Entries of a folder, none if there is no such folder."""
     try:
@@ -376,7 +343,6 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "list", "elements": "str", "default": UNITS},
-            "users": {"type": "list", "elements": "str", "default": ["hailo-vision"]},
             "device_timeout": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
@@ -408,7 +374,7 @@ def main() -> None:
         "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),
         "units": states,
-        "users": accounts(module.params["users"]),
+        "users": sorted(user.pw_name for user in pwd.getpwall()),
         "groups": sorted(group.gr_name for group in grp.getgrall()),
         "trees": trees(),
         "good": good(),

@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Keep the state in which the service was ready, or go back to it."""
+"""Keep the state in which the service was ready, or go back to it.
+
+No builtin module keeps files, links and what was not there as one state, or restores it in one step.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +44,6 @@ options:
     type: str
     choices: [last, previous]
     default: last
-"""
-
-EXAMPLES = r"""
-- name: Keep what works
-  hailo_good:
-    state: kept
 """
 
 RETURN = r"""

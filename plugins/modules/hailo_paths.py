@@ -1,5 +1,9 @@
 #!/usr/bin/python
-"""Keep a list of files, folders and links as they should be, in one call."""
+"""Keep a list of files, folders and links as they should be, in one call.
+
+M(ansible.builtin.copy) and M(ansible.builtin.file) take a round trip for each path, put files in place before
+the next one is validated, and do not wait for the disk.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +69,9 @@ options:
         description: Command that must accept the new file, whose path replaces C(%s).
         type: list
         elements: str
+      read_by:
+        description: Unit of systemd that reads the path when it starts or reloads.
+        type: str
       backup:
         description: Keep the replaced file beside the new one, with C(~) added to its name.
         type: bool
@@ -76,24 +83,16 @@ options:
     default: []
 """
 
-EXAMPLES = r"""
-- name: Configure the service
-  hailo_paths:
-    paths:
-      - {path: /etc/example, state: directory}
-      - path: /etc/example/main.yaml
-        content: "{{ settings | to_nice_yaml }}"
-        validate: [/usr/bin/example, check-config, "%s"]
-"""
-
 RETURN = r"""
 changed_paths:
   description: Paths that were changed, or would be in check mode.
   returned: always
   type: list
   elements: str
-modified:
-  description: When the files and links were last modified, in whole seconds since the epoch.
+newest:
+  description: >-
+    When the newest of the paths that each unit reads was made, in whole seconds since the epoch. What this
+    call changed counts as newer than anything that runs.
   returned: always
   type: dict
 """
@@ -113,6 +112,7 @@ SPEC = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str"},
     "validate": {"type": "list", "elements": "str"},
+    "read_by": {"type": "str"},
     "backup": {"type": "bool", "default": False},
 }
 
@@ -318,6 +318,17 @@ class Placing:
         remove(item["path"])
 
 
+def newest(items: list[dict[str, Any]], changed: set[str]) -> dict[str, int]:
+    """When the newest of what each unit reads was made; later than now if it was changed now."""
+    found: dict[str, int] = {}
+    for item in items:
+        if unit := item.get("read_by"):
+            info = lstat(item["path"])
+            made = int(time.time()) + 1 if item["path"] in changed else int(info.st_mtime) if info else 0
+            found[unit] = max(found.get(unit, 0), made)
+    return found
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -349,11 +360,11 @@ def main() -> None:
     except Failure as failure:
         placing.give_up()
         module.fail_json(msg=str(failure))
-    modified = {
-        item["path"]: int(info.st_mtime) for item in items if (info := lstat(item["path"])) is not None
-    }
     module.exit_json(
-        changed=bool(diffs), changed_paths=list(diffs), modified=modified, diff=list(diffs.values())
+        changed=bool(diffs),
+        changed_paths=list(diffs),
+        newest=newest(items, set(diffs)),
+        diff=list(diffs.values()),
     )
 
 

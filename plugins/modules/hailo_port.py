@@ -1,16 +1,18 @@
 #!/usr/bin/python
-"""Tell who holds a port that a unit is to listen on."""
+"""Tell who holds a port that a unit is to listen on.
+
+M(ansible.builtin.wait_for) tells whether a port is taken; no builtin module tells by whom.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-import struct
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.hailo_holders import describe, holders, unit_of
-from ..module_utils.hailo_text import read
+from ..module_utils.hailo_holders import describe, unit_of
 
 DOCUMENTATION = r"""
 module: hailo_port
@@ -34,13 +36,6 @@ options:
     default: [hailo-vision]
 """
 
-EXAMPLES = r"""
-- name: Look who listens there
-  hailo_port:
-    host: 0.0.0.0
-    port: 11435
-"""
-
 RETURN = r"""
 holder:
   description: The process in the way, and its unit; empty if the port can be had.
@@ -48,28 +43,17 @@ holder:
   type: str
 """
 
-LISTENING = "0A"
 
-
-def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address as /proc/net/tcp writes it: words of 32 bits in the processor's order."""
-    words = struct.unpack(f"!{len(text) // 8}I", bytes.fromhex(text))
-    return ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
-
-
-def sockets(table: str, host: str, port: int) -> set[str]:
-    """Inodes of the sockets in a table of /proc/net that keep others from listening there."""
+def listeners(table: str, host: str, port: int) -> list[str]:
+    """Processes that keep others from listening there, in the order of their numbers, by what ss prints."""
     wanted = {ipaddress.ip_address(found[4][0]) for found in socket.getaddrinfo(host, port)}
-    found = set()
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        where, _, number = fields[1].partition(":")
-        if fields[3] != LISTENING or int(number, 16) != port:
-            continue
-        taken = address(where)
+    pids: set[str] = set()
+    for line in table.splitlines():
+        where = line.split()[3].rpartition(":")[0].strip("[]").partition("%")[0]
+        taken = ipaddress.ip_address("::" if where == "*" else where)
         if taken.is_unspecified or any(one.is_unspecified or one == taken for one in wanted):
-            found.add(fields[9])
-    return found
+            pids.update(re.findall(r"\bpid=(\d+)", line))
+    return sorted(pids, key=int)
 
 
 def require_own(host: str) -> None:
@@ -119,12 +103,11 @@ def main() -> None:
     host, port = module.params["host"], module.params["port"]
     try:
         require_own(host)
-        tables = [read(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
-        inodes = set().union(*(sockets(table, host, port) for table in tables))
+        _, table, _ = module.run_command(["ss", "-Hltnp", f"sport = :{port}"], check_rc=True)
+        pids = listeners(table, host, port)
     except OSError as error:
         own = addresses(module)
         module.fail_json(msg=f"This host can't listen on {host}: {error.strerror}. Its addresses are {own}.")
-    pids = holders({f"socket:[{inode}]" for inode in inodes})
     module.exit_json(changed=False, holder=in_the_way(module, pids, port) if pids else "")
 
 

@@ -1,5 +1,9 @@
 #!/usr/bin/python
-"""Wait until the service is ready, or tell why it is not."""
+"""Wait until the service is ready, or tell why it is not.
+
+M(ansible.builtin.uri) would ask to the end of its retries also where waiting does not help, and knows neither
+what systemd says nor who holds the device.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +36,6 @@ options:
     description: Seconds that the service may take.
     type: int
     required: true
-"""
-
-EXAMPLES = r"""
-- name: Wait for the service
-  hailo_ready:
-    url: http://127.0.0.1:11435
-    timeout: 300
 """
 
 RETURN = r"""

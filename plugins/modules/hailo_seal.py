@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Record that an installed tree is complete."""
+"""Record that an installed tree is complete.
+
+M(ansible.builtin.command) has C(creates), which holds for a tree that was cut off or edited, too.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,6 @@ options:
     description: The tree.
     type: path
     required: true
-"""
-
-EXAMPLES = r"""
-- name: Seal the release
-  hailo_seal:
-    path: /opt/hailo-vision/releases/1.0.0
 """
 
 RETURN = r""" # """

@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Judge, on the controller, the packages that an operator supplies for hosts without an archive."""
+"""Judge, on the controller, the packages that an operator supplies for hosts without an archive.
+
+No builtin module reads what a wheel or a package in a file is for.
+"""
 
 from __future__ import annotations
 
@@ -39,16 +42,6 @@ options:
     description: Architecture of the host, as in C(aarch64).
     type: str
     required: true
-"""
-
-EXAMPLES = r"""
-- name: Judge the supplied packages
-  hailo_supplied:
-    debs: [/srv/hailo/hailort_5.1.1_arm64.deb]
-    wheel: /srv/hailo/hailort-5.1.1-cp311-cp311-linux_aarch64.whl
-    python: "3.11"
-    machine: aarch64
-  delegate_to: localhost
 """
 
 RETURN = r"""

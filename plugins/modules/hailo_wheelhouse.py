@@ -1,5 +1,8 @@
 #!/usr/bin/python
-"""Collect, on the controller, everything that one kind of host installs, as one archive."""
+"""Collect, on the controller, everything that one kind of host installs, as one archive.
+
+M(ansible.builtin.pip) installs; it downloads nothing for another Python, machine and C library.
+"""
 
 from __future__ import annotations
 
@@ -54,18 +57,6 @@ options:
     description: Folder for the archives.
     type: path
     required: true
-"""
-
-EXAMPLES = r"""
-- name: Collect the wheels
-  hailo_wheelhouse:
-    source: /srv/hailo-vision
-    lock: /srv/hailo-vision/roles/hailo_vision/files/requirements.lock
-    python: "3.13"
-    machine: aarch64
-    glibc: "2.41"
-    dest: /srv/hailo-vision/.build/wheelhouse
-  delegate_to: localhost
 """
 
 RETURN = r"""

@@ -13,7 +13,7 @@ from support.fleets import SCENARIO
 
 from tests.deploy.conftest import LOGS, TOP, environment
 
-_HEADING = re.compile(r"(?:TASK|RUNNING HANDLER) \[(?:[\w-]+ : )?(.+)\] \*")
+_HEADING = re.compile(r"(?:TASK|RUNNING HANDLER) \[(?:[\w.-]+ : )?(.+)\] \*")
 # So long after its heading a task is at work on the host.
 _DELAY = 0.4
 

@@ -39,7 +39,7 @@ def _changed_tasks(output: str) -> set[str]:
     """The names of the tasks that changed something on any host."""
     name, found = "", set()
     for line in output.splitlines():
-        if heading := re.match(r"(?:TASK|RUNNING HANDLER) \[(.+)\] \*", line):
+        if heading := re.match(r"(?:TASK|RUNNING HANDLER) \[(?:hailo_vision\.deploy\.)?(.+)\] \*", line):
             name = heading[1]
         elif line.startswith("changed: "):
             found.add(name)

@@ -81,8 +81,8 @@ def test_the_command_is_on_the_path(pi: Pi) -> None:
 @pytest.fixture
 def keyed(pi: Pi) -> Iterator[Pi]:
     """A Pi whose key has also got where no key belongs: into the configuration, a unit and the journal."""
-    pi.run(f"cp -p {CONFIG} /root/config; echo '# {KEY}' >> {CONFIG}")
-    pi.run(f"mkdir -p {UNIT}.d; echo {KEY} > {KEYS}; chmod 600 {KEYS}")
+    pi.run(f"cp -p {CONFIG} /root/config; echo 'auth: {{keys_file: {KEYS}}} # {KEY}' >> {CONFIG}")
+    pi.run(f"mkdir -p {UNIT}.d; echo {KEY} > {KEYS}; chmod 640 {KEYS}; chgrp hailo-vision {KEYS}")
     pi.run(f"printf '[Service]\nExecStartPre=/usr/bin/echo {KEY}\n' > {UNIT}.d/note.conf")
     pi.run(f"systemctl daemon-reload; {RESTART}")
     pi.wait_ready()
@@ -115,4 +115,21 @@ def test_a_support_bundle_tells_everything_but_the_keys(keyed: Pi, tmp_path: Pat
     assert "(secret)" in texts["journal.txt"]
     assert "Service ready" in texts["journal.txt"]
     assert " h10-hailort 5.1.1" in texts["packages.txt"]
-    assert json.loads(texts["facts.json"])["runtime"] == "5.1.1"
+
+
+@pytest.fixture
+def broken(pi: Pi) -> Iterator[Pi]:
+    """A Pi whose release is half gone."""
+    pi.run("mv /usr/local/bin/hailo-vision /root/")
+    yield pi
+    pi.run("mv /root/hailo-vision /usr/local/bin/")
+
+
+def test_a_host_that_can_give_no_bundle_is_told_with_the_reason(broken: Pi, tmp_path: Path) -> None:
+    result = playbook(
+        "logs.yml", "--limit", broken.name, "--extra-vars", f"hailo_vision_logs_dest={tmp_path}"
+    )
+    assert result.returncode != 0
+    told = " ".join(result.stdout.split())
+    assert f"{broken.name} has no command hailo-vision that can collect a support bundle: Failed to" in told
+    assert list(tmp_path.iterdir()) == []

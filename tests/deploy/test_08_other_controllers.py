@@ -90,8 +90,9 @@ def test_another_repository_installs_the_collection_and_uses_its_roles(pi: Pi, t
     source.mkdir()
     other.mkdir()
     subprocess.run(["tar", "-xf", checkout(tmp_path), "-C", source], check=True)
-    for words in (["init"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-mall"]):
-        subprocess.run(["git", "-C", source, *words, "--quiet"], check=True)
+    author = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qmall"]):
+        subprocess.run(["git", "-C", source, *words], check=True)
     (other / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")
     roles = "".join(f"    - hailo_vision.deploy.{role}\n" for role in ROLES)
     (other / "pis.yml").write_text(f"- hosts: hailo_nodes\n  become: true\n  roles:\n{roles}")
@@ -107,6 +108,8 @@ def test_another_repository_installs_the_collection_and_uses_its_roles(pi: Pi, t
         )
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
         assert command[0] != "ansible-playbook" or changes(result, pi) == 0, result.stdout[-5000:]
+    installed = other / "collections/ansible_collections/hailo_vision/deploy"
+    assert not {"emulator", "tests"} & {path.name for path in installed.iterdir()}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_before_the_reload_is_repaired(gateway: Gateway) -
     """It leaves a configuration that is newer than what HAProxy has read."""
     gateway.pi.run("touch /etc/hailo/gateway/haproxy.cfg")
     result = deploy("--tags", "hailo_gateway")
-    assert "RUNNING HANDLER [hailo_gateway : Reload HAProxy]" in result.stdout
+    assert "RUNNING HANDLER [hailo_vision.deploy.hailo_gateway : Reload HAProxy]" in result.stdout
     assert changes(deploy("--tags", "hailo_gateway"), gateway.pi) == 0
 
 

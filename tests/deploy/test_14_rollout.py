@@ -145,7 +145,7 @@ def test_a_host_that_dies_in_the_switch_stops_the_run_and_is_put_back_by_the_gat
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("TASK [hailo_vision : Write the configuration"):
+            if line.startswith("TASK [hailo_vision.deploy.hailo_vision : Write the configuration"):
                 power.cut(dying)
     assert process.returncode != 0
     assert settled([gateway], 52) == []

@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,21 @@ def test_a_list_is_brought_about_once(run: Run, items: list[dict[str, Any]], tmp
     assert (tmp_path / "etc" / "file").stat().st_mode & 0o7777 == 0o640
     second = run(paths, paths=items)
     assert (second["changed"], second["changed_paths"], second["diff"]) == (False, [], [])
+
+
+def test_each_reader_is_told_with_the_newest_that_it_reads(
+    run: Run, items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    for item in items[1:]:
+        item["read_by"] = "reader.service"
+    gone = {"path": str(tmp_path / "gone"), "state": "absent", "read_by": "other.service"}
+    now = time.time()
+    assert run(paths, paths=[*items, gone])["newest"]["reader.service"] > now
+    os.utime(tmp_path / "etc" / "file", (7, 7))
+    os.utime(tmp_path / "link", (8, 8), follow_symlinks=False)
+    assert run(paths, paths=[*items, gone])["newest"] == {"reader.service": 8, "other.service": 0}
+    os.utime(tmp_path / "etc" / "file", (9, 9))
+    assert run(paths, paths=[*items, gone])["newest"]["reader.service"] == 9
 
 
 def test_check_mode_shows_the_diff_and_touches_nothing(

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,13 @@ Units = Callable[[str], None]
 def units(monkeypatch: pytest.MonkeyPatch) -> Units:
     """Says what `systemctl list-sockets` prints."""
 
+    run_command = port.AnsibleModule.run_command
+
     def say(text: str) -> None:
-        monkeypatch.setattr(port.AnsibleModule, "run_command", lambda module, command: (0, text, ""))
+        def answer(module: Any, command: list[str], **options: Any) -> tuple[int, str, str]:
+            return (0, text, "") if command[0] == "systemctl" else run_command(module, command, **options)
+
+        monkeypatch.setattr(port.AnsibleModule, "run_command", answer)
 
     say("")
     return say
@@ -54,7 +60,7 @@ def test_a_listener_is_in_the_way_if_the_addresses_meet(
 def test_the_process_in_the_way_is_named(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         told = holder(run, "0.0.0.0", listener.getsockname()[1])
-    assert told.startswith(port.read("/proc/self/comm").strip())
+    assert told.startswith(Path("/proc/self/comm").read_text().strip())
     assert "process " in told
 
 
