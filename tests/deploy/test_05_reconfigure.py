@@ -6,6 +6,7 @@ Each test finds what the one before it set, and its own run takes that back.
 import re
 
 import httpx
+import pytest
 
 from tests.deploy.conftest import Pi, changes, limit, playbook
 
@@ -116,3 +117,10 @@ def test_limits_that_are_written_into_the_file_hold_after_a_restart_and_are_drif
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.property("MemoryMax", "hailo-vision.slice") == str(3 << 30)
     assert pi.run("cat /run/systemd/system.control/hailo-vision.slice.d/* 2>/dev/null", check=False) == ""
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_each_tag_runs_alone(role: str, pi: Pi) -> None:
+    result = playbook("site.yml", "--tags", role, "--limit", limit(pi))
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert changes(result, pi) == 0, result.stdout[-3000:]

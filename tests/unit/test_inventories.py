@@ -13,7 +13,7 @@ from support.variables import options
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "inventory" / "example"
 # Settings of the playbook, not of a role.
-PLAYBOOK = {"hailo_canary", "hailo_pause", "hailo_serial"}
+PLAYBOOK = {"hailo_canary", "hailo_pause", "hailo_serial", "hailo_site_bundle"}
 
 
 def call(program: str, *arguments: str) -> str:
