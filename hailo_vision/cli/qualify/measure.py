@@ -231,10 +231,8 @@ class Measurements:
         return int(self._model.vlm.get_context_usage_size())
 
     def _prompt(self, frames: int, text: str) -> tuple[str, list[Frame]]:
-        return self._render(Turn("user", [*[_PICTURE] * frames, text])), self._pictures(frames)
-
-    def _render(self, *turns: Turn) -> str:
-        return self._template.render(turns)
+        turn = Turn("user", [*[_PICTURE] * frames, text])
+        return self._template.render([turn]), self._pictures(frames)
 
     def _pictures(self, count: int) -> list[Frame]:
         """Frames of one colour each, no two alike."""
@@ -300,10 +298,11 @@ class Measurements:
         between is called when the context holds the first answer.
         """
         first = Turn("user", [_PICTURE, _QUESTION])
-        prompt, pictures = self._render(first), self._pictures(1)
+        prompt, pictures = self._prompt(1, _QUESTION)
         digests = [digest(frame.data.cast("B")) for frame in pictures]
         begun = self._ask(prompt, pictures, 24)
-        then = self._render(first, Turn("assistant", [begun.text]), Turn("user", ["Which is the lightest?"]))
+        more = [Turn("assistant", [begun.text]), Turn("user", ["Which is the lightest?"])]
+        then = self._template.render([first, *more])
         fresh = self._ask(then, pictures, 24)
         begun = self._ask(prompt, pictures, 24)
         if between:
