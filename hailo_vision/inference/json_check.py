@@ -128,7 +128,7 @@ def _strict_within(text: str) -> tuple[str, Any] | None:
 
 
 def _mended(text: str) -> tuple[str, Any] | None:
-    """What json_repair makes of the text: trailing commas, raw line breaks, Python's spelling, lost ends."""
+    """The text mended by json_repair: trailing commas, raw line breaks, Python's spelling, missing ends."""
     import json_repair
 
     try:

@@ -84,7 +84,7 @@ class Measurements:
         }
 
     def first_token(self, frames: int) -> Values:
-        """Time to the first token of a prompt with so many pictures, prefilled as the service does it."""
+        """Time to the first token of a prompt with `frames` pictures, prefilled as the service does it."""
         most = self._model.info.max_frames
         if frames > most:
             return {"not asked": f"the model takes at most {most} pictures"}
@@ -241,7 +241,7 @@ class Measurements:
         return [np.ascontiguousarray(np.broadcast_to(colour, shape), dtype=np.uint8) for colour in colours]
 
     def _text(self, tokens: int) -> str:
-        """A text of at most so many tokens."""
+        """A text of at most `tokens` tokens."""
         return _SENTENCE * (tokens // len(self._model.tokenize(_SENTENCE)))
 
     def _begin(self, prompt: str, pictures: Sequence[Frame], most: int) -> Completion:
@@ -267,7 +267,7 @@ class Measurements:
         return self._read(answer, completion, most, started)
 
     def _read(self, answer: Answer, completion: Completion, most: int, started: float) -> Answer:
-        """Read at most so many tokens and, if it ends then, the recovery sequence, which is none."""
+        """Read at most `most` tokens, and the recovery sequence that may follow them but is not one."""
         while completion.running:
             try:
                 piece = completion.read(_READ_MS)
