@@ -25,22 +25,12 @@ class Notifier:
         self.watchdog_seconds = int(watchdog) / 1e6 if watchdog.isdigit() and meant_for_us else None
 
     def ready(self) -> None:
-        self._send("READY=1")
-
-    def stopping(self) -> None:
-        self._send("STOPPING=1")
-
-    def alive(self) -> None:
-        self._send("WATCHDOG=1")
+        self.send("READY=1")
 
     def status(self, text: str) -> None:
-        self._send("STATUS=" + text.replace("\n", " "))
+        self.send("STATUS=" + text.replace("\n", " "))
 
-    def extend_start(self, seconds: float) -> None:
-        """Ask for more time before the start counts as failed."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
-
-    def _send(self, message: str) -> None:
+    def send(self, message: str) -> None:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
@@ -90,7 +80,7 @@ class Herald:
 
     def stopping(self) -> None:
         self._stopping = True
-        self._notifier.stopping()
+        self._notifier.send("STOPPING=1")
 
     def _tell(self) -> None:
         supervisor = self._supervisor
@@ -118,12 +108,12 @@ class Herald:
 
     async def _extend_start(self) -> None:
         while not self._announced:
-            self._notifier.extend_start(_START_STEP_SECONDS * 2)
+            self._notifier.send(f"EXTEND_TIMEOUT_USEC={int(_START_STEP_SECONDS * 2e6)}")
             await asyncio.sleep(_START_STEP_SECONDS)
 
     async def _feed(self, interval: float) -> None:
         """The watchdog is fed while the event loop runs and the supervisor watches the NPU."""
         while True:
             if self._supervisor.supervised or self._stopping:
-                self._notifier.alive()
+                self._notifier.send("WATCHDOG=1")
             await asyncio.sleep(interval)

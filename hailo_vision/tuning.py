@@ -14,7 +14,7 @@ import warnings
 _SWITCH_SECONDS = 0.0002
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _PR_SET_PDEATHSIG = 1  # prctl.h
-# More than a socket gives at once (256 KB): getting such a buffer anew each time costs more than filling it.
+# More than a socket gives at once (256 KB): allocating such a buffer each time costs more than filling it.
 _LARGE_BYTES = 320 * 1024
 _BACKGROUND_NICENESS = 10
 

@@ -40,11 +40,11 @@ class Gunzip:
 
     async def feed(self, data: bytes) -> None:
         """Raises:
-        BadRequest: this is no gzip, or goes on after its end.
+        BadRequest: this is not gzip, or continues after its end.
         """
         while data:
             if self._stream.eof:
-                raise BadRequest("The body goes on after the end of its gzip data.")
+                raise BadRequest("The body continues after the end of its gzip data.")
             try:
                 piece = self._stream.decompress(data, _STEP_BYTES)
             except zlib.error as error:

@@ -127,7 +127,7 @@ class StrictRequest(Request):
         if "transfer-encoding" in headers:
             if version == "1.0":
                 raise sanic_exceptions.BadRequest("Bad Request")  # RFC 9112, 6.1: its framing is faulty
-            # Sanic compares it as it stands.
+            # Sanic compares it literally.
             headers["transfer-encoding"] = headers["transfer-encoding"].strip(" \t").lower()
         super().__init__(url_bytes=_tidy(url_bytes), headers=headers, version=version, head=head, **more)
 

@@ -58,7 +58,7 @@ class Operation:
         answer: the type of the whole answer; None for plain text.
         event: the type of one event (text/event-stream) or line (application/x-ndjson) of a streamed answer.
         stream: that content type.
-        refusals: statuses besides 200, told in the dialect's own form.
+        refusals: error statuses, whose body is the dialect's error.
         also: statuses whose body is another type.
         keyed: it asks for an API key, where there are any.
     """

@@ -25,7 +25,7 @@ class ImageWork:
     """What getting a request's images took, in seconds of work; also of those that failed.
 
     Attributes:
-        images: how many; left_out are those that the request had besides.
+        images: how many; left_out: how many more the request had.
     """
 
     images: int = 0

@@ -121,7 +121,7 @@ class Answer(Protocol):
 
 
 class Attempts:
-    """What is told of an answer for which the model may be asked again: that of the last time."""
+    """Base of an answer for which the model may be asked several times: the last attempt counts."""
 
     report: JsonReport | None = None
     _attempts: list[Answer]

@@ -24,6 +24,16 @@ _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNOREC
 _NOTHING = "the answer holds no JSON object"
 
 
+def _finite(text: str) -> float:
+    """A number as JSON has them; Python's NaN and Infinity, and what overflows to it, are refused."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not a number of JSON")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+
+
 class SchemaError(Exception):
     """This is no JSON schema, or one that is not followed here; the text says why."""
 
@@ -97,7 +107,7 @@ def find(text: str, schema: Schema | None = None) -> Finding:
 def _strict(text: str) -> tuple[str, Any] | None:
     """A text that is an object or a list from end to end."""
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
     return (text, value) if isinstance(value, dict | list) else None
@@ -105,13 +115,12 @@ def _strict(text: str) -> tuple[str, Any] | None:
 
 def _strict_within(text: str) -> tuple[str, Any] | None:
     """The first object or list of a code fence, else of the text."""
-    decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
     fenced = _FENCE.search(text)
     for candidate in ([fenced[1]] if fenced else []) + [text]:
         start = re.search(r"[{\[]", candidate)
         try:
             if start:
-                value, end = decoder.raw_decode(candidate, start.start())
+                value, end = _DECODER.raw_decode(candidate, start.start())
                 return candidate[start.start() : end], value
         except (ValueError, RecursionError):
             continue
@@ -119,7 +128,7 @@ def _strict_within(text: str) -> tuple[str, Any] | None:
 
 
 def _mended(text: str) -> tuple[str, Any] | None:
-    """What json_repair makes of the text: trailing commas, raw line breaks, Python's spelling, lost ends."""
+    """The text mended by json_repair: trailing commas, raw line breaks, Python's spelling, missing ends."""
     import json_repair
 
     try:
@@ -129,17 +138,6 @@ def _mended(text: str) -> tuple[str, Any] | None:
     except (ValueError, RecursionError):
         pass
     return None
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is no number")
-    return number
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _told(error: Any) -> str:

@@ -61,7 +61,7 @@ class SampledAnswer(Attempts):
 
 
 def sample(request: GenerationRequest, count: int) -> GenerationRequest:
-    """The request with so many of its images: the first, the last, and others evenly from between."""
+    """The request with only `count` of its images: the first, the last, and others evenly from between."""
     total = len(request.images)
     if count >= total:
         return request

@@ -132,7 +132,7 @@ class Scheduler:
         """Check that a request may queue.
 
         Args:
-            bounded: the length of the queue counts, too, and not only whether the model can answer.
+            bounded: check the length of the queue, and not only whether the model can answer.
             patience: seconds after which the client will give up by itself.
 
         Raises:
@@ -189,7 +189,7 @@ class Scheduler:
             await self._prepared_job()
             chosen = time.monotonic()
             try:
-                # Until the model is loaded, whoever waits for it can still leave.
+                # While the model loads, a waiting job can still be cancelled.
                 await self._supervisor.ready()
             except NpuError as error:
                 self._refuse_prepared(error.problem)

@@ -91,7 +91,7 @@ class ModelFile:
         return path.with_name(f".{path.name}.{suffix}")
 
     def _told(self) -> dict[str, Any] | None:
-        """What is told of a transfer; None if there is none."""
+        """What the fetching program reports about a transfer; None if there is no transfer."""
         if self._config.hef_path is None or self.find() is not None:
             return None
         try:

@@ -104,7 +104,7 @@ def node_problem(nodes: Sequence[str]) -> Problem | None:
 def loading_problem(
     error: BaseException, path: Path, runtime_version: str, nodes: Sequence[str], seconds: float
 ) -> Problem:
-    """Why the model could not be loaded, after so many seconds."""
+    """Why the model could not be loaded; seconds: how long it took to fail."""
     status = status_of(error)
     if status == INVALID_OPERATION:
         return _refused(path, runtime_version)
@@ -323,7 +323,7 @@ _BY_STATUS = {
     88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
     89: Problem(
         "device_lost",
-        "The program on the chip that answers requests is not there: it starts anew, or the chip hangs.",
+        "The program on the chip that answers requests is not running: it is restarting, or the chip hangs.",
         "It is tried again. If it stays so, take the power from the Pi for ten seconds: a reboot may leave "
         "the chip as it is.",
     ),

@@ -172,7 +172,7 @@ class NpuProcess(asyncio.Protocol):
             self._send(protocol.Abort(self._generation))
 
     def ping(self, every: float) -> None:
-        """Ask an idle process for a sign of life, at most once in so many seconds."""
+        """Ask an idle process for a sign of life, at most once every given number of seconds."""
         now = time.monotonic()
         if self._finished is None and now - self._pinged >= every:
             self._pinged = now
@@ -228,7 +228,7 @@ class NpuProcess(asyncio.Protocol):
                 self._take(message)
         except ProtocolError as error:
             self._begin_end(_nonsense(error), 0)
-        except Exception as error:  # of whoever gets the events: the process must not go on unheard
+        except Exception as error:  # of the receiver: without one the process must not go on
             log.exception("What the NPU process said could not be passed on")
             self._begin_end(_nonsense(error), 0)
 
@@ -293,7 +293,7 @@ class NpuProcess(asyncio.Protocol):
     # The end
 
     def _begin_end(self, cause: Problem | None, patience: float) -> None:
-        """Hang up; the process has so many seconds to leave by itself. The first cause stands."""
+        """Hang up; the process has `patience` seconds to leave by itself. The first cause counts."""
         if self._end is None:
             self._transport.close()
             self._end = asyncio.create_task(self._finish(cause, patience), name="npu-end")

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.25
 _HEF_WATCH_SECONDS = 2.0
 _FETCH_WATCH_SECONDS = 0.5
-_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try, after so many failures in a row
+_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # before another try; the longer, the more failures in a row
 _CRASHES = frozenset({"npu_crashed", "npu_silent", "npu_protocol", "npu_unkillable"})
 
 
@@ -51,7 +51,7 @@ class Supervisor:
     Attributes:
         state: where it is in the diagram above.
         problem: the last fault, until the model is ready again.
-        model: what the loaded model said of itself; kept while it is unloaded.
+        model: what the loaded model reported about itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
         in_demand: whether requests wait for the model, which then is not unloaded.
         model_file: the file to load, and the progress if it is being fetched.
@@ -96,7 +96,7 @@ class Supervisor:
 
     @property
     def supervised(self) -> bool:
-        """Whether the NPU process is looked after; False only if this program itself is broken."""
+        """Whether the NPU process is supervised; False only if this program itself is broken."""
         return self._task is not None and not self._task.done()
 
     def start(self) -> None:
@@ -242,7 +242,7 @@ class Supervisor:
         for listener in self.listeners:
             try:
                 listener()
-            except Exception:  # who listens must not keep the model from being looked after
+            except Exception:  # a broken listener must not end the supervision
                 log.exception("Telling a change of the NPU's state failed")
 
 

@@ -1,4 +1,4 @@
-"""The process that holds the chip: `python -m hailo_vision.cli.qualify FD` does the steps that it is told.
+"""The process that holds the chip: `python -m hailo_vision.cli.qualify FD` runs the steps that it is sent.
 
 A step is [name, arguments] in JSON, its outcome [values, null] or [null, cause]; after a failed one the
 process ends, as the chip's state is not known any more.

@@ -84,7 +84,7 @@ class Measurements:
         }
 
     def first_token(self, frames: int) -> Values:
-        """Time to the first token of a prompt with so many pictures, prefilled as the service does it."""
+        """Time to the first token of a prompt with `frames` pictures, prefilled as the service does it."""
         most = self._model.info.max_frames
         if frames > most:
             return {"not asked": f"the model takes at most {most} pictures"}
@@ -231,10 +231,8 @@ class Measurements:
         return int(self._model.vlm.get_context_usage_size())
 
     def _prompt(self, frames: int, text: str) -> tuple[str, list[Frame]]:
-        return self._render(Turn("user", [*[_PICTURE] * frames, text])), self._pictures(frames)
-
-    def _render(self, *turns: Turn) -> str:
-        return self._template.render(turns)
+        turn = Turn("user", [*[_PICTURE] * frames, text])
+        return self._template.render([turn]), self._pictures(frames)
 
     def _pictures(self, count: int) -> list[Frame]:
         """Frames of one colour each, no two alike."""
@@ -243,7 +241,7 @@ class Measurements:
         return [np.ascontiguousarray(np.broadcast_to(colour, shape), dtype=np.uint8) for colour in colours]
 
     def _text(self, tokens: int) -> str:
-        """A text of at most so many tokens."""
+        """A text of at most `tokens` tokens."""
         return _SENTENCE * (tokens // len(self._model.tokenize(_SENTENCE)))
 
     def _begin(self, prompt: str, pictures: Sequence[Frame], most: int) -> Completion:
@@ -269,7 +267,7 @@ class Measurements:
         return self._read(answer, completion, most, started)
 
     def _read(self, answer: Answer, completion: Completion, most: int, started: float) -> Answer:
-        """Read at most so many tokens and, if it ends then, the recovery sequence, which is none."""
+        """Read at most `most` tokens, and the recovery sequence that may follow them but is not one."""
         while completion.running:
             try:
                 piece = completion.read(_READ_MS)
@@ -300,10 +298,11 @@ class Measurements:
         between is called when the context holds the first answer.
         """
         first = Turn("user", [_PICTURE, _QUESTION])
-        prompt, pictures = self._render(first), self._pictures(1)
+        prompt, pictures = self._prompt(1, _QUESTION)
         digests = [digest(frame.data.cast("B")) for frame in pictures]
         begun = self._ask(prompt, pictures, 24)
-        then = self._render(first, Turn("assistant", [begun.text]), Turn("user", ["Which is the lightest?"]))
+        more = [Turn("assistant", [begun.text]), Turn("user", ["Which is the lightest?"])]
+        then = self._template.render([first, *more])
         fresh = self._ask(then, pictures, 24)
         begun = self._ask(prompt, pictures, 24)
         if between:

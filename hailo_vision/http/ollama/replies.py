@@ -24,7 +24,7 @@ from hailo_vision.inference.service import Service
 
 B = TypeVar("B", bound=GenerationFields)
 Reply = ChatReply | GenerateReply
-# A reply with this text, and the fields that the last one has besides.
+# Makes a reply of a text and the additional fields of the last reply.
 Make = Callable[[str, dict[str, Any]], Reply]
 
 NDJSON = "application/x-ndjson"

@@ -35,7 +35,7 @@ _IMAGE_PARAMETER = {"name": "id", "in": "path", "required": True, "schema": {"ty
 
 _FIELDS = {
     "stream": "Whether the answer is sent in parts as it comes.",
-    "stream_options": "What a stream tells besides.",
+    "stream_options": "What a stream contains in addition.",
     "include_usage": "Whether a last chunk tells the counts of tokens.",
     "max_completion_tokens": "Longest answer in tokens; -1 and 0 leave it to the operator's setting.",
     "max_tokens": "The older name of `max_completion_tokens`.",

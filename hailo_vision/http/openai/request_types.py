@@ -155,7 +155,7 @@ class GenerationFields(Struct, frozen=True, kw_only=True):
 
 
 class CompletionFields(GenerationFields, frozen=True, kw_only=True):
-    """Fields that chat completions and analyses take besides.
+    """Additional fields of chat completions and analyses.
 
     frequency_penalty and presence_penalty are checked and then ignored: OpenAI's are additive, HailoRT
     has a multiplicative one only, which repetition_penalty sets (1.0 is off).

@@ -23,7 +23,7 @@ class Reply:
     """One completion's constant parts, and the text of its answer in OpenAI's forms."""
 
     def __init__(self, model: str, tools: ForcedTools | None, *, legacy: bool) -> None:
-        """legacy: a call is told in the form that OpenAI gave up (function_call)."""
+        """legacy: a call is written in the form that OpenAI gave up (function_call)."""
         self.fields: dict[str, Any] = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),

@@ -185,7 +185,7 @@ class Model:
     """The model on the device; load() comes first.
 
     Attributes:
-        info: what the model says of itself.
+        info: what the model reports about itself.
         frames_per_call: the most frames that one generate() takes.
         vlm: HailoRT's own object.
 

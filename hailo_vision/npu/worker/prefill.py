@@ -83,7 +83,7 @@ class Prefill:
         return parts
 
     def _cut(self, characters: int, tokens: int, frames: int) -> Cut:
-        """A cut after so many characters and the text's tokens, of which some stand for whole frames."""
+        """A cut after some characters and the text's tokens, of which some stand for whole frames."""
         return Cut(characters, tokens + frames * (self._frame_tokens - 1), frames)
 
     def _special_cuts(self, prompt: str, tokens: Sequence[int]) -> list[Cut]:
@@ -148,9 +148,9 @@ def _excess(one: Cut, other: Cut) -> int:
 
 
 def _cheapest(cuts: Sequence[Cut], frames: int, *, few: bool) -> list[Cut]:
-    """The cuts to use, both ends included: at most so many frames between two, as few chunks in all as can be
-    (or as few parts), and among these the fewest parts (or chunks). A chunk too many in a part counts as one
-    more to prefill."""
+    """The cuts to use, both ends included, with at most `frames` frames between two: those with the fewest
+    chunks in all, then the fewest parts; with `few` the other way round. Each chunk by which a part is too
+    long counts as one more."""
     best: list[tuple[tuple[int, int], int]] = [((0, 0), 0)]
     for number in range(1, len(cuts)):
         cut = cuts[number]
