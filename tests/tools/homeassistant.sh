@@ -1,19 +1,8 @@
 #!/bin/sh
-# homeassistant.sh ROOT: a Debian Trixie in the folder ROOT, for its Python, with Home Assistant in ROOT/srv/ha (root).
+# homeassistant.sh, on a Debian Trixie as root: Home Assistant in /srv/ha.
 set -eu
-root=$1
-image=$(python -c 'from emulator.fleet.rootfs import ensure; print(ensure("trixie"))' | tail -n 1)
-rm -rf "$root"
-mkdir -p "$(dirname "$root")"
-cp -a --reflink=auto "$image" "$root"
-# Names and packages are had as this machine has them.
-for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip /etc/ssl/certs/ca-certificates.crt; do
-    [ ! -e "$file" ] || { mkdir -p "$root$(dirname "$file")" && cp -RL "$file" "$root$(dirname "$file")/"; }
-done
-mknod -m 666 "$root/dev/null" c 1 3 2>/dev/null || true
-mknod -m 666 "$root/dev/urandom" c 1 9 2>/dev/null || true
-# What its integrations require, which it would install at run time, but not by pip and its settings.
-cat >"$root/srv/requirements.py" <<'EOF'
+# What its integrations require: it would install that at run time, but not by pip's settings.
+cat >/srv/requirements.py <<'END'
 import json
 from pathlib import Path
 
@@ -31,15 +20,10 @@ while todo:
         wanted.update(manifest.get("requirements", []))
         todo += manifest.get("dependencies", [])
 print(*sorted(wanted))
-EOF
-echo "Installing Home Assistant into $root"
-unshare --mount --pid --fork --kill-child chroot "$root" sh -eu -c '
-    export DEBIAN_FRONTEND=noninteractive
-    mount -t proc proc /proc
-    mount -t tmpfs tmpfs /dev/shm
-    apt-get -qq update
-    apt-get -qq install --yes --no-install-recommends python3-venv python3-dev g++ >/dev/null
-    python3 -m venv /srv/ha
-    /srv/ha/bin/pip install --quiet homeassistant==2026.2.3
-    /srv/ha/bin/pip install --quiet $(/srv/ha/bin/python /srv/requirements.py)
-'
+END
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq install --yes --no-install-recommends python3-venv python3-dev g++ libturbojpeg0 >/dev/null
+python3 -m venv /srv/ha
+/srv/ha/bin/pip install --quiet homeassistant==2026.2.3
+/srv/ha/bin/pip install --quiet $(/srv/ha/bin/python /srv/requirements.py)

@@ -159,6 +159,7 @@ def test_photoprism(server: Server) -> None:
 @pytest.mark.parametrize("wanted", ["schema", "json", None])
 def test_karakeep(wanted: str | None, server: Server) -> None:
     schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "properties": {"tags": {"type": "array", "items": {"type": "string"}}},
         "required": ["tags"],
@@ -181,7 +182,7 @@ def test_karakeep(wanted: str | None, server: Server) -> None:
 
 
 def test_llm_vision(server: Server) -> None:
-    """Version 1.7.0 sends the pictures twice, and fields of /api/generate; earlier ones one message each."""
+    """Version 1.7.0 sends the pictures twice, beside fields of /api/generate; its memory is messages."""
     frames = THUMBNAILS[:4]
     common = {
         "model": MODEL,
@@ -191,10 +192,10 @@ def test_llm_vision(server: Server) -> None:
         "think": False,
     }
     question = {"role": "user", "content": "Summarise the events."}
-    now = {"messages": [{**question, "images": frames}], "images": frames, "prompt": [], "system": "Be brief"}
+    beside = {"images": frames, "prompt": [], "system": "Be short."}
     images = [{"role": "user", "content": f"Image {n}:", "images": [one]} for n, one in enumerate(frames, 1)]
-    for body in (now, {"messages": [*images, question]}):
-        answer = post(server, "/api/chat", {**common, **body})
+    for messages in ([{**question, "images": frames}], [*images, question]):
+        answer = post(server, "/api/chat", {**common, **beside, "messages": messages})
         assert answer["message"]["content"]
         assert 4 * 144 < answer["prompt_eval_count"] < 5 * 144
 

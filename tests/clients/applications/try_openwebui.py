@@ -1,7 +1,8 @@
 """Open WebUI, asked about a photo in a real browser, by either API: FOLDER with its environment, and PHOTO.
 
-`make try-openwebui`. The service beside it has an emulated NPU. Ends with what was asked and answered, how
-many requests that took, and where the screenshots are.
+`make try-openwebui`. The service beside it has an emulated NPU that is as slow as the chip. Ends with what
+was asked and answered, where the screenshots are, and what the service's log says of each request that a
+turn took: with the switches of docs/applications.md, then with Open WebUI's defaults.
 """
 
 import contextlib
@@ -20,10 +21,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from support.server import MODEL, Server, free_port
+from support.slow import idle
 
 QUESTION = "What is in this picture?"
-QUIET = ("RETRIEVAL_QUERY", "SEARCH_QUERY", "TITLE", "TAGS", "FOLLOW_UP", "AUTOCOMPLETE")
+SWITCHES = ("RETRIEVAL_QUERY", "SEARCH_QUERY", "TITLE", "TAGS", "FOLLOW_UP", "AUTOCOMPLETE")
 START_SECONDS = 300
+QUIET_SECONDS = 15  # in which nothing more is asked: the turn is over
 # Small beside what people wait for, and as slow as the chip.
 SPEED = {"time_scale": 1.0, "timing": {"load": 0.5}}
 
@@ -35,8 +38,7 @@ def open_webui(folder: Path, data: Path, **settings: str) -> Iterator[str]:
     environment = {
         "HOME": str(data), "DATA_DIR": str(data), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "WEBUI_AUTH": "False", "HF_HUB_OFFLINE": "1", "RAG_EMBEDDING_ENGINE": "openai",
-        "ENABLE_VERSION_UPDATE_CHECK": "False", "WEBUI_SECRET_KEY": "try",
-        **{f"ENABLE_{name}_GENERATION": "False" for name in QUIET}, **settings,
+        "ENABLE_VERSION_UPDATE_CHECK": "False", "WEBUI_SECRET_KEY": "try", **settings,
     }  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     command = [str(folder / "bin/open-webui"), "serve", "--host", "127.0.0.1", "--port", str(port)]
@@ -70,8 +72,8 @@ def chromium() -> Iterator[Chrome]:
         driver.quit()
 
 
-def ask(browser: Chrome, url: str, model: str, photo: Path, screenshot: Path) -> str:
-    """The answer to a question about a photo, as the page shows it."""
+def ask(browser: Chrome, url: str, model: str, photo: Path, screenshot: Path) -> tuple[str, float]:
+    """The answer to a question about a photo as the page shows it, and the seconds to its first word."""
     browser.get(f"{url}/?models={model}")
     wait = WebDriverWait(browser, 120)
     box = wait.until(lambda page: page.find_element(By.CSS_SELECTOR, "#chat-input"))
@@ -84,18 +86,38 @@ def ask(browser: Chrome, url: str, model: str, photo: Path, screenshot: Path) ->
         lambda page: page.find_elements(By.CSS_SELECTOR, "img[src*='/files/'], img[src^='data:image']")
     )
     box.send_keys(QUESTION, Keys.ENTER)
+    sent = time.monotonic()
 
     said = [""]
 
+    def shown(page: Chrome) -> str:
+        parts = page.find_elements(By.CSS_SELECTOR, "#response-content-container")
+        return parts[-1].text if parts else ""
+
     def settled(page: Chrome) -> str:
         """The answer once it does not grow any more."""
-        parts = page.find_elements(By.CSS_SELECTOR, "#response-content-container")
-        said.append(parts[-1].text if parts else "")
+        said.append(shown(page))
         return said[-1] if said[-1] == said[-2] else ""
 
+    WebDriverWait(browser, 120, poll_frequency=0.1).until(shown)
+    first_word = time.monotonic() - sent
     answer = WebDriverWait(browser, 120, poll_frequency=3).until(settled)
     browser.save_screenshot(str(screenshot))
-    return str(answer)
+    return str(answer), first_word
+
+
+def requests_of(server: Server, known: int) -> list[str]:
+    """What the log says of each request for an answer, after those known, once no other follows."""
+    found: list[str] = []
+    quiet_since = time.monotonic()
+    while time.monotonic() < quiet_since + QUIET_SECONDS:
+        lines = [line for line in server.log().splitlines() if re.search("route=/(?:api|v1)/chat", line)]
+        if len(lines) - known > len(found) or not idle(server)():
+            quiet_since = time.monotonic()
+        found = lines[known:]
+        time.sleep(0.5)
+    figures = re.compile(r"\b(?:total_ms|queue_ms|prefill_ms|prompt_tokens|cached_tokens|tokens)=\d+")
+    return [" ".join(figures.findall(line)) for line in found]
 
 
 def main() -> None:
@@ -103,24 +125,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         server = Server(Path(scratch, "service"), emulator=SPEED)
         server.start()
+        ollama = {"OLLAMA_BASE_URL": server.url, "ENABLE_OPENAI_API": "False"}
+        switches = {f"ENABLE_{name}_GENERATION": "False" for name in SWITCHES}
         ways = {
-            "ollama": {"OLLAMA_BASE_URL": server.url, "ENABLE_OPENAI_API": "False"},
+            "ollama": ollama | switches,
             "openai": {
-                "OPENAI_API_BASE_URL": server.api, "OPENAI_API_KEY": "any", "ENABLE_OLLAMA_API": "False"
+                "OPENAI_API_BASE_URL": server.api, "OPENAI_API_KEY": "any", "ENABLE_OLLAMA_API": "False",
+                **switches,
             },
+            "ollama-defaults": ollama,
         }  # fmt: skip
+        known = 0
         try:
             for way, settings in ways.items():
                 data = Path(scratch, way)
                 data.mkdir()
                 screenshot = folder.parent / f"openwebui-{way}.png"
-                model = f"{MODEL}:latest" if way == "ollama" else MODEL
-                before = len(re.findall("route=/(?:api|v1)/chat", server.log()))
+                model = MODEL if way == "openai" else f"{MODEL}:latest"
                 # A new browser each time: cookies are a host's, whatever the port.
                 with open_webui(folder, data, **settings) as url, chromium() as browser:
-                    answer = ask(browser, url, model, photo, screenshot)
-                requests = len(re.findall("route=/(?:api|v1)/chat", server.log())) - before
-                print(f"Open WebUI by {way}: {QUESTION}\n  {answer!r}\n  requests: {requests}, {screenshot}")
+                    answer, first_word = ask(browser, url, model, photo, screenshot)
+                    requests = requests_of(server, known)
+                known += len(requests)
+                print(f"Open WebUI by {way}: {QUESTION}\n  {answer!r}\n  {screenshot}")
+                took = f"  first word after {first_word:.1f} s; requests: {len(requests)}"
+                print(took, *requests, sep="\n    ", flush=True)
         finally:
             server.close()
 
