@@ -51,13 +51,16 @@ status:  ## tell how the emulated Pis and their services are (root)
 ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 	@services=$$($(PIS) services) && python tests/clients/ask.py "$(PHOTO)" "$(QUESTION)" $$services
 
+# Whole files, in their order; each process has servers and Pis of its own.
+SIDE_BY_SIDE := pytest --dist loadfile --no-loadscope-reorder --numprocesses
+
 test: $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
-	pytest --numprocesses 2 --dist loadfile tests/unit tests/api tests/npu tests/clients emulator/tests
-	pytest tests/abuse tests/bench tests/deploy
+	$(SIDE_BY_SIDE) 3 tests/unit tests/api tests/npu tests/clients emulator/tests
+	$(SIDE_BY_SIDE) 2 tests/abuse tests/deploy tests/bench
 
-unit: venv  ## the quick tests only
-	pytest --numprocesses 2 --dist loadfile tests/unit tests/api tests/npu
+unit: venv  ## the quick tests only, in less than a minute
+	$(SIDE_BY_SIDE) 2 tests/unit
 
 REQUESTS ?= 20000
 ROUNDS ?= 60

@@ -47,7 +47,7 @@ def test_made_up_requests(
     health = list(HealthCheck)
     answered = set()
 
-    @settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=health, database=None)
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=health, database=None)
     @given(operation.as_strategy(generation_mode=mode))
     def ask(case: Case[Any]) -> None:
         if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):

@@ -1,26 +1,14 @@
 """What the driver's role makes of a host's facts: reasons to refuse it, and reasons to warn."""
 
-import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
-TOP = Path(__file__).resolve().parents[2]
-PLAY = """\
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  vars_files: [{role}/defaults/main.yml, {role}/vars/main.yml]
-  tasks:
-    - ansible.builtin.copy:
-        content: >-
-          {{{{ {{'problems': __hailo_driver_problems, 'warnings': __hailo_driver_warnings}} | to_json }}}}
-        dest: "{result}"
-"""
+ROLE = Path(__file__).resolve().parents[2] / "roles/hailo_driver"
 HEALTHY: dict[str, Any] = {
     "machine": "aarch64",
     "bits": 64,
@@ -50,32 +38,24 @@ HEALTHY: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def judge(tmp_path: Path) -> Any:
+def judge(facts: dict[str, Any], **settings: object) -> dict[str, list[str]]:
     """What the role says of a host that differs from a healthy one, with some settings."""
-
-    def call(facts: dict[str, Any], **settings: object) -> dict[str, list[str]]:
-        (tmp_path / "play.yml").write_text(
-            PLAY.format(role=TOP / "roles/hailo_driver", result=tmp_path / "out")
-        )
-        host = {**HEALTHY, "time": int(time.time()), **facts}
-        variables = json.dumps({"__hailo_driver_host": host, **settings})
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,"]
-        done = subprocess.run(
-            [*command, "-e", variables, str(tmp_path / "play.yml")],
-            cwd=TOP, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout
-        return dict(json.loads((tmp_path / "out").read_text()))
-
-    return call
+    host = {**HEALTHY, "time": int(time.time()), **facts}
+    loader = DataLoader()
+    defaults, names = (
+        loader.load_from_file(str(ROLE / folder / "main.yml"), trusted_as_template=True)
+        for folder in ("defaults", "vars")
+    )
+    variables = {**defaults, **names, "__hailo_driver_host": host, **settings}
+    asked = "{{ {'problems': __hailo_driver_problems, 'warnings': __hailo_driver_warnings} }}"
+    return dict(Templar(loader, variables).template(trust_as_template(asked)))
 
 
-def test_a_healthy_host_is_neither_refused_nor_warned_of(judge: Any) -> None:
+def test_a_healthy_host_is_neither_refused_nor_warned_of() -> None:
     assert judge({}) == {"problems": [], "warnings": []}
 
 
-def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None:
+def test_every_reason_to_refuse_a_host_is_told_with_its_cure() -> None:
     facts = {
         "bits": 32,
         "os_family": ["fedora"],
@@ -121,12 +101,12 @@ def test_every_reason_to_refuse_a_host_is_told_with_its_cure(judge: Any) -> None
         ({"headers_of": ["6.12.62+rpt-rpi-2712"]}, "headers are of 6.12.62+rpt-rpi-2712 alone"),
     ],
 )
-def test_one_reason_is_told_once(judge: Any, facts: dict[str, Any], part: str) -> None:
+def test_one_reason_is_told_once(facts: dict[str, Any], part: str) -> None:
     (problem,) = judge(facts)["problems"]
     assert part in problem
 
 
-def test_headers_that_are_to_come_count_if_they_are_of_the_running_kernels_kind(judge: Any) -> None:
+def test_headers_that_are_to_come_count_if_they_are_of_the_running_kernels_kind() -> None:
     def coming(*kernels: str) -> list[str]:
         versions = dict.fromkeys((f"linux-headers-{kernel}" for kernel in (*kernels, "rpi-2712")), "1")
         return list(judge({}, __hailo_driver_downloaded={"versions": versions})["problems"])
@@ -136,7 +116,7 @@ def test_headers_that_are_to_come_count_if_they_are_of_the_running_kernels_kind(
     assert "headers are of 6.12.62+rpt-rpi-2712 alone" in problem
 
 
-def test_what_is_no_reason_to_refuse_is_warned_of(judge: Any) -> None:
+def test_what_is_no_reason_to_refuse_is_warned_of() -> None:
     facts = {
         "memory_limits": False,
         "throttling": {"value": "0x80000", "states": ["the soft temperature limit since its boot"]},
@@ -157,11 +137,11 @@ def test_what_is_no_reason_to_refuse_is_warned_of(judge: Any) -> None:
     word = "cgroup_enable=memory"
     assert len(judge(facts, hailo_driver_boot_cmdline=[word])["warnings"]) == 2
     facts["boot"] = {**HEALTHY["boot"], "running": [word]}
-    said = judge(facts, hailo_driver_boot_cmdline=[word])["warnings"]
-    assert "It was booted with cgroup_enable=memory" in said[0]
+    told = judge(facts, hailo_driver_boot_cmdline=[word])["warnings"]
+    assert "It was booted with cgroup_enable=memory" in told[0]
 
 
-def test_updates_that_wait_behind_the_hold_are_named(judge: Any) -> None:
+def test_updates_that_wait_behind_the_hold_are_named() -> None:
     (warning,) = judge({"waiting": {"linux-image-rpi-2712": "1:6.12.62"}})["warnings"]
     assert "linux-image-rpi-2712 1:6.12.62. Bring them together with -e hailo_driver_upgrade=true" in warning
     assert judge({"waiting": {"h10-hailort": "5.3.0"}}, hailo_driver_version="5.1.1")["warnings"] == []
