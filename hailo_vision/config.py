@@ -73,7 +73,7 @@ class ServerConfig(Section, frozen=True):
             raise ValueError(f"`{missing}`: tls_cert and tls_key are given together or not at all")
         if self.ollama_port == self.port:
             raise ValueError(
-                "`ollama_port`: expected a port other than server.port, which serves Ollama's API as well"
+                "`ollama_port`: expected another port than server.port, which serves Ollama's API as well"
             )
         try:
             self.host.encode("idna")

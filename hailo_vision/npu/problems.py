@@ -172,7 +172,7 @@ def _model_in_the_way(nodes: Sequence[str]) -> Problem:
 
 
 def _told(holders: list[str] | None) -> str:
-    return f": {', '.join(holders)}" if holders else "; the service can't see which one"
+    return f": {', '.join(holders)}" if holders else "; which one can't be seen from here"
 
 
 def _find(nodes: Sequence[str]) -> str:
