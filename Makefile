@@ -54,7 +54,11 @@ ask: venv  ## ask the emulated Pis about PHOTO=... QUESTION="..."
 # Whole files, in their order; each process has servers and Pis of its own.
 SIDE_BY_SIDE := pytest --dist loadfile --no-loadscope-reorder --numprocesses
 
-test: $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make test boots emulated Pis: run it as root. make unit needs no root." >&2; exit 1; }
+
+test: root $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@sh tests/tools/packages.sh
 	$(SIDE_BY_SIDE) 3 tests/unit tests/api tests/npu tests/clients emulator/tests
 	$(SIDE_BY_SIDE) 2 tests/abuse tests/deploy tests/bench
