@@ -290,7 +290,7 @@ _BY_STATUS = {
     36: _LOST,
     61: Problem(
         "hef_unfit",
-        "HailoRT did not find a part of {hef}: they are not of the same release.",
+        "HailoRT did not find a part of {hef}: they are not of one release.",
         SAME_RELEASE,
         "hef",
     ),
@@ -319,11 +319,11 @@ _BY_STATUS = {
     ),
     85: _VERSIONS_DIFFER,
     86: _VERSIONS_DIFFER,
-    87: Problem("device_lost", "The chip did not answer Hailo's driver in time.", _POWER_CYCLE),
+    87: Problem("device_lost", "Hailo's driver waited for the chip without an answer.", _POWER_CYCLE),
     88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
     89: Problem(
         "device_lost",
-        "The program on the chip that answers requests is not running: it is restarting, or the chip hangs.",
+        "The program on the chip that answers requests is not running: it starts anew, or the chip hangs.",
         "It is tried again. If it stays so, take the power from the Pi for ten seconds: a reboot may leave "
         "the chip as it is.",
     ),
