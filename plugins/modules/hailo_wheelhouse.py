@@ -79,22 +79,22 @@ class Failure(Exception):
 
 
 def digest_of(paths: list[str], *words: str) -> str:
-    """SHA-256 over names and contents of files, and some words."""
+    """SHA-256 over names and contents of files, in this order, and some words."""
     digest = hashlib.sha256("\0".join(words).encode())
-    for path in sorted(paths):
+    for path in paths:
         digest.update(os.path.basename(path).encode() + b"\0" + bytes.fromhex(hailo_wheel.sha256(path)))
     return digest.hexdigest()
 
 
 def sources(params: dict[str, Any]) -> list[str]:
-    """The files that a release is made from."""
+    """The files that a release is made from, in an order that does not depend on where they lie."""
     if params["wheel"]:
         return [params["wheel"], params["lock"]]
-    found = [os.path.join(params["source"], "pyproject.toml"), params["lock"]]
+    found = []
     for folder, folders, files in os.walk(os.path.join(params["source"], "hailo_vision")):
         folders[:] = [name for name in folders if name != "__pycache__"]
         found += [os.path.join(folder, name) for name in files]
-    return found
+    return [params["lock"], os.path.join(params["source"], "pyproject.toml"), *sorted(found)]
 
 
 def version(params: dict[str, Any]) -> str:

@@ -70,6 +70,16 @@ def test_a_release_is_named_by_all_that_goes_into_it(run: Run, params: dict[str,
     first = run(wheelhouse, check=True, **params)["release"]
     assert run(wheelhouse, check=True, **params)["release"] == first
     assert run(wheelhouse, check=True, **{**params, "python": "3.11"})["release"] != first
+    elsewhere = [Path(params["dest"]).with_name(name) / "requirements.lock" for name in ("0", "z")]
+    for lock in elsewhere:
+        lock.parent.mkdir()
+        lock.write_text(LOCK)
+    sources = [Path(params["lock"]).with_name(name) / "sources" for name in ("0", "z")]
+    for link in sources:
+        link.symlink_to(TOP)
+    for lock, source in zip(elsewhere, reversed(sources), strict=True):
+        where = {"lock": str(lock), "source": str(source)}
+        assert run(wheelhouse, check=True, **{**params, **where})["release"] == first
     Path(params["lock"]).write_text(LOCK + "# another\n")
     assert run(wheelhouse, check=True, **params)["release"] != first
     assert not Path(params["dest"]).exists()
