@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SOCKET, SERVICE, JOURNAL = "hailo-vision.socket", "hailo-vision.service", "systemd-journald.service"
+SOCKET = "hailo-vision.socket"
+SERVICE = "hailo-vision.service"
+JOURNAL = "systemd-journald.service"
 RELEASES = "/opt/hailo-vision/releases"
 
 

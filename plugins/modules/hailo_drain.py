@@ -62,7 +62,8 @@ SEND = (
     " c.sendall(sys.argv[2].encode()); c.recv(1)"
 )
 # Bits of srv_admin_state (HAProxy's management guide, "show servers state").
-MAINTENANCE, DRAINED = 0x01, 0x08
+MAINTENANCE = 0x01
+DRAINED = 0x08
 
 
 def command(text: str) -> str:
