@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
@@ -33,6 +33,8 @@ _IN_WORDS = {
 Text = Annotated[str, msgspec.Meta(pattern=_TEXT)]
 
 _HOST_NAME = re.compile(r"\*|\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.IGNORECASE)
+_SURPRISING = re.compile(r"[-+]?(0[0-7_]|[0-9_]+:)")  # numbers: 010 is 8 and 1:30 is 90 in YAML
+_KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 _DEFAULT_PORTS = (("http", ":80"), ("https", ":443"))
 
@@ -250,17 +252,22 @@ def parse(text: str, source: str) -> Config:
         ConfigError: as for load().
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         root = loader.get_single_node()
-        data = None if root is None else loader.construct_document(root)
+        if root is None:
+            return Config()
+        _check_keys(root, source)
+        data = loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{source}:{line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{source}: not valid YAML: {error}") from error
-    if root is None or data is None:
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{source}:{line}: not valid YAML: character U+{error.character:04X}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{source}:1: not valid YAML: it is nested too deeply") from error
+    if data is None:
         return Config()
-    _refuse_duplicate_keys(root, source)
     try:
         return msgspec.convert(_drop_empty_sections(data), Config)
     except msgspec.ValidationError as error:
@@ -275,13 +282,38 @@ def _drop_empty_sections(data: object) -> object:
     return {key: value for key, value in data.items() if not (value is None and key in sections)}
 
 
-def _refuse_duplicate_keys(root: yaml.Node, source: str) -> None:
+class _Loader(yaml.SafeLoader):
+    """Tells of every value that can't be read, with its line, and of numbers that YAML reads otherwise."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        kind = node.tag.rpartition(":")[2]
+        problem = f"{str(node.value)[:80]!r} can't be read as {kind}"
+        if kind in ("int", "float") and _SURPRISING.match(str(node.value)):
+            problem = f"{node.value[:80]!r} would be read in base 8 or 60: expected decimals, or quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # which PyYAML leaves as they are
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+def _check_keys(root: yaml.Node, source: str) -> None:
+    """Refuse keys that are no text, and those that come twice; what `<<` merges may be given again."""
     for node in _mappings(root):
         seen: set[str] = set()
         for key, _ in node.value:
+            name = _shown(key.value) if isinstance(key.value, str) else "(a key)"
+            at = f"{source}:{key.start_mark.line + 1}: {name}"
+            if key.tag not in _KEY_TAGS:
+                raise ConfigError(f"{at}: expected a key that is a text, got {key.tag.rpartition(':')[2]}")
             if key.value in seen:
-                raise ConfigError(f"{source}:{key.start_mark.line + 1}: {key.value}: the key is given twice")
+                raise ConfigError(f"{at}: the key is given twice")
             seen.add(key.value)
+
+
+def _shown(key: str) -> str:
+    """A key as a message names it: on one line, and nothing that a terminal obeys."""
+    return (key if key.isprintable() else repr(key))[:80]
 
 
 def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
@@ -296,7 +328,7 @@ def _explain(error: str, root: yaml.Node, source: str) -> str:
     """Turn "Expected `int`, got `str` - at `$.server.port`" into "FILE:LINE: server.port: expected ..."."""
     message, _, path = error.partition(" - at `$")
     names = re.findall(r"\.(\w+)", path)
-    unknown = re.search(r"unknown field `(.*)`", message)
+    unknown = re.search(r"unknown field `(.*)`", message, re.DOTALL)
     own_check = re.match(r"`(\w+)`: (.*)", message)
     if own_check:
         names.append(own_check[1])
@@ -307,7 +339,7 @@ def _explain(error: str, root: yaml.Node, source: str) -> str:
     else:
         words = [words for pattern, words in _IN_WORDS.items() if message.endswith(f"regex {pattern!r}")]
         message = f"expected {words[0]}" if words else message[:1].lower() + message[1:]
-    key = ".".join(names) or "(the whole file)"
+    key = ".".join(map(_shown, names)) or "(the whole file)"
     return f"{source}:{_line_of(root, names)}: {key}: {message}"
 
 

@@ -130,6 +130,18 @@ def test_an_origin_that_can_never_match_is_refused(origin: str) -> None:
         ("resource_limits:\n  memory_max: lots\n", "yaml:2: resource_limits.memory_max: expected"),
         ("server:\n  port: 1\n  port: 2\n", "yaml:3: port: the key is given twice"),
         ("server: [\n", "yaml:2: not valid YAML"),
+        ("api:\n  model_required: !!bool maybe\n", "yaml:2: not valid YAML: 'maybe' can't be read as bool"),
+        ("model:\n  name: !!timestamp soon\n", "yaml:2: not valid YAML: 'soon' can't be read as timestamp"),
+        ("model:\n  name: 2024-13-45\n", "yaml:2: not valid YAML: '2024-13-45' can't be read"),
+        (f"generation:\n  seed: {'9' * 5000}\n", r"yaml:2: not valid YAML: '9{80}' can't be read as int\Z"),
+        ("server:\n  port: 011435\n", "yaml:2: not valid YAML: '011435' would be read in base 8 or 60"),
+        ("model:\n  keep_alive: 1:30\n", "yaml:2: not valid YAML: '1:30' would be read in base 8 or 60"),
+        ("server:\n  host: 'a\0b'\n", r"yaml:2: not valid YAML: character U\+0000\Z"),
+        ("server: " + "[" * 2000, "yaml:1: not valid YAML: it is nested too deeply"),
+        ("server:\n  yes: 1\n", "yaml:2: yes: expected a key that is a text, got bool"),
+        ("? [a]\n: 1\n", r"yaml:1: \(a key\): expected a key that is a text, got seq"),
+        ('server:\n  "a\\nb": 1\n', r"yaml:2: server.'a\\nb': unknown key; the nearest"),
+        ('server:\n  "\\e[2J": 1\n  "\\e[2J": 1\n', r"yaml:3: '\\x1b\[2J': the key is given twice"),
         ("- server\n", "yaml:1: .the whole file.: expected `object`, got `array`"),
         ("server: 5\n", "yaml:1: server: expected `object`, got `int`"),
     ],
@@ -137,6 +149,12 @@ def test_an_origin_that_can_never_match_is_refused(origin: str) -> None:
 def test_a_mistake_is_told_with_file_line_key_and_expectation(text: str, told: str) -> None:
     with pytest.raises(config.ConfigError, match=told):
         parse(text)
+
+
+def test_what_is_merged_may_be_given_again() -> None:
+    assert parse("media:\n  <<: {fit: crop, remote: off}\n  fit: stretch\n  remote: 'off'\n").media == (
+        config.MediaConfig(fit="stretch", remote="off")
+    )
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
