@@ -105,9 +105,9 @@ def scaled(vlm: Any, chip: Any) -> Any:
     return vlm
 
 
-def near(seconds: float, published: float) -> bool:
+def near(seconds: float, published: float, scale: float = SCALE) -> bool:
     """At least the published duration at this scale, and not much more."""
-    return SCALE * published * 0.99 <= seconds <= SCALE * published * 1.2 + 0.08
+    return scale * published * 0.99 <= seconds <= scale * published * 1.2 + 0.08
 
 
 def test_encoding_takes_a_third_of_a_second_each(scaled: Any, user: Any, pictures: Any) -> None:
@@ -148,12 +148,12 @@ def test_prefill_goes_by_chunks_of_96(scaled: Any) -> None:
 def test_tokens_come_at_the_published_rate(chip: Any, version: str, token: float) -> None:
     chip.set(version=version)
     vlm = chip.load()
-    chip.set(time_scale=SCALE)
+    chip.set(time_scale=1.0)  # fourteen waits, each of which a busy machine makes longer
     with vlm.generate(CHAT.format("Tell me about trains"), [], max_generated_tokens=15) as completion:
         completion.read()
         seconds, pieces = timed(lambda: list(completion))
     assert len(pieces) == 15
-    assert near(seconds, 14 * token)
+    assert near(seconds, 14 * token, scale=1.0)
 
 
 def test_published_defaults(chip: Any) -> None:

@@ -34,7 +34,7 @@ def test_it_says_what_is_wrong(server: Server, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("text")
     broken = ask(server.url, tmp_path / "text.jpg")
     assert broken.returncode == 1
-    assert "no image" in broken.stderr
+    assert "not an image" in broken.stderr
     unreachable = ask("http://127.0.0.1:9")
     assert unreachable.returncode == 1
     assert "refused" in unreachable.stderr

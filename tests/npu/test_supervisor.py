@@ -61,7 +61,7 @@ async def test_a_process_that_always_crashes_is_given_up(
 
 async def test_a_slow_load_is_ended(stage: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.inject(load_hang=True)
-    stage.configure({"model": {"resources_dir": str(stage.directory / "resources"), "load_timeout": 1.0}})
+    stage.configure({"model": {"resources_dir": str(stage.directory / "resources"), "load_timeout": 3.0}})
     supervisor = Supervisor(config.load(stage.config_file))
     supervisor.start()
     await until(lambda: supervisor.state is State.RESTARTING)
