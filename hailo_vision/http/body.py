@@ -15,6 +15,7 @@ T = TypeVar("T")
 # What a field may hold, for messages: the pattern that a field's path fits, and the values.
 Known = Sequence[tuple[re.Pattern[str], str]]
 
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
@@ -55,12 +56,12 @@ def decode(
             advice = _advice(body, elsewhere)
             found = RequestError(found.kind, f"{found.message}{advice}", where=found.where)
         raise found from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
 
 
 def _advice(body: bytes, elsewhere: Mapping[str, str]) -> str:
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*_NO_JSON):
         given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         return next((f" {advice}" for name, advice in elsewhere.items() if name in given), "")
     return ""

@@ -1,10 +1,14 @@
 """Fields that several dialects share, and that clients write in several ways."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hailo_vision.durations import parse_keep_alive
 from hailo_vision.http.body import invalid, missing, unsupported
 from hailo_vision.inference.service import Service
+
+# No conversation that fits a context has as many; more would hold up the event loop.
+MOST_MESSAGES = 4096
+MOST_IMAGES = 256
 
 # Whole numbers, which some languages write as 50.0.
 Whole = int | float
@@ -56,6 +60,15 @@ def refuse_others(body: object, fields: Mapping[str, str], prefix: str = "") -> 
         if getattr(body, name) is not None:
             where = prefix + name
             raise unsupported(where, f"'{where}' is no field of this route: {advice}.")
+
+
+def check_size(contents: Iterable[object], where: str) -> None:
+    """Raises:
+    RequestError: the lists among these, in which messages have parts or images, are too long together.
+    """
+    parts = sum(len(content) for content in contents if isinstance(content, list))
+    if parts > MOST_MESSAGES:
+        raise invalid(where, f"expected at most {MOST_MESSAGES} parts, got {parts}")
 
 
 def check_model(service: Service, name: str | None) -> None:

@@ -1,11 +1,13 @@
 """Finds the JSON in an answer, mends it, and checks it against a schema, in a process of its own.
 
-A schema and a text can be made such that checking or mending them takes for ever or crashes the process. So
-this has a process of its own with two seconds of processor time: `python -m
-hailo_vision.inference.json_check` reads one JSON object {"text", "schema"} and prints a Finding.
+A schema and a text can be made such that checking or mending them takes for ever or crashes the process; the
+patterns of a schema of 3 kB can take seconds to compile. So this has a process of its own with two seconds of
+processor time: `python -m hailo_vision.inference.json_check` reads one JSON object {"text", "schema"} and
+prints a Finding; without a text it is about the schema itself.
 """
 
 import asyncio
+import hashlib
 import json
 import math
 import re
@@ -21,6 +23,8 @@ _CPU_SECONDS = 2
 _SECONDS = 15  # of waiting for that, on a busy machine
 _MEMORY_BYTES = 512 << 20
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_KNOWN_SCHEMAS = 64
+_good: dict[bytes, None] = {}  # by the hash of their text, the oldest first
 _NOTHING = "the answer holds no JSON object"
 
 
@@ -66,11 +70,33 @@ def validator(schema: Schema) -> Any:
             return make(schema, offline=True)
         except (ValueError, TypeError) as error:
             reason = reason or error
+    if isinstance(reason, jsonschema_rs.ValidationError):
+        raise SchemaError(_told("schema", reason))
     raise SchemaError(str(reason).partition("\n")[0][:300])
+
+
+async def check_schema(schema: Schema) -> None:
+    """Check a schema itself; those of late that were found good are known.
+
+    Raises:
+        SchemaError: as validator; or it takes too long.
+    """
+    key = hashlib.sha256(json.dumps(schema).encode()).digest()
+    if key in _good:
+        return
+    if problem := (await _run(None, schema)).problem:
+        raise SchemaError(problem)
+    _good[key] = None
+    if len(_good) > _KNOWN_SCHEMAS:
+        del _good[next(iter(_good))]
 
 
 async def check(text: str, schema: Schema | None) -> Finding:
     """Find the JSON in a text and check it; schema None stands for any object or list."""
+    return await _run(text, schema)
+
+
+async def _run(text: str | None, schema: Schema | None) -> Finding:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -84,7 +110,7 @@ async def check(text: str, schema: Schema | None) -> Finding:
             said, _ = await process.communicate(json.dumps({"text": text, "schema": schema}).encode())
         return msgspec.json.decode(said, type=Finding)
     except (TimeoutError, msgspec.DecodeError):
-        return Finding(text, problem="checking the answer takes too long")
+        return Finding(text or "", problem=f"checking the {'schema' if text is None else 'answer'} takes too long")
     finally:
         if process.returncode is None:
             process.kill()
@@ -101,7 +127,7 @@ def find(text: str, schema: Schema | None = None) -> Finding:
     if schema is None:
         return Finding(content, repaired)
     error = next(validator(schema).iter_errors(value), None)
-    return Finding(content, repaired, _told(error) if error else "")
+    return Finding(content, repaired, _told("answer", error) if error else "")
 
 
 def _strict(text: str) -> tuple[str, Any] | None:
@@ -140,17 +166,22 @@ def _mended(text: str) -> tuple[str, Any] | None:
     return None
 
 
-def _told(error: Any) -> str:
-    """A validation error with its place, in a form that the model can be told."""
+def _told(root: str, error: Any) -> str:
+    """A validation error with its place below the root, in a form that the model can be told."""
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-    return f"answer{place[:200]}: {error.message[:200]}"
+    return f"{root}{place[:200]}: {error.message[:200]}"
 
 
 def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     asked = json.load(sys.stdin)
-    sys.stdout.buffer.write(msgspec.json.encode(find(asked["text"], asked["schema"])))
+    try:
+        text, schema = asked["text"], asked["schema"]
+        finding = find(text, schema) if text is not None else Finding(str(validator(schema)))
+    except SchemaError as error:
+        finding = Finding("", problem=str(error))
+    sys.stdout.buffer.write(msgspec.json.encode(finding))
     return 0
 
 

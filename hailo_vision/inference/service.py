@@ -15,7 +15,7 @@ from hailo_vision.inference.overflow import SampledAnswer
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.request import GenerationRequest, Image
 from hailo_vision.inference.scheduler import Scheduler, unavailable
-from hailo_vision.inference.structured import StructuredAnswer
+from hailo_vision.inference.structured import StructuredAnswer, require_schema
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.protocol import ModelInfo, Sampling
@@ -135,12 +135,13 @@ class Service:
         return max(wanted, model.keep_alive_seconds)
 
     async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
-        """Decode the images and render the prompt, while the job waits in the queue."""
+        """Check the schema, decode the images and render the prompt, while the job waits in the queue."""
 
         async def frame(image: Image) -> memoryview:
             loaded = await self._images.load(image.source, model.frame_shape, image.where, work)
             return loaded.data.cast("B")
 
+        await require_schema(request.json)
         frames = await asyncio.gather(*map(frame, request.images))
         return Prompt(
             text=_template(model.prompt_template).render(request.turns),

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.answer import Answer, Attempts, Figures, JsonReport, Usage, whole_text
-from hailo_vision.inference.json_check import SchemaError, check, validator
+from hailo_vision.inference.json_check import SchemaError, check, check_schema
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
 
 _ATTEMPTS = 2
@@ -24,11 +24,10 @@ class StructuredAnswer(Attempts):
         """Ask the model.
 
         Raises:
-            RequestError: the schema is not valid; or as ask().
+            RequestError: as ask().
         """
         assert request.json is not None
         self._schema = request.json.schema
-        _require_schema(request.json)
         self._ask = ask
         self._request = replace(request, turns=_with_order(request.turns, request.json))
         self._attempts = [ask(self._request)]
@@ -56,11 +55,14 @@ class StructuredAnswer(Attempts):
         return [figures for attempt in self._attempts for figures in attempt.figures]
 
 
-def _require_schema(wanted: JsonFormat) -> None:
-    if wanted.schema is None:
+async def require_schema(wanted: JsonFormat | None) -> None:
+    """Raises:
+    RequestError: the schema is none that can be used.
+    """
+    if wanted is None or wanted.schema is None:
         return
     try:
-        validator(wanted.schema)
+        await check_schema(wanted.schema)
     except SchemaError as error:
         raise RequestError(
             Kind.INVALID_SCHEMA, f"This is no JSON schema that can be used here: {error}", where=wanted.where

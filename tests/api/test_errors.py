@@ -49,6 +49,17 @@ def test_what_is_no_json(content: bytes, server: Server) -> None:
     assert error_of(post(server, content), 400)["code"] == "invalid_json"
 
 
+@pytest.mark.parametrize("rest", [b'"x": ' + b"[" * 100_000, b'"\xff": 1}', b'"x": "\\ud83d", "\\ud83d": 1}', b""])
+@pytest.mark.parametrize(
+    ("route", "begin"),
+    [("chat/completions", b'{"messages": [{"role": "user"}], '), ("vision/analyze", b'{"images": [{}], ')],
+)
+def test_what_is_no_json_behind_a_field_that_is_missing(
+    route: str, begin: bytes, rest: bytes, server: Server
+) -> None:
+    error_of(server.http.post(f"/v1/{route}", content=begin + rest), 400)
+
+
 @pytest.mark.parametrize("content", ["[]", "null", "5", '"text"', "true", "[[[[[]]]]]", "[" * 100_000])
 def test_what_is_no_object(content: str, server: Server) -> None:
     error = error_of(post(server, content), 400)

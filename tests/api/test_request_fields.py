@@ -101,6 +101,9 @@ def test_what_clients_send_is_accepted(fields: dict[str, Any], server: Server) -
         ("tool_choice", 5),
         ("messages", []),
         ("messages", "Hi"),
+        ("messages", [HELLO] * 5000),
+        ("messages", [{"role": "user", "content": ["x"] * 2500}] * 2),
+        ("images", [""] * 300),
         ("messages", {"role": "user", "content": "Hi"}),
         ("model", 5),
     ],
@@ -123,6 +126,7 @@ def test_what_is_out_of_range_or_of_another_type_is_named(field: str, value: Any
         ("top_logprobs", None, {"top_logprobs": 5}),
         ("logit_bias", "unsupported_parameter", {"logit_bias": {"50256": -100}}),
         ("modalities", "unsupported_parameter", {"modalities": ["text", "audio"]}),
+        ("modalities", "unsupported_parameter", {"modalities": ["image"]}),
         ("tool_choice", None, {"tool_choice": "required"}),
         (
             "tool_choice",

@@ -94,6 +94,8 @@ def test_the_limit_makes_it_incomplete(server: Server) -> None:
     assert response["status"] == response["output"][0]["status"] == "incomplete"
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     assert response["usage"]["output_tokens"] == 3
+    for none in (-1, 0, None):
+        assert answer(server, "Hi", max_output_tokens=none)["max_output_tokens"] is None
     assert events_of(ask(server, "Tell me a story.", max_output_tokens=3, stream=True))[-1]["type"] == (
         "response.incomplete"
     )
@@ -189,6 +191,9 @@ def test_what_fails_after_the_first_event_is_a_failed_response(make_server: Any)
         ({"max_output_tokens": "x"}, "max_output_tokens"),
         ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "schema": {"type": "x"}}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
+        ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "input"),
+        ({"input": [{"role": "user", "content": "x"}] * 5000}, "input"),
         ({"tool_choice": "required"}, "tool_choice"),
         (
             {"input": [{"role": "user", "content": [{**IMAGE, "image_url": "data:,x"}]}]},

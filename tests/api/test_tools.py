@@ -116,6 +116,13 @@ def test_a_streamed_call(server: Server) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
+def test_tools_of_the_providers_own_are_passed_over(server: Server) -> None:
+    """Agents send them beside their functions."""
+    tools = [{"type": "web_search"}, {"type": "custom", "custom": {"name": "x"}}, *TOOLS]
+    call = choice_of(server, tools=tools, tool_choice=NAMED)["message"]["tool_calls"][0]
+    assert call["function"]["name"] == "tell_colour"
+
+
 @pytest.mark.parametrize("choice", ["auto", "none", None, {"type": "allowed_tools", "mode": "auto"}])
 def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
     message = server.chat(QUESTION, tools=TOOLS, tool_choice=choice).json()["choices"][0]["message"]
@@ -128,7 +135,13 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
     [
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
-        ({"tools": [{"type": "function", "function": {}}], "tool_choice": "required"}, "tools[0].function"),
+        (
+            {"tools": [{"type": "function", "function": {}}], "tool_choice": "required"},
+            "tools[0].function.name",
+        ),
+        ({"tools": [{"type": "function", "name": 5}], "tool_choice": "required"}, "tools[0].name"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
+        ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),
         (
             {
                 "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "x"}}}],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hailo_vision.inference.json_check import SchemaError, check, find, validator
+from hailo_vision.inference.json_check import SchemaError, check, check_schema, find, validator
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,12 @@ async def test_work_is_bounded() -> None:
     assert (await check("{}", schema)).problem == "checking the answer takes too long"
     assert (await check("{'" * 40_000, None)).problem == "checking the answer takes too long"
     assert (await check('{"a": 1}', {"required": ["a"]})).problem == ""
+    with pytest.raises(SchemaError, match="checking the schema takes too long"):
+        await check_schema({"patternProperties": {rf"\p{{L}}{{100}}{n}": {} for n in range(2000)}})
+
+
+async def test_what_is_wrong_with_a_schema_names_its_place() -> None:
+    for _ in range(2):
+        await check_schema({"type": "object"})
+        with pytest.raises(SchemaError, match=r"schema\.properties\.a\.minimum: true is not"):
+            await check_schema({"properties": {"a": {"minimum": True}}})

@@ -6,7 +6,7 @@ from typing import Any
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import invalid, unsupported
-from hailo_vision.http.fields import keep_alive_of, limit_of, refuse_others, whole_of
+from hailo_vision.http.fields import check_size, keep_alive_of, limit_of, refuse_others, whole_of
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields, Options
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
@@ -39,6 +39,7 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     # LLM Vision sends these as well, empty and with the same images as its message.
     if body.prompt or not any(message.images for message in body.messages or ()):
         refuse_others(body, _NOT_IN_CHAT)
+    check_size((message.images for message in body.messages or ()), "messages")
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(body.messages or ()):

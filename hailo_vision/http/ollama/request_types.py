@@ -5,12 +5,15 @@ truncate, shift, template, context, num_ctx, ... But an image or a schema in a f
 ignored; those fields are declared here to be refused. The module description explains the fields.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from hailo_vision.http.fields import Whole
+from hailo_vision.http.fields import MOST_IMAGES, MOST_MESSAGES, Whole
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
+
+Images = Annotated[list[str], Meta(max_length=MOST_IMAGES)]
+_MOST_STOPS = 256  # Ollama itself has no limit
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -22,7 +25,7 @@ class Options(Struct, frozen=True, kw_only=True):
     seed: Whole | None = None
     repeat_penalty: RepetitionPenalty | None = None
     num_predict: Whole | None = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=_MOST_STOPS)] | None = None
 
 
 class _Foreign(Struct, frozen=True, kw_only=True):
@@ -38,7 +41,7 @@ class Message(_Foreign, frozen=True, kw_only=True):
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str | None = None
-    images: list[str] | None = None
+    images: Images | None = None
 
 
 class GenerationFields(_Foreign, frozen=True, kw_only=True):
@@ -57,7 +60,7 @@ class GenerationFields(_Foreign, frozen=True, kw_only=True):
 class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     """Body of POST /api/chat; without messages it loads the model, or unloads it with keep_alive 0."""
 
-    messages: list[Message] | None = None
+    messages: Annotated[list[Message], Meta(max_length=MOST_MESSAGES)] | None = None
     prompt: Any = None
     images: Any = None
 
@@ -67,7 +70,7 @@ class GenerateRequest(GenerationFields, frozen=True, kw_only=True):
 
     prompt: str | None = None
     system: str | None = None
-    images: list[str] | None = None
+    images: Images | None = None
     suffix: str | None = None
     raw: bool | None = None
     messages: Any = None

@@ -60,5 +60,5 @@ def _refuse_unsupported(body: ChatRequest) -> None:
         raise unsupported("logprobs", "The NPU gives no log probabilities.")
     if body.logit_bias:
         raise unsupported("logit_bias", "The NPU takes no logit_bias.")
-    if "audio" in (body.modalities or ()):
+    if {"text", *(body.modalities or ())} != {"text"}:
         raise unsupported("modalities", "Only text can be generated.")

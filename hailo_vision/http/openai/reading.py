@@ -6,7 +6,7 @@ from typing import Any
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import invalid, missing, unsupported
-from hailo_vision.http.fields import keep_alive_of, limit_of, whole_of
+from hailo_vision.http.fields import check_size, keep_alive_of, limit_of, whole_of
 from hailo_vision.http.openai import request_types
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
@@ -27,6 +27,7 @@ def turns_of(
     Raises:
         RequestError: an image part names no image, or an image stands where none is read.
     """
+    check_size((message.content for message in messages.values()), "messages" if body else "input")
     system: list[str] = []
     turns: list[Turn] = []
     for where, message in messages.items():
@@ -114,7 +115,7 @@ def json_format_of(
         if wanted.json_schema and wanted.json_schema.schema_ is not None:
             return JsonFormat(wanted.json_schema.schema_, f"{where}.json_schema.schema")
         if wanted.schema_ is None and wanted.json_schema is None:
-            raise missing(f"{where}.json_schema")
+            raise missing(f"{where}.{'json_schema' if where == 'response_format' else 'schema'}")
     return JsonFormat(wanted.schema_, f"{where}.schema")
 
 

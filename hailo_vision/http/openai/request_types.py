@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from hailo_vision.http.fields import Whole
+from hailo_vision.http.fields import MOST_IMAGES, MOST_MESSAGES, Whole
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -73,7 +73,7 @@ ImageLike = ImageUrlPart | InputImagePart | ImagePart
 UserPart = str | TextLike | ImageLike
 Texts = Annotated[list[str | TextLike], Meta(min_length=1)]
 Parts = str | Annotated[list[UserPart], Meta(min_length=1)]
-Images = str | Source | list[str | Source]
+Images = str | Source | Annotated[list[str | Source], Meta(max_length=MOST_IMAGES)]
 
 
 class ImageFields(Struct, frozen=True, kw_only=True):
@@ -179,7 +179,7 @@ class Function(Struct, frozen=True):
 class ChatRequest(CompletionFields, frozen=True, kw_only=True):
     """Body of POST /v1/chat/completions. Some clients send images beside the messages."""
 
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=MOST_MESSAGES)]
     stream_options: StreamOptions | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)] | None = None
     logprobs: bool | None = None

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from hailo_vision.http.fields import MOST_MESSAGES
 from hailo_vision.http.openai.request_types import GenerationFields, Limit
 from hailo_vision.inference.answer import JsonReport
 
@@ -21,7 +22,7 @@ class ResponsesRequest(GenerationFields, frozen=True, kw_only=True):
     stored is refused; fields that OpenAI knows and that have no use here are ignored.
     """
 
-    input: str | Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    input: str | Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MOST_MESSAGES)]
     instructions: str | None = None
     max_output_tokens: Limit | None = None
     text: TextOptions | None = None

@@ -41,7 +41,7 @@ class ResponseWriter:
             "id": f"resp_{uuid.uuid4().hex}",
             "created_at": int(time.time()),
             "instructions": body.instructions,
-            "max_output_tokens": int(body.max_output_tokens) if body.max_output_tokens else None,
+            "max_output_tokens": int(limit) if (limit := body.max_output_tokens or 0) > 0 else None,
             "model": model,
             "temperature": defaults.temperature if body.temperature is None else body.temperature,
             "text": {"format": (body.text and body.text.format) or {"type": "text"}},

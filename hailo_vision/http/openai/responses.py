@@ -7,7 +7,7 @@ import msgspec
 from sanic import HTTPResponse, Request
 
 from hailo_vision.config import ApiConfig
-from hailo_vision.http.body import decode, explain, unsupported
+from hailo_vision.http.body import decode, explain, invalid, unsupported
 from hailo_vision.http.fields import check_model, refuse_others
 from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, Message, ResponseFormat, SystemMessage
@@ -50,6 +50,8 @@ def _read(
 ) -> GenerationRequest:
     format_ = json_format_of(_format(body), api, "text.format")
     messages = dict(_messages(body))
+    if not messages:
+        raise invalid("input", "expected a message among its items")
     if body.instructions:
         messages = {"instructions": SystemMessage(body.instructions), **messages}
     return GenerationRequest(

@@ -14,10 +14,11 @@ import msgspec
 
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.http.body import invalid, unsupported
+from hailo_vision.http.body import explain, invalid, unsupported
 from hailo_vision.http.openai.request_types import Function
 from hailo_vision.inference.request import JsonFormat
 
+_MOST = 128  # as in OpenAI's API description
 _FREE = (None, "none", "auto")
 
 
@@ -99,7 +100,13 @@ def forced(
         names = [_name(choice)]
     elif choice not in ("required", "any"):
         raise invalid(choice_where, "expected 'none', 'auto', 'required' or a function")
-    functions = [_function(tool, f"{where}[{number}]") for number, tool in enumerate(tools or ())]
+    if len(tools or ()) > _MOST:
+        raise invalid(where, f"expected at most {_MOST} tools")
+    functions = [
+        _function(tool, f"{where}[{number}]")
+        for number, tool in enumerate(tools or ())
+        if tool.get("type", "function") == "function"  # others are the provider's own, such as web_search
+    ]
     found = [one for one in functions if names is None or one.name in names]
     if not found:
         message = f"'{choice_where}' forces a call of a function that '{where}' does not have."
@@ -134,7 +141,7 @@ def _function(tool: Mapping[str, Any], where: str) -> Function:
     try:
         return msgspec.convert(tool, Function)
     except msgspec.ValidationError as error:
-        raise invalid(where, error) from error
+        raise explain(str(error), (), where) from error
 
 
 def _described(function: Function) -> str:
