@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
         output has left.
     """
     options = _parser().parse_args(arguments)
+    if sys.stdout is None:  # the caller has closed it
+        sys.stdout = Path(os.devnull).open("w")
     # A terminal that lacks a character shows a question mark for it.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -107,8 +110,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    if not re.fullmatch("0*[1-9][0-9]{,8}", text):
+        expected = "expected a whole number of at least 1 and nine digits at most"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text[:40]!r}")
     return int(text)
 
 

@@ -35,6 +35,7 @@ class Service:
         try:
             parts = urllib.parse.urlsplit(url)
             usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+            usable = usable and "@" not in parts.netloc
         except ValueError:
             usable = False
         if not usable or not url.isascii() or not url.isprintable() or " " in url:

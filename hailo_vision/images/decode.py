@@ -31,7 +31,11 @@ FORMATS = ("JPEG", *_PILLOWS_FORMATS, "HEIC")
 _OTHER_FORMATS = (
     ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
     ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),
-    ("TIFF", re.compile(rb"II\*\x00|MM\x00\*")),
+    ("TIFF", re.compile(rb"II[*+]\x00|MM\x00[*+]")),
+    ("JPEG XL", re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")),
+    ("ICO", re.compile(rb"\x00\x00[\x01\x02]\x00")),
+    ("PNM", re.compile(rb"P[1-7]\s")),
+    ("Photoshop", re.compile(rb"8BPS")),
     ("JPEG 2000", re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51")),
     ("PDF", re.compile(rb"%PDF")),
     ("video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3", re.DOTALL)),
@@ -48,6 +52,12 @@ _one_large = threading.Lock()
 _STRIP_PIXELS = 500_000
 # Each scan of a progressive JPEG goes over the whole image, and an empty one takes a dozen bytes.
 _MAX_SCANS = 100
+# Millions of empty segments, chunks or blocks fit a file, and Pillow goes through those of the header in
+# Python, with a few reads each. Photographs have some hundreds.
+_MAX_PARTS = 5000
+_MAX_READS = 4 * _MAX_PARTS
+# Pillow refuses more than 179 megapixels without telling sizes; the limits here come before any pixel.
+Image.MAX_IMAGE_PIXELS = None
 # By the EXIF orientation: how the pixels have to be turned.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,9 +96,10 @@ def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: Media
 def _to_frame(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Frame:
     if not data.startswith(jpeg.START):
         return _decode(data, shape, limits)
-    scans, ended = jpeg.outline(data, _MAX_SCANS)
-    if scans > _MAX_SCANS:
-        raise RequestError(Kind.INVALID_IMAGE, f"The JPEG has more than {_MAX_SCANS} scans.")
+    scans, segments, ended = jpeg.outline(data, _MAX_SCANS, _MAX_PARTS)
+    if scans > _MAX_SCANS or segments > _MAX_PARTS:
+        message = f"The JPEG has more than {_MAX_SCANS} scans or {_MAX_PARTS} segments."
+        raise RequestError(Kind.INVALID_IMAGE, message)
     if ended:
         return _decode(data, shape, limits)
     # Some cameras leave out the end mark, which does no harm. If more is missing, the frame depends on
@@ -97,6 +108,18 @@ def _to_frame(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> 
     if not np.array_equal(frame, _decode(data + jpeg.NOISE + jpeg.END, shape, limits)):
         raise RequestError(Kind.INVALID_IMAGE, _BROKEN)
     return frame
+
+
+class _Reader(io.BytesIO):
+    """Image data of which so many more reads are allowed."""
+
+    left: float = _MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise RequestError(Kind.INVALID_IMAGE, "The image's header has too many parts.")
+        return super().read(size)
 
 
 def _decode(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Frame:
@@ -109,14 +132,17 @@ def _decode(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Fr
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
-    if data.startswith(jpeg.START):
-        return JpegImageFile(io.BytesIO(data))  # Image.open() would look for more images behind it
+    reader = _Reader(data)
     try:
-        image = Image.open(io.BytesIO(data), formats=_PILLOWS_FORMATS)
+        if data.startswith(jpeg.START):
+            return JpegImageFile(reader)  # Image.open() would look for more images behind it
+        image = Image.open(reader, formats=_PILLOWS_FORMATS)
     except UnidentifiedImageError:
         if heic.SIGNATURE.match(data):
             return heic.open_heic(data)
         raise
+    finally:
+        reader.left = math.inf  # the pixels of a BMP take as many as they are
     key = image.info.get("transparency")
     if isinstance(key, tuple) and any(";16" in str(tile.args) for tile in image.tile):
         image.info["transparency"] = tuple(part >> 8 for part in key)  # as Pillow does with the pixels

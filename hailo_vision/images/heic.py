@@ -9,8 +9,9 @@ from PIL import ImageFile
 
 SIGNATURE = re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL)
 # The sizes of all images in a file, be they parts, transparency or thumbnails (ISO/IEC 23008-12, 6.5.3).
-# libheif decodes none that is larger than its entry.
-_SIZE = re.compile(rb"ispe\x00{4}(.{8})", re.DOTALL)
+# libheif decodes none that is larger than its entry, whose flags it does not look at. What looks like an
+# entry may overlap one.
+_SIZE = re.compile(rb"ispe(?=\x00.{3}(.{8}))", re.DOTALL)
 
 
 def open_heic(data: bytes) -> ImageFile.ImageFile:
@@ -29,5 +30,5 @@ def open_heic(data: bytes) -> ImageFile.ImageFile:
 
 def largest(data: bytes) -> tuple[int, int]:
     """Width and height of the largest image within a file, (0, 0) if there is none."""
-    sizes = (struct.unpack(">II", size) for size in _SIZE.findall(data))
+    sizes = (struct.unpack(">II", entry[1]) for entry in _SIZE.finditer(data))
     return max(sizes, key=math.prod, default=(0, 0))

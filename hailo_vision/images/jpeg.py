@@ -1,4 +1,4 @@
-"""What has to be known of a JPEG before it is decoded: its number of scans, and whether it has an end."""
+"""What has to be known of a JPEG before it is decoded: how many parts it has, and whether it has an end."""
 
 import re
 from typing import NamedTuple
@@ -20,29 +20,32 @@ class Outline(NamedTuple):
 
     Attributes:
         scans: how many scans come before the end; each makes the decoder go over the whole image.
+        segments: how many segments of any kind come before the end.
         ended: whether there is an end mark. What comes behind it, such as the film of a motion photo or the
             other images of a stereo camera, is not looked at.
     """
 
     scans: int
+    segments: int
     ended: bool
 
 
-def outline(data: bytes, max_scans: int) -> Outline:
-    """Follow the markers of a JPEG to its end, or to one more scan than max_scans."""
-    scans, at = 0, len(START) - 1
-    while scans <= max_scans:
+def outline(data: bytes, max_scans: int, max_segments: int) -> Outline:
+    """Follow the markers of a JPEG to its end, or until there are more scans or segments than that."""
+    scans, segments, at = 0, 0, len(START) - 1
+    while scans <= max_scans and segments <= max_segments:
         at = _next_marker(data, at)
         if at < 0:
-            return Outline(scans, False)
+            return Outline(scans, segments, False)
         marker = data[at + 1]
         at += 2
         if marker == _EOI:
-            return Outline(scans, True)
+            return Outline(scans, segments, True)
+        segments += 1
         if marker not in _WITHOUT_LENGTH:
             scans += marker == _SOS
             at += int.from_bytes(data[at : at + 2], "big")
-    return Outline(scans, False)
+    return Outline(scans, segments, False)
 
 
 def _next_marker(data: bytes, at: int) -> int:

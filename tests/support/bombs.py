@@ -91,6 +91,21 @@ FILES: dict[str, Callable[[], bytes]] = {
     # 25 megapixels of 10 bits with transparency
     "HEIC, alpha": lambda: (Path(__file__).parents[1] / "data/large.heic").read_bytes(),
 }
+
+
+def _headers() -> dict[str, Callable[[], bytes]]:
+    """Images whose header has as many parts as fit ten megabytes."""
+    png_file, gif = png((16, 16), 8, 2), flat("P", (16, 16), "GIF")
+    jpeg, first = flat("RGB", (16, 16), "JPEG"), gif.index(b",")
+    return {
+        "JPEG of segments": lambda: jpeg[:2] + b"\xff\xfe\0\x02" * 2_400_000 + jpeg[2:],
+        "JPEG of fill bytes": lambda: jpeg[:2] + b"\xff" * 9_900_000 + jpeg[2:],
+        "PNG of chunks": lambda: png_file[:33] + chunk(b"prVt", b"") * 800_000 + png_file[33:],
+        "GIF of comments": lambda: gif[:first] + b"!\xfe\1a\0" * 1_900_000 + gif[first:],
+        "GIF of blocks": lambda: gif[:first] + b"!\xfe" + b"\1a" * 4_900_000 + b"\0" + gif[first:],
+    }
+
+
 # As they come in a request: the same as data URIs, and spellings that are dear to read.
 IMAGES: dict[str, Callable[[], str]] = {
     **{name: partial(_data_uri, make) for name, make in FILES.items()},
@@ -102,4 +117,5 @@ IMAGES: dict[str, Callable[[], str]] = {
 NO_IMAGES: dict[str, Callable[[], str]] = {
     "spaces": lambda: " " * 20_000_000,
     "an endless head": lambda: "data:" + "a" * 20_000_000,
+    **{name: partial(_data_uri, make) for name, make in _headers().items()},
 }

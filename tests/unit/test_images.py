@@ -206,6 +206,20 @@ def to_bytes(size: tuple[int, int]) -> bytes:
     return size[0].to_bytes(4, "big") + size[1].to_bytes(4, "big")
 
 
+def test_an_image_above_pillows_own_limit_is_told_as_too_large() -> None:
+    whole = png((1, 1), 8, 3, PALETTE, KEY)
+    header = whole[:8] + chunk(b"IHDR", to_bytes((20_000, 20_000)) + b"\x08\x03\0\0\0") + whole[33:]
+    assert outcome(header) == "image_too_large"
+
+
+@pytest.mark.parametrize(
+    ("start", "name"), [(b"\xff\x0a", "JPEG XL"), (b"\0\0\1\0", "ICO"), (b"P6 ", "PNM"), (b"II+\0", "TIFF")]
+)
+def test_a_format_that_is_not_read_is_named(start: bytes, name: str) -> None:
+    with pytest.raises(RequestError, match=rf"not read here \({name}\); supported are JPEG"):
+        frame(start + bytes(50))
+
+
 @pytest.mark.parametrize("image_format", ["WEBP", "AVIF"])
 def test_formats_that_hold_the_event_loop_have_a_limit_of_their_own(image_format: str) -> None:
     assert outcome(encoded(Image.new("RGB", (4001, 4000)), image_format)) == "image_too_large"
@@ -214,8 +228,12 @@ def test_formats_that_hold_the_event_loop_have_a_limit_of_their_own(image_format
 def test_the_largest_image_within_a_heic_counts() -> None:
     heic = (DATA / "coffee.heic").read_bytes()
     assert outcome(heic) == "a frame"
-    property_of_a_part = b"ispe" + bytes(4) + to_bytes((30_000, 30_000))
-    assert outcome(heic + b"\0\0\0\x18free" + property_of_a_part) == "image_too_large"
+    large = to_bytes((30_000, 30_000))
+    overlapped = b"ispe" + bytes(7) + b"\0\0\0\x14"  # reads as an entry of 0 x 5225 up to the next one's "i"
+    for entry in (b"ispe" + bytes(4), b"ispe\0\0\0\1", overlapped + b"ispe" + bytes(4)):
+        assert outcome(heic + struct.pack(">I", 8 + len(entry + large)) + b"free" + entry + large) == (
+            "image_too_large"
+        )
 
 
 def test_a_heic_is_read_and_turned_once() -> None:
