@@ -70,3 +70,9 @@ def test_a_persons_account_is_not_taken_for_the_services() -> None:
     for users, foreign in (({}, False), ({"hailo-vision": 990}, False), ({"hailo-vision": 1000}, True)):
         host = {"users": users}
         assert refused("hailo_vision", "is a person's", __hailo_vision_host=host) is foreign
+
+
+def test_an_address_is_a_text() -> None:
+    for host, wrong in (("0.0.0.0", False), (None, True), (7, True)):
+        config = {"server": {"host": host}}
+        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is wrong
