@@ -374,7 +374,7 @@ def main() -> None:
         "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),
         "units": states,
-        "users": sorted(user.pw_name for user in pwd.getpwall()),
+        "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "groups": sorted(group.gr_name for group in grp.getgrall()),
         "trees": trees(),
         "good": good(),

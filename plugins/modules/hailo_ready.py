@@ -24,9 +24,9 @@ module: hailo_ready
 short_description: Wait until the service is ready, or tell why it is not
 description:
   - Asks the service for its health, on the host itself, until it is ready or has failed for good.
-  - Ends early when systemd has given the service up, and when only somebody else can help, as when another
-    program holds the device. The failure names the service's own reason, what systemd knows, and the end of
-    the journal.
+  - Ends early when systemd has given the service up or is not asked to start it, and when only somebody else
+    can help, as when another program holds the device. The failure names the service's own reason, what
+    systemd knows, and the end of the journal.
 options:
   url:
     description: Address of the service.
@@ -52,6 +52,8 @@ waited:
 UNIT = "hailo-vision.service"
 READY = ("ready", "generating", "unloading", "unloaded")
 PAUSE = 0.5
+# Between a stop and a start of systemd's own, and while a request of ours makes it start the service.
+IDLE_LOOKS = 5
 JOURNAL_LINES = "15"
 DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 
@@ -73,7 +75,7 @@ def ask(url: str) -> dict[str, Any]:
 
 def unit(module: AnsibleModule) -> dict[str, str]:
     """What systemd knows of the service."""
-    properties = "ActiveState,SubState,Result,StatusText"
+    properties = "ActiveState,SubState,Result,StatusText,Job"
     _, out, _ = module.run_command(["systemctl", "show", f"--property={properties}", UNIT], check_rc=True)
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
@@ -94,6 +96,11 @@ def hopeless(health: dict[str, Any]) -> str:
     return ""
 
 
+def is_idle(state: dict[str, str]) -> bool:
+    """Whether the service does not run, and systemd is about to change nothing about that."""
+    return state["ActiveState"] == "inactive" and state.get("Job", "0") in ("", "0")
+
+
 def explain(module: AnsibleModule, url: str, health: dict[str, Any], state: dict[str, str]) -> str:
     """Why the service is not ready, in sentences."""
     problem = health.get("problem")
@@ -103,6 +110,7 @@ def explain(module: AnsibleModule, url: str, health: dict[str, Any], state: dict
         text = f"The service says that it is {health.get('state')}. "
     else:
         text = f"Nothing answers at {url}. "
+        text += "The service is not started: site.yml installs and starts it. " if is_idle(state) else ""
     text += (
         f"systemd says: {state.get('ActiveState')} ({state.get('SubState')}), result {state.get('Result')}"
     )
@@ -124,15 +132,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    url, started = module.params["url"], time.monotonic()
+    url, started, idle = module.params["url"], time.monotonic(), 0
     while True:
         health = ask(url)
         waited = time.monotonic() - started
         if health.get("state") in READY:
             module.exit_json(changed=False, health=health, waited=round(waited, 1))
         state = unit(module)
+        idle = idle + 1 if not health and is_idle(state) else 0
         over = health.get("state") == "failed" or state["ActiveState"] == "failed" or hopeless(health)
-        if over or waited > module.params["timeout"]:
+        if over or idle == IDLE_LOOKS or waited > module.params["timeout"]:
             module.fail_json(msg=explain(module, url, health, state), health=health)
         time.sleep(PAUSE)
 

@@ -67,6 +67,15 @@ def test_a_service_that_systemd_gave_up_is_not_waited_for(run: Run, host: Host) 
     assert host.seconds == 0
 
 
+def test_a_service_that_nobody_starts_is_not_waited_for(run: Run, host: Host) -> None:
+    host.unit = {**ACTIVE, "ActiveState": "inactive", "SubState": "dead", "StatusText": ""}
+    assert "Nothing answers at http://127.0.0.1:1. The service is not started: site.yml" in wait(run)["msg"]
+    assert host.seconds < 5
+    host.seconds, host.unit["Job"] = 0, "4711"
+    assert "systemd says: inactive" in wait(run)["msg"]
+    assert host.seconds >= 60
+
+
 def test_who_speaks_no_http_is_not_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     def greet(*_: object, **__: object) -> None:
         raise http.client.BadStatusLine("SSH-2.0-OpenSSH_10.0")

@@ -1,0 +1,45 @@
+"""Whether a certificate and a private key are a pair that a server can use."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def fault(certificate: str, key: str) -> str:
+    """What keeps a server from using the pair, as a part of a sentence without the texts; empty if nothing does.
+
+    Args:
+        certificate: in PEM, with the chain behind it.
+        key: in PEM, unencrypted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        chain, private = Path(folder, "chain.pem"), Path(folder, "key.pem")
+        chain.write_text(certificate)
+        private.write_text(key)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, private, password=_passphrase)
+        except _EncryptedError:
+            return "the key is encrypted, and the service starts without anybody to ask for the passphrase"
+        except ssl.SSLError as error:
+            mismatch = error.reason == "KEY_VALUES_MISMATCH"
+            return "the key is another certificate's" if mismatch else f"OpenSSL can't read them ({error.reason})"
+    return ""
+
+
+class _EncryptedError(Exception):
+    """OpenSSL asks for a passphrase."""
+
+
+def _passphrase() -> str:
+    raise _EncryptedError
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters of this file by name."""
+        return {"hailo_pem_fault": fault}

@@ -1,0 +1,78 @@
+"""What the roles of the service and the gateway refuse, and what they make of the settings."""
+
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from support.modules import TOP
+
+
+def variables(role: str, **settings: object) -> dict[str, Any]:
+    """The role's defaults and own variables, with some settings."""
+    found: dict[str, Any] = {"inventory_hostname": "pi01", "groups": {}, "hostvars": {}}
+    for folder in ("defaults", "vars"):
+        path = str(TOP / "roles" / role / folder / "main.yml")
+        found |= DataLoader().load_from_file(path, trusted_as_template=True)
+    return found | settings
+
+
+def value(role: str, expression: str, **settings: object) -> Any:
+    """An expression of Jinja as the role has it."""
+    template = trust_as_template(f"{{{{ {expression} }}}}")
+    return Templar(DataLoader(), variables(role, **settings)).template(template)
+
+
+def refused(role: str, part: str, **settings: object) -> bool:
+    """Whether the check fails whose sentence has these words."""
+    known = variables(role, **settings)
+    (check,) = (check for check in known[f"__{role}_checks"] if part in check["problem"])
+    return not Templar(DataLoader(), known).template(check["passed"])
+
+
+KEYS = {"hailo_vision": "hailo_vision_api_keys", "hailo_gateway": "hailo_gateway_api_keys"}
+
+
+@pytest.mark.parametrize(("role", "name"), KEYS.items())
+def test_a_key_is_one_that_a_header_can_carry(role: str, name: str) -> None:
+    for key in ("12345678", "sk-!~_/+=\"'", "k" * 200):
+        assert not refused(role, "An API key", **{name: [key]}), key
+    # The second has a line break of its vault, and the third is a comment in the service's file.
+    for key in ("1234567", "12345678\n", "#12345678", "1234 5678", "schlüssel", "12345678\t"):
+        assert refused(role, "An API key", **{name: ["12345678", key]}), key
+
+
+def test_each_of_the_gateways_ports_is_another() -> None:
+    def wrong(port: object, ollama: object = None, statistics: object = 8404) -> bool:
+        settings = {"hailo_gateway_port": port, "hailo_gateway_statistics_port": statistics}
+        settings |= {} if ollama is None else {"hailo_gateway_ollama_port": ollama}
+        return refused("hailo_gateway", "no two of them the same", **settings)
+
+    assert [wrong(80), wrong("80", 11434), wrong(65535, "1")] == [False] * 3
+    assert [wrong(80, "80"), wrong(80, 8404), wrong(80, 65536), wrong(80, 0), wrong(8404)] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("server", "address", "url"),
+    [
+        ({"host": "0.0.0.0"}, "192.0.2.1", "http://192.0.2.1:80"),
+        ({"host": "::"}, "2001:db8::1", "http://[2001:db8::1]:80"),
+        ({"host": "10.0.0.1"}, "192.0.2.1", "http://10.0.0.1:80"),
+        ({"host": "2001:db8::2", "tls_cert": "/x"}, "192.0.2.1", "https://[2001:db8::2]:80"),
+    ],
+)
+def test_verify_asks_where_the_service_listens(server: dict[str, str], address: str, url: str) -> None:
+    settings = {"__hailo_vision_server": {**server, "port": 80}, "ansible_host": address}
+    assert value("hailo_vision", "__hailo_vision_outside", **settings) == url
+
+
+def test_a_persons_account_is_not_taken_for_the_services() -> None:
+    for users, foreign in (({}, False), ({"hailo-vision": 990}, False), ({"hailo-vision": 1000}, True)):
+        host = {"users": users}
+        assert refused("hailo_vision", "is a person's", __hailo_vision_host=host) is foreign
+
+
+def test_an_address_is_a_text() -> None:
+    for host, wrong in (("0.0.0.0", False), (None, True), (7, True)):
+        config = {"server": {"host": host}}
+        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is wrong
