@@ -119,14 +119,15 @@ async def _run(text: str | None, schema: Schema | None) -> Finding:
 
 def find(text: str, schema: Schema | None = None) -> Finding:
     """As check(), in this process and without its bounds."""
-    found = _strict(text.strip()) or _strict_within(text) or _mended(text)
+    rules = None if schema is None else validator(schema)
+    found = _strict(text.strip()) or _strict_within(text) or _scalar(text.strip(), rules) or _mended(text)
     if found is None:
         return Finding(text, problem=_NOTHING)
     content, value = found
     repaired = content != text.strip()
-    if schema is None:
+    if rules is None:
         return Finding(content, repaired)
-    error = next(validator(schema).iter_errors(value), None)
+    error = next(rules.iter_errors(value), None)
     return Finding(content, repaired, _told("answer", error) if error else "")
 
 
@@ -150,6 +151,23 @@ def _strict_within(text: str) -> tuple[str, Any] | None:
                 return candidate[start.start() : end], value
         except (ValueError, RecursionError):
             continue
+    return None
+
+
+def _scalar(text: str, rules: Any) -> tuple[str, Any] | None:
+    """A text, number, true, false or null, if a schema asks for one and not for an object; quotes that a text
+    lacks are added."""
+    if rules is None or rules.is_valid({}):
+        return None
+    fenced = _FENCE.fullmatch(text)
+    bare = fenced[1] if fenced else text
+    for candidate in (bare, json.dumps(bare, ensure_ascii=False)):
+        try:
+            value = _DECODER.decode(candidate)
+        except (ValueError, RecursionError):
+            continue
+        if rules.is_valid(value):
+            return candidate, value
     return None
 
 

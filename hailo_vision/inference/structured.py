@@ -14,7 +14,7 @@ from hailo_vision.inference.json_check import SchemaError, check, check_schema
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
 
 _ATTEMPTS = 2
-_ORDER = "Answer with one JSON object and nothing else: no explanation, no code fence."
+_ORDER = "Answer with one JSON {} and nothing else: no explanation, no code fence."
 
 
 class StructuredAnswer(Attempts):
@@ -71,7 +71,7 @@ async def require_schema(wanted: JsonFormat | None) -> None:
 
 def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
     """The conversation with the order to answer in JSON at the end of its system turn."""
-    order = f"{wanted.purpose} {_ORDER}".strip()
+    order = f"{wanted.purpose} {_order(wanted)}".strip()
     if wanted.schema:
         order += f" It must fit this JSON schema: {json.dumps(wanted.schema, ensure_ascii=False)}"
     if turns and turns[0].role == "system":
@@ -79,7 +79,13 @@ def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
     return [Turn("system", [order]), *turns]
 
 
+def _order(wanted: JsonFormat | None) -> str:
+    schema = wanted.schema if wanted and isinstance(wanted.schema, dict) else {}
+    is_object = schema.get("type", "object") == "object" and not {"enum", "const"} & schema.keys()
+    return _ORDER.format("object" if is_object else "value")
+
+
 def _once_more(request: GenerationRequest, text: str, problem: str) -> GenerationRequest:
-    correction = f"That can't be used: {problem}. {_ORDER}"
+    correction = f"That can't be used: {problem}. {_order(request.json)}"
     turns = [*request.turns, Turn("assistant", [text]), Turn("user", [correction])]
     return replace(request, turns=turns)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from support.events import events, text_of
 from support.openai_schema import CHUNK, COMPLETION, check
@@ -120,6 +121,15 @@ def test_frigates_schema(server: Server) -> None:
 def test_a_schema_counts_wherever_it_stands(response_format: Any, server: Server) -> None:
     completion = server.chat(QUESTION, response_format=response_format).json()
     assert set(json.loads(completion["choices"][0]["message"]["content"])) == set(SCHEMA["required"])
+
+
+@pytest.mark.parametrize("schema", [{"type": "string", "enum": ["day", "night"]}, {"type": "boolean"}])
+def test_an_answer_that_is_one_value(schema: Any, server: Server) -> None:
+    """Ollama's users ask so for a choice or a yes."""
+    completion = server.chat(QUESTION, response_format=schema_format(schema)).json()
+    assert completion["json_report"]["valid"] is True
+    assert completion["json_report"]["attempts"] == 1
+    jsonschema_rs.validate(schema, json.loads(completion["choices"][0]["message"]["content"]))
 
 
 def test_many_pictures_each_with_a_json_answer(server: Server) -> None:

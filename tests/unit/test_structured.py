@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hailo_vision.inference.json_check import SchemaError, check, check_schema, find, validator
+from hailo_vision.inference.json_check import Finding, SchemaError, check, check_schema, find, validator
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,25 @@ def test_whatever_is_found_is_json(text: str) -> None:
 def test_schemas_are_understood_whole(schema: Any, good: Any, bad: Any) -> None:
     assert find(json.dumps(good), schema).problem == ""
     assert find(json.dumps(bad), schema).problem.startswith("answer")
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "content"),
+    [
+        ({"type": "string", "enum": ["day", "night"]}, ' "day"\n', '"day"'),
+        ({"type": "string", "enum": ["day", "night"]}, "day", '"day"'),
+        ({"enum": ["day", "night"]}, '```json\n"day"\n```', '"day"'),
+        ({"type": "integer"}, "5", "5"),
+        ({"type": ["boolean", "null"]}, "null", "null"),
+    ],
+)
+def test_a_schema_may_ask_for_no_object(schema: Any, text: str, content: str) -> None:
+    assert find(text, schema) == Finding(content, repaired=content != text.strip())
+
+
+@pytest.mark.parametrize("schema", [{"type": "object"}, {}, {"type": "string", "enum": ["day"]}])
+def test_a_text_is_no_object(schema: Any) -> None:
+    assert find("night", schema).problem == "the answer holds no JSON object"
 
 
 def test_a_problem_names_its_place() -> None:
