@@ -110,7 +110,8 @@ async def _run(text: str | None, schema: Schema | None) -> Finding:
             said, _ = await process.communicate(json.dumps({"text": text, "schema": schema}).encode())
         return msgspec.json.decode(said, type=Finding)
     except (TimeoutError, msgspec.DecodeError):
-        return Finding(text or "", problem=f"checking the {'schema' if text is None else 'answer'} takes too long")
+        what = "schema" if text is None else "answer"
+        return Finding(text or "", problem=f"checking the {what} takes too long")
     finally:
         if process.returncode is None:
             process.kill()

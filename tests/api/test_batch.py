@@ -102,6 +102,11 @@ def test_every_answer_has_the_same_settings(server: Server) -> None:
         ({"images": ["x", 5], "prompt": "?"}, "images[1]"),
         ({"images": ["x"] * 33, "prompt": "?"}, "images"),
         ({"images": ["x"], "prompt": "?", "temperature": 3}, "temperature"),
+        ({"images": ["x"], "prompt": "?", "image_url": "x"}, "image_url"),
+        ({"images": ["x"], "prompt": "?", "image": "x"}, "image"),
+        ({"images": ["x"], "prompt": "?", "messages": []}, "messages"),
+        ({"images": ["x"], "prompt": "?", "n": 2}, "n"),
+        ({"images": ["x"], "prompt": "?", "logprobs": True}, "logprobs"),
     ],
 )
 def test_what_is_wrong_is_named(body: dict[str, Any], param: str, server: Server) -> None:

@@ -49,7 +49,9 @@ def test_what_is_no_json(content: bytes, server: Server) -> None:
     assert error_of(post(server, content), 400)["code"] == "invalid_json"
 
 
-@pytest.mark.parametrize("rest", [b'"x": ' + b"[" * 100_000, b'"\xff": 1}', b'"x": "\\ud83d", "\\ud83d": 1}', b""])
+@pytest.mark.parametrize(
+    "rest", [b'"x": ' + b"[" * 100_000, b'"\xff": 1}', b'"x": "\\ud83d", "\\ud83d": 1}', b""]
+)
 @pytest.mark.parametrize(
     ("route", "begin"),
     [("chat/completions", b'{"messages": [{"role": "user"}], '), ("vision/analyze", b'{"images": [{}], ')],

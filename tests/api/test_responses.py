@@ -65,6 +65,7 @@ def test_a_text_is_answered(server: Server) -> None:
     [
         [QUESTION],
         [{"type": "message", **QUESTION}],
+        [{"type": None, **QUESTION}],
         [
             {"role": "developer", "content": "Be short."},
             {"type": "reasoning", "id": "rs_1", "summary": []},
@@ -194,6 +195,10 @@ def test_what_fails_after_the_first_event_is_a_failed_response(make_server: Any)
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
         ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "input"),
         ({"input": [{"role": "user", "content": "x"}] * 5000}, "input"),
+        ({"input": [{"type": "function_call_output", "output": {"a": 1}}]}, "input[0].output"),
+        ({"image_url": IMAGE["image_url"]}, "image_url"),
+        ({"image": IMAGE["image_url"]}, "image"),
+        ({"messages": [QUESTION]}, "messages"),
         ({"tool_choice": "required"}, "tool_choice"),
         (
             {"input": [{"role": "user", "content": [{**IMAGE, "image_url": "data:,x"}]}]},

@@ -12,9 +12,10 @@ from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
 from hailo_vision.http.errors import Failure, failure_of
 from hailo_vision.http.events import SERVER_SENT, Stream, server_sent
+from hailo_vision.http.fields import refuse_others
 from hailo_vision.http.openai import errors
 from hailo_vision.http.openai.answer_types import Analysis, AnalyzeResponse, AnalyzeSummary, usage_of
-from hailo_vision.http.openai.reading import image_of, json_format_of, options_of
+from hailo_vision.http.openai.reading import image_of, json_format_of, options_of, refuse_unsupported
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, AnalyzeRequest
 from hailo_vision.http.request_log import RequestRecord
 from hailo_vision.http.respond import patience_of
@@ -25,6 +26,13 @@ from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(AnalyzeRequest)
 _encode = msgspec.json.encode
+_IMAGES = "images go into 'images', a list"
+_OF_OTHERS = {
+    "image": _IMAGES,
+    "image_data": _IMAGES,
+    "image_url": _IMAGES,
+    "messages": "messages go to /v1/chat/completions",
+}
 _ECHO = 100
 _LONGEST_LINK = 8192
 _LOGIN = re.compile(r"(?<=:)//[^/?#]*@")  # of a link
@@ -33,6 +41,8 @@ _LOGIN = re.compile(r"(?<=:)//[^/?#]*@")  # of a link
 async def analyze(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     body = decode(request.body, _decoder, KNOWN_VALUES)
+    refuse_others(body, _OF_OTHERS)
+    refuse_unsupported(body)
     service.check_model(body.model)
     batch = Batch(service, body, request.ctx.client, request.ctx.record)
     service.admit(patience_of(request))

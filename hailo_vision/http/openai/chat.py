@@ -4,10 +4,9 @@ import msgspec
 from sanic import HTTPResponse, Request
 
 from hailo_vision.config import ApiConfig
-from hailo_vision.errors import Kind, RequestError
-from hailo_vision.http.body import decode, unsupported
+from hailo_vision.http.body import decode
 from hailo_vision.http.fields import check_model, refuse_others
-from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
+from hailo_vision.http.openai.reading import json_format_of, options_of, refuse_unsupported, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, ChatRequest
 from hailo_vision.http.openai.tools import ForcedTools, check_supported, forced
 from hailo_vision.http.openai.writing import ChunkWriter, Reply
@@ -26,7 +25,8 @@ _OF_OTHERS = {"format": "a schema is 'response_format'; Ollama's form goes to /a
 async def chat(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     body = decode(request.body, _decoder, KNOWN_VALUES, _ELSEWHERE)
-    _refuse_unsupported(body)
+    refuse_others(body, _OF_OTHERS)
+    refuse_unsupported(body)
     check_model(service, body.model)
     # Also in the form that OpenAI gave up (functions).
     tools = forced(body.tool_choice, body.tools, "tools", "tool_choice") or forced(
@@ -48,17 +48,3 @@ def _read(body: ChatRequest, tools: ForcedTools | None, api: ApiConfig, client: 
         client=client,
         **options_of(body, "max_completion_tokens", "max_tokens"),
     )
-
-
-def _refuse_unsupported(body: ChatRequest) -> None:
-    refuse_others(body, _OF_OTHERS)
-    if body.n is not None and body.n > 1:
-        raise RequestError(Kind.INVALID_VALUE, "Only one choice can be generated: n must be 1.", where="n")
-    if body.top_logprobs and not body.logprobs:
-        raise RequestError(Kind.INVALID_VALUE, "top_logprobs needs logprobs.", where="top_logprobs")
-    if body.logprobs:
-        raise unsupported("logprobs", "The NPU gives no log probabilities.")
-    if body.logit_bias:
-        raise unsupported("logit_bias", "The NPU takes no logit_bias.")
-    if {"text", *(body.modalities or ())} != {"text"}:
-        raise unsupported("modalities", "Only text can be generated.")

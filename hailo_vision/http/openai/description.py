@@ -144,7 +144,16 @@ _FIELDS = {
     "ResponsesRequest.prompt": "Refused: nothing is stored here.",
     "ResponsesRequest.response_format": "Refused: a field of another API.",
     "ResponsesRequest.format": "Refused: a field of another API.",
-    "ResponsesRequest.images": "Refused: images stand in the input.",
+    **dict.fromkeys(
+        [f"ResponsesRequest.{name}" for name in ("images", "image", "image_data", "image_url")],
+        "Refused: images stand in the input.",
+    ),
+    "ResponsesRequest.messages": "Refused: a field of another API.",
+    **dict.fromkeys(
+        [f"AnalyzeRequest.{name}" for name in ("image", "image_data", "image_url")],
+        "Refused: images stand in `images`.",
+    ),
+    "AnalyzeRequest.messages": "Refused: a field of another API.",
     "ChatRequest.format": "Refused: a field of another API.",
     "status": "Whether it is complete, was cut by its limit, or failed.",
     "incomplete_details": "Why the answer is cut; null if it is not.",

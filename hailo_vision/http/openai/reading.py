@@ -95,6 +95,22 @@ def options_of(fields: request_types.GenerationFields, *limits: str) -> dict[str
     }
 
 
+def refuse_unsupported(fields: request_types.CompletionFields) -> None:
+    """Raises:
+    RequestError: what is asked for can't be had from the NPU.
+    """
+    if fields.n is not None and fields.n > 1:
+        raise RequestError(Kind.INVALID_VALUE, "Only one choice can be generated: n must be 1.", where="n")
+    if fields.top_logprobs and not fields.logprobs:
+        raise RequestError(Kind.INVALID_VALUE, "top_logprobs needs logprobs.", where="top_logprobs")
+    if fields.logprobs:
+        raise unsupported("logprobs", "The NPU gives no log probabilities.")
+    if fields.logit_bias:
+        raise unsupported("logit_bias", "The NPU takes no logit_bias.")
+    if {"text", *(fields.modalities or ())} != {"text"}:
+        raise unsupported("modalities", "Only text can be generated.")
+
+
 def json_format_of(
     wanted: request_types.ResponseFormat | None, api: ApiConfig, where: str = "response_format"
 ) -> JsonFormat | None:

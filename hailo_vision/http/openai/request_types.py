@@ -166,6 +166,11 @@ class CompletionFields(GenerationFields, frozen=True, kw_only=True):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     response_format: ResponseFormat | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    logit_bias: dict[str, float] | None = None
+    modalities: list[str] | None = None
 
 
 class Function(Struct, frozen=True):
@@ -181,11 +186,6 @@ class ChatRequest(CompletionFields, frozen=True, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1, max_length=MOST_MESSAGES)]
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    logit_bias: dict[str, float] | None = None
-    modalities: list[str] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
@@ -206,6 +206,10 @@ class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):
     images: Annotated[list[str | ImageLike], Meta(min_length=1)]
     prompt: Annotated[str, Meta(min_length=1)]
     system: str | None = None
+    image: Any = None
+    image_data: Any = None
+    image_url: Any = None
+    messages: Any = None
 
 
 KNOWN_VALUES = (

@@ -37,6 +37,10 @@ class ResponsesRequest(GenerationFields, frozen=True, kw_only=True):
     response_format: Any = None
     format: Any = None
     images: Any = None
+    image: Any = None
+    image_data: Any = None
+    image_url: Any = None
+    messages: Any = None
 
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]

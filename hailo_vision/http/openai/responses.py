@@ -24,10 +24,12 @@ _ELSEWHERE = {
     "prompt": "A prompt as text goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
 }
 _SCHEMA = "a schema is 'text.format'; chat's form goes to /v1/chat/completions, Ollama's to /api/chat"
+_IMAGES = "images are parts of an input item: input[].content[].image_url"
 _OF_OTHERS = {
     "response_format": _SCHEMA,
     "format": _SCHEMA,
-    "images": "images are parts of an input item: input[].content[].image_url",
+    **dict.fromkeys(("images", "image", "image_data", "image_url"), _IMAGES),
+    "messages": "messages are its 'input'; chat's form goes to /v1/chat/completions",
 }
 # What the model did in earlier turns besides its answer: not used here.
 _SKIPPED = frozenset({"reasoning", "function_call"})
@@ -70,11 +72,14 @@ def _messages(body: ResponsesRequest) -> Iterator[tuple[str, Message]]:
         return
     for number, item in enumerate(body.input):
         where = f"input[{number}]"
-        kind = item.get("type", "message")
+        kind = item.get("type") or "message"
         if kind == "message":
             yield where, _convert(item, where)
         elif kind == "function_call_output":
-            yield where, _convert({"role": "tool", "content": item.get("output")}, where)
+            output = item.get("output")
+            if not isinstance(output, str | list | None):
+                raise invalid(f"{where}.output", "expected text or a list of parts")
+            yield where, _convert({"role": "tool", "content": output}, where)
         elif kind not in _SKIPPED:
             raise unsupported(
                 f"{where}.type",
