@@ -116,6 +116,15 @@ def test_a_streamed_call(server: Server) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
+def test_an_empty_answer_is_streamed_as_a_call_too(server: Server) -> None:
+    fields: dict[str, Any] = {"tools": TOOLS[1:], "tool_choice": "required", "stop": "{"}
+    (call,) = server.chat(QUESTION, **fields).json()["choices"][0]["message"]["tool_calls"]
+    chunks = events(server.chat(QUESTION, **fields, stream=True))
+    (streamed,) = chunks[-2]["choices"][0]["delta"]["tool_calls"]
+    assert streamed["function"] == call["function"] == {"name": "count", "arguments": ""}
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
 def test_tools_of_the_providers_own_are_passed_over(server: Server) -> None:
     """Agents send them beside their functions."""
     tools = [{"type": "web_search"}, {"type": "custom", "custom": {"name": "x"}}, *TOOLS]

@@ -80,7 +80,7 @@ class ChunkWriter:
         self._with_usage = with_usage
         self._make = partial(answer_types.ChatChunk, **reply.fields)
         self._no_usage = None if with_usage else msgspec.UNSET
-        self._begun = False
+        self._begun = self._called = False
         # Only the text differs from chunk to chunk. No string holds this: quotes in one are escaped.
         before, _, self._after = self._delta(Delta(content="")).partition(b'"content":""')
         self._before = before + b'"content":'
@@ -94,6 +94,7 @@ class ChunkWriter:
     def text(self, text: str) -> bytes:
         """One chunk, without its framing."""
         if call := self._reply.delta(text):
+            self._called = True
             return self._delta(call)
         return b"%b%b%b" % (self._before, _encode(text), self._after)
 
@@ -102,7 +103,10 @@ class ChunkWriter:
         return server_sent(*(self._role() or [self._delta(Delta())]))
 
     def end(self, answer: Answer) -> bytes:
-        last = [*self._role(), self._finish(answer)]
+        last = self._role()
+        if not self._called and (call := self._reply.delta("")):
+            last.append(self._delta(call))  # the model said nothing: an empty call, as in a whole answer
+        last.append(self._finish(answer))
         if self._with_usage:
             last.append(_encode(self._make(choices=(), usage=usage_of(answer.usage))))
         return server_sent(*last, b"[DONE]")
