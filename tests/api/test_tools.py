@@ -116,6 +116,34 @@ def test_a_streamed_call(server: Server) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "good", "bad"),
+    [
+        (None, {}, []),
+        ({}, {"a": 1}, "x"),
+        ({"properties": {"a": {"type": "integer"}}}, {"a": 1}, [1]),
+        (
+            {  # as zod-to-json-schema writes it for LangChain and the AI SDK
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "$ref": "#/definitions/call",
+                "definitions": {"call": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}},
+            },
+            {"a": 1},
+            {},
+        ),
+    ],
+)
+def test_arguments_are_an_object_that_fits(parameters: Any, good: Any, bad: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    one, several = (forced("required", tools, "tools", "tool_choice") for tools in ([tool], [tool, TOOLS[0]]))
+    assert one
+    assert several
+    for arguments, fits in ((good, True), (bad, False)):
+        assert (find(json.dumps(arguments), one.json.schema).problem == "") is fits
+        call = {"name": "f", "arguments": arguments}
+        assert (find(json.dumps(call), several.json.schema).problem == "") is fits
+
+
 def test_an_empty_answer_is_streamed_as_a_call_too(server: Server) -> None:
     fields: dict[str, Any] = {"tools": TOOLS[1:], "tool_choice": "required", "stop": "{"}
     (call,) = server.chat(QUESTION, **fields).json()["choices"][0]["message"]["tool_calls"]

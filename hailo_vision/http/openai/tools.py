@@ -42,14 +42,14 @@ class ForcedTools:
         if len(self.functions) == 1:
             (function,) = self.functions
             order = f"Give the arguments for a call of the function {_described(function)}."
-            return JsonFormat(function.parameters, self.where, order)
+            return JsonFormat(_arguments(function), self.where, order)
         calls = [
             {
                 "type": "object",
                 "properties": {
                     "name": {"const": function.name},
                     # An identity of its own keeps the references inside the parameters right.
-                    "arguments": {"$id": f"urn:function:{number}", **(function.parameters or {})},
+                    "arguments": _with_identity(f"urn:function:{number}", _arguments(function)),
                 },
                 "required": ["name", "arguments"],
                 "additionalProperties": False,
@@ -142,6 +142,20 @@ def _function(tool: Mapping[str, Any], where: str) -> Function:
         return msgspec.convert(tool, Function)
     except msgspec.ValidationError as error:
         raise explain(str(error), (), where) from error
+
+
+def _arguments(function: Function) -> dict[str, Any]:
+    """The schema of a function's arguments, which are an object also where its parameters do not say so."""
+    return {"type": "object", **(function.parameters or {})}
+
+
+def _with_identity(identity: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema to be part of another one. In draft 7 a reference hides what stands beside it, the identity by
+    which it is resolved included: so it moves inwards."""
+    schema = {"$id": identity, **schema}
+    if "$ref" in schema and "allOf" not in schema:
+        schema["allOf"] = [{"$ref": schema.pop("$ref")}]
+    return schema
 
 
 def _described(function: Function) -> str:
