@@ -56,6 +56,15 @@ class Finding(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+def asks_for_object(schema: Schema | None) -> bool:
+    """Whether an answer that fits is an object: what else it is to be, a schema says at its top."""
+    if not isinstance(schema, dict):
+        return True
+    kinds = schema.get("type", "object")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    return "object" in kinds and not {"enum", "const"} & schema.keys()
+
+
 def validator(schema: Schema) -> Any:
     """The validator of a schema, of the draft that it names or else of the one that it fits.
 
@@ -121,7 +130,8 @@ async def _run(text: str | None, schema: Schema | None) -> Finding:
 def find(text: str, schema: Schema | None = None) -> Finding:
     """As check(), in this process and without its bounds."""
     rules = None if schema is None else validator(schema)
-    found = _strict(text.strip()) or _strict_within(text) or _scalar(text.strip(), rules) or _mended(text)
+    scalar = None if asks_for_object(schema) else _scalar(text.strip(), rules)
+    found = _strict(text.strip()) or _strict_within(text) or scalar or _mended(text)
     if found is None:
         return Finding(text, problem=_NOTHING)
     content, value = found
@@ -156,10 +166,7 @@ def _strict_within(text: str) -> tuple[str, Any] | None:
 
 
 def _scalar(text: str, rules: Any) -> tuple[str, Any] | None:
-    """A text, number, true, false or null, if a schema asks for one and not for an object; quotes that a text
-    lacks are added."""
-    if rules is None or rules.is_valid({}):
-        return None
+    """A text, number, true, false or null that fits a schema; quotes that a text lacks are added."""
     fenced = _FENCE.fullmatch(text)
     bare = fenced[1] if fenced else text
     for candidate in (bare, json.dumps(bare, ensure_ascii=False)):

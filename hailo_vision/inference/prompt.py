@@ -34,9 +34,8 @@ class PromptTemplate:
             RequestError: the template fails, or its placeholders are not the conversation's images:
                 sending such a prompt would poison the model.
         """
-        begun = ""
-        if len(turns) > 1 and turns[-1].role == "assistant":
-            begun = "".join(neutralise(part) for part in turns[-1].content if isinstance(part, str))
+        begun = begun_answer(turns)
+        if begun is not None:
             turns = turns[:-1]
         messages = [{"role": turn.role, "content": [_item(part) for part in turn.content]} for turn in turns]
         try:
@@ -48,7 +47,14 @@ class PromptTemplate:
             raise RequestError(
                 Kind.INTERNAL_ERROR, "The model's chat template did not place every image once."
             )
-        return text + begun
+        return text + neutralise(begun or "")
+
+
+def begun_answer(turns: Sequence[Turn]) -> str | None:
+    """The text of an answer that the client began and the model is to continue; None if there is none."""
+    if len(turns) < 2 or turns[-1].role != "assistant":
+        return None
+    return "".join(part for part in turns[-1].content if isinstance(part, str))
 
 
 def _item(part: str | Image) -> dict[str, str]:

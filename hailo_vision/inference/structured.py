@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.answer import Answer, Attempts, Figures, JsonReport, Usage, whole_text
-from hailo_vision.inference.json_check import SchemaError, check, check_schema
+from hailo_vision.inference.json_check import SchemaError, asks_for_object, check, check_schema
+from hailo_vision.inference.prompt import begun_answer
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
 
 _ATTEMPTS = 2
@@ -33,7 +34,9 @@ class StructuredAnswer(Attempts):
         self._attempts = [ask(self._request)]
 
     async def texts(self) -> AsyncGenerator[list[str], None]:
-        text = await whole_text(self._attempts[-1])
+        # An answer that goes on where the client began it is JSON together with that.
+        begun = begun_answer(self._request.turns) or ""
+        text = begun + await whole_text(self._attempts[-1])
         found = await check(text, self._schema)
         # An answer that was cut off would be cut off again.
         while found.problem and len(self._attempts) < _ATTEMPTS and self.finish_reason == "stop":
@@ -42,8 +45,8 @@ class StructuredAnswer(Attempts):
             found = await check(text, self._schema)
         attempts, problem = len(self._attempts), found.problem or None
         self.report = JsonReport(problem is None, found.repaired, attempts, problem)
-        if found.content:
-            yield [found.content]
+        if content := found.content if attempts > 1 else found.content.removeprefix(begun):
+            yield [content]
 
     @property
     def usage(self) -> Usage:
@@ -80,12 +83,11 @@ def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
 
 
 def _order(wanted: JsonFormat | None) -> str:
-    schema = wanted.schema if wanted and isinstance(wanted.schema, dict) else {}
-    is_object = schema.get("type", "object") == "object" and not {"enum", "const"} & schema.keys()
-    return _ORDER.format("object" if is_object else "value")
+    return _ORDER.format("object" if wanted is None or asks_for_object(wanted.schema) else "value")
 
 
 def _once_more(request: GenerationRequest, text: str, problem: str) -> GenerationRequest:
     correction = f"That can't be used: {problem}. {_order(request.json)}"
-    turns = [*request.turns, Turn("assistant", [text]), Turn("user", [correction])]
+    asked = request.turns if begun_answer(request.turns) is None else request.turns[:-1]
+    turns = [*asked, Turn("assistant", [text]), Turn("user", [correction])]
     return replace(request, turns=turns)

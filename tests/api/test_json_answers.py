@@ -144,6 +144,7 @@ def test_many_pictures_each_with_a_json_answer(server: Server) -> None:
     [
         ({"type": "json_schema"}, "response_format.json_schema"),
         (schema_format("text"), "response_format.json_schema.schema"),
+        (schema_format({"type": 5}), "response_format.json_schema.schema"),
         (schema_format({"type": "banana"}), "response_format.json_schema.schema"),
         (schema_format({"properties": []}), "response_format.json_schema.schema"),
         (schema_format({"$ref": "http://127.0.0.1/x"}), "response_format.json_schema.schema"),

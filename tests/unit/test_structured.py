@@ -1,13 +1,17 @@
 """Finding JSON in what a small model writes, and checking it against a schema."""
 
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hailo_vision.inference.answer import FinishReason, Timings, Usage, whole_text
 from hailo_vision.inference.json_check import Finding, SchemaError, check, check_schema, find, validator
+from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
+from hailo_vision.inference.structured import StructuredAnswer
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,9 @@ def test_a_schema_may_ask_for_no_object(schema: Any, text: str, content: str) ->
     assert find(text, schema) == Finding(content, repaired=content != text.strip())
 
 
-@pytest.mark.parametrize("schema", [{"type": "object"}, {}, {"type": "string", "enum": ["day"]}])
+@pytest.mark.parametrize(
+    "schema", [{"type": "object"}, {}, {"required": ["a"]}, {"type": "string", "enum": ["day"]}]
+)
 def test_a_text_is_no_object(schema: Any) -> None:
     assert find("night", schema).problem == "the answer holds no JSON object"
 
@@ -139,3 +145,43 @@ async def test_what_is_wrong_with_a_schema_names_its_place() -> None:
         await check_schema({"type": "object"})
         with pytest.raises(SchemaError, match=r"schema\.properties\.a\.minimum: true is not"):
             await check_schema({"properties": {"a": {"minimum": True}}})
+
+
+class Said:
+    """An answer with a given text."""
+
+    finish_reason: FinishReason = "stop"
+    usage = Usage()
+    timings = Timings(0, 0, 0, 0)
+    report = None
+    figures = ()
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def texts(self) -> AsyncGenerator[list[str], None]:
+        yield [self._text]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (['"a": {"b": 1}, "c": 2}'], '"a": {"b": 1}, "c": 2}'),
+        (["No.", '{"c": 3}'], '{"c": 3}'),
+    ],
+)
+async def test_an_answer_that_was_begun_is_json_with_its_beginning(said: list[str], answer: str) -> None:
+    """The client puts its own text before what comes back."""
+    asked: list[GenerationRequest] = []
+
+    def ask(request: GenerationRequest) -> Said:
+        asked.append(request)
+        return Said(said[len(asked) - 1])
+
+    turns = [Turn("user", ["Is it day?"]), Turn("assistant", ["{"])]
+    wanted = JsonFormat({"type": "object", "required": ["c"]}, "format")
+    structured = StructuredAnswer(ask, GenerationRequest(turns=turns, where="messages", json=wanted))
+    assert await whole_text(structured) == answer
+    assert structured.report
+    assert structured.report.valid
+    assert [turn.role for turn in asked[-1].turns].count("assistant") == 1
