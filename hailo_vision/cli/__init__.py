@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if sys.stdout is None:  # the caller has closed it
-        sys.stdout = Path(os.devnull).open("w")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stdout = os.fdopen(1, "w")
     # A terminal that lacks a character shows a question mark for it.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

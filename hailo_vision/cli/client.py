@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -81,7 +82,11 @@ class Service:
         except urllib.error.HTTPError as error:
             raise Failed(_reason(error)) from error
         except OSError as error:
-            raise Failed(f"{self.url}: {getattr(error, 'reason', None) or error}") from error
+            reason = getattr(error, "reason", None) or error
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                told = f"its certificate is not trusted: {reason.verify_message}"
+                reason = f"{told}; SSL_CERT_FILE=FILE trusts one"
+            raise Failed(f"{self.url}: {reason}") from error
         except http.client.HTTPException as error:
             raise Failed(f"{self.url} does not answer in HTTP: {str(error).strip()!r}") from error
         return response

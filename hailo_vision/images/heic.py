@@ -13,6 +13,10 @@ SIGNATURE = re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL)
 # entry may overlap one.
 _SIZE = re.compile(rb"ispe(?=\x00.{3}(.{8}))", re.DOTALL)
 
+# libheif reads all boxes of the top level, with the GIL held. Phones write three, and some more for a film.
+_MAX_BOXES = 1000
+_LARGE, _TO_THE_END = 1, 0  # sizes that are none (ISO/IEC 14496-12, 4.2)
+
 
 def open_heic(data: bytes) -> ImageFile.ImageFile:
     """Read the header; the pixels are decoded when the image is loaded.
@@ -20,6 +24,13 @@ def open_heic(data: bytes) -> ImageFile.ImageFile:
     Raises:
         SyntaxError: the file is broken.
     """
+    at = boxes = 0
+    while at < len(data) and boxes <= _MAX_BOXES:
+        size, large = struct.unpack(">I4xQ", data[at : at + 16].ljust(16, b"\0"))
+        at += len(data) if size == _TO_THE_END else max(8, large if size == _LARGE else size)
+        boxes += 1
+    if boxes > _MAX_BOXES:
+        raise SyntaxError("too many boxes")
     # Imported when the first one comes: it takes 2 MB, and many services never see one.
     from pi_heif import HeifImageFile, options
 

@@ -70,10 +70,19 @@ def find(hef_path: str | None, model_name: str, resources_dir: str) -> Path | No
     return None
 
 
+def read_head(path: Path, size: int = HEADER_BYTES) -> bytes:
+    """The first bytes of a file; none of what is no file, such as a pipe, which is not waited for.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        return file.read(size) if path.is_file() else b""
+
+
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(HEADER_BYTES)
+        return read_head(path)
     except OSError:
         return b""
 

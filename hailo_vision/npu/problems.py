@@ -122,9 +122,7 @@ def loading_problem(
 def bad_file(path: Path, status: int | None = None) -> Problem:
     """A file that is no model, or a damaged one, told by its size and first bytes."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            begins = f"has {size} bytes and begins with {file.read(16)!r}"
+        begins = f"has {path.stat().st_size} bytes and begins with {hef.read_head(path, 16)!r}"
     except OSError as error:
         begins = f"can't be read ({error.strerror})"
     kind = "is damaged" if hef.has_magic(path) else "is no model file"

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.certificates import issue
 from support.origin import Origin, response
 from support.pictures import DATA
 from support.server import Server
@@ -153,6 +155,18 @@ def test_no_proxy_stands_between_a_machine_and_itself(command: tuple[str, ...], 
     process = begin(*command, "--url", server.url, http_proxy="http://127.0.0.1:9")
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 0
+
+
+def test_a_certificate_that_nobody_signed_is_told_with_the_cure(tmp_path: Path) -> None:
+    certificate = issue(tmp_path, "IP:127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate.chain, certificate.key)
+    with Origin({}, tls) as origin:
+        address = ("--url", origin.url(""))
+        status, said = failure(begin(*ASK, *address))
+        assert (status, "SSL_CERT_FILE=FILE trusts one" in said) == (1, True)
+        trusting = failure(begin(*ASK, *address, SSL_CERT_FILE=str(certificate.chain)))
+        assert "404" in trusting[1]
 
 
 @both

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+_DATA = Path(__file__).parents[1] / "data"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by a PNG's colour type
 LARGE = (7070, 7070)  # just below 50 megapixels
 COPIED = (4000, 4000)  # the limit of WebP and AVIF
@@ -89,7 +90,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "animated WebP": lambda: flat("RGBA", COPIED, "WEBP", 2),
     "AVIF, alpha": lambda: flat("RGBA", COPIED, "AVIF", speed=10),
     # 25 megapixels of 10 bits with transparency
-    "HEIC, alpha": lambda: (Path(__file__).parents[1] / "data/large.heic").read_bytes(),
+    "HEIC, alpha": lambda: (_DATA / "large.heic").read_bytes(),
 }
 
 
@@ -97,11 +98,13 @@ def _headers() -> dict[str, Callable[[], bytes]]:
     """Images whose header has as many parts as fit ten megabytes."""
     png_file, gif = png((16, 16), 8, 2), flat("P", (16, 16), "GIF")
     jpeg, first = flat("RGB", (16, 16), "JPEG"), gif.index(b",")
+    heic = (_DATA / "coffee.heic").read_bytes()
     return {
         "JPEG of segments": lambda: jpeg[:2] + b"\xff\xfe\0\x02" * 2_400_000 + jpeg[2:],
         "JPEG of fill bytes": lambda: jpeg[:2] + b"\xff" * 9_900_000 + jpeg[2:],
         "PNG of chunks": lambda: png_file[:33] + chunk(b"prVt", b"") * 800_000 + png_file[33:],
         "GIF of comments": lambda: gif[:first] + b"!\xfe\1a\0" * 1_900_000 + gif[first:],
+        "HEIC of boxes": lambda: heic + b"\0\0\0\x0cmeta\0\0\0\0" * 800_000,
         "GIF of blocks": lambda: gif[:first] + b"!\xfe" + b"\1a" * 4_900_000 + b"\0" + gif[first:],
     }
 

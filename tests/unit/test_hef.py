@@ -1,5 +1,8 @@
 """Where the model file is looked for."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,3 +20,12 @@ def test_a_model_is_found_by_its_path_by_its_name_or_by_the_services(
     assert hef.find(named and named.format(folder=tmp_path), "qwen", str(tmp_path)) == wanted
     wanted.unlink()
     assert hef.find(named and named.format(folder=tmp_path), "qwen", str(tmp_path)) is None
+
+
+def test_a_pipe_in_a_models_place_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "Qwen.hef"
+    os.mkfifo(pipe)
+    told = "import sys, pathlib; from hailo_vision.npu.problems import bad_file; "
+    told += "print(bad_file(pathlib.Path(sys.argv[1])).message)"
+    run = subprocess.run([sys.executable, "-c", told, pipe], capture_output=True, text=True, timeout=30)
+    assert run.stdout == f"{pipe} is no model file: it has 0 bytes and begins with b''.\n"

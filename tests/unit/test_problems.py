@@ -114,7 +114,7 @@ def test_a_chip_that_takes_no_model_is_busy_and_only_without_a_holder_lost(
     assert "power-cycle" in lost.cure
     monkeypatch.setattr(os, "access", lambda *_: False)  # as for a user who can't look into others' processes
     unseen = loading(error, hef)
-    assert (unseen.code, "can't see which" in unseen.message) == ("device_busy", True)
+    assert (unseen.code, "can't be seen" in unseen.message) == ("device_busy", True)
 
 
 STATUSES = [3, 4, 6, 7, 8, 13, 36, 61, 62, 64, 71, 73, 74, 76, 79, 81, 85, 86, 87, 88, 89, 93, 96, 97]
