@@ -18,8 +18,8 @@ def members(names: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list
 
     Returns:
         Dictionaries with ``name``, ``address``, ``port``, ``tls`` (whether it speaks HTTPS), ``local``
-        (whether it listens for its own host alone), and ``deaf`` (whether the address is of IPv6, which it does
-        not listen to).
+        (whether it listens for its own host alone), and ``deaf`` (whether the address is of IPv6, and it
+        listens to IPv4 alone).
     """
     return [_member(name, hostvars[name]) for name in names if name in hostvars]
 
