@@ -99,3 +99,13 @@ def test_a_setting_that_would_fail_later_is_refused_at_once(
     role = "_".join(name.split("_")[:2])
     assert [setting for setting in right if refused(role, part, **{name: setting})] == []
     assert [setting for setting in wrong if not refused(role, part, **{name: setting})] == []
+
+
+def test_a_file_of_keys_without_a_key_to_ask_with_is_refused() -> None:
+    def wrong(auth: object, keys: list[str]) -> bool:
+        settings = {"hailo_vision_config": {"auth": auth}, "hailo_vision_api_keys": keys}
+        return refused("hailo_vision", "has auth.keys_file", **settings)
+
+    mine = {"keys_file": "/etc/mine"}
+    assert wrong(mine, [])
+    assert [wrong(mine, ["12345678"]), wrong({}, []), wrong({"keys_file": None}, [])] == [False] * 3
