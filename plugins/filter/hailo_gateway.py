@@ -17,8 +17,9 @@ def members(names: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list
         hostvars: the variables of each, as Ansible has them.
 
     Returns:
-        Dictionaries with ``name``, ``address``, ``port``, ``tls`` (whether it speaks HTTPS), and ``local``
-        (whether it listens for its own host alone).
+        Dictionaries with ``name``, ``address``, ``port``, ``tls`` (whether it speaks HTTPS), ``local``
+        (whether it listens for its own host alone), and ``deaf`` (whether the address is of IPv6, and it
+        listens to IPv4 alone).
     """
     return [_member(name, hostvars[name]) for name in names if name in hostvars]
 
@@ -33,6 +34,7 @@ def _member(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         "port": int(server.get("port", variables.get("hailo_vision_port", 11435))),
         "tls": bool(server.get("tls_cert") or variables.get("hailo_vision_tls_key")),
         "local": _is_local(host),
+        "deaf": host == "0.0.0.0" and ":" in address,
     }
 
 

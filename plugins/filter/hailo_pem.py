@@ -9,7 +9,7 @@ from typing import Any
 
 
 def fault(certificate: str, key: str) -> str:
-    """What keeps a server from using the pair, as a part of a sentence without the texts; empty if nothing does.
+    """What keeps a server from using the pair, as a part of a sentence without the texts; empty if it can.
 
     Args:
         certificate: in PEM, with the chain behind it.
@@ -24,8 +24,9 @@ def fault(certificate: str, key: str) -> str:
         except _EncryptedError:
             return "the key is encrypted, and the service starts without anybody to ask for the passphrase"
         except ssl.SSLError as error:
-            mismatch = error.reason == "KEY_VALUES_MISMATCH"
-            return "the key is another certificate's" if mismatch else f"OpenSSL can't read them ({error.reason})"
+            if error.reason == "KEY_VALUES_MISMATCH":
+                return "the key is another certificate's"
+            return f"OpenSSL can't read them ({error.reason})"
     return ""
 
 

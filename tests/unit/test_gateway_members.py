@@ -6,7 +6,7 @@ import pytest
 from support.modules import load
 
 gateway = load("plugins/filter/hailo_gateway.py", "hailo_gateway_filter")
-PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local": False}
+PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local": False, "deaf": False}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local"
         ({}, {}),
         ({"ansible_host": "192.0.2.1"}, {"address": "192.0.2.1"}),
         ({"ansible_host": "2001:db8::1", "hailo_vision_host": "::"}, {"address": "2001:db8::1"}),
+        ({"ansible_host": "2001:db8::1"}, {"address": "2001:db8::1", "deaf": True}),
         ({"hailo_vision_port": "80"}, {"port": 80}),
         ({"hailo_vision_port": 80, "hailo_vision_config": {"server": {"port": 81}}}, {"port": 81}),
         ({"hailo_vision_config": {"server": {"tls_cert": "/etc/x.crt"}}}, {"tls": True}),

@@ -18,7 +18,7 @@ def pair(folder: Path, *options: str) -> tuple[str, str]:
     return files[0].read_text(), files[1].read_text()
 
 
-def test_only_a_pair_that_a_server_can_use_is_right(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pair_is_what_a_server_can_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     certificate, key = pair(tmp_path, "-nodes")
     other, _ = pair(tmp_path, "-nodes")
     locked, locked_key = pair(tmp_path, "-passout", "pass:secret")

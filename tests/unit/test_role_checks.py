@@ -76,3 +76,36 @@ def test_an_address_is_a_text() -> None:
     for host, wrong in (("0.0.0.0", False), (None, True), (7, True)):
         config = {"server": {"host": host}}
         assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "right", "wrong"),
+    [
+        ("hailo_model_resources_dir", "a whole path", ["/srv/my models"], ["m", "/a/../home", "/", "/m\n"]),
+        ("hailo_model_file", "without its folder", ["m.hef", "Qwen2.5"], ["a/m.hef", "../m", ".m", "m\n"]),
+        ("hailo_model_limit_rate", "bytes a second", ["2M", "300k", "9"], ["fast", "0", "2 M", "2MB"]),
+        ("hailo_model_retries", "0 or more", [0, "3"], [-1, "-1"]),
+        ("hailo_model_timeout", "0 or more", [1, "3"], [0, "-1"]),
+        ("hailo_vision_hef_path", "a whole path", ["/srv/m.hef"], ["m.hef", "/srv/../root/m.hef"]),
+        ("hailo_vision_ready_timeout", "1 second or more", [1, "300"], [0, "-1"]),
+        ("hailo_vision_wheel", "is no wheel", [], ["/nowhere/hailo_vision-1-py3-none-any.whl", __file__]),
+        ("hailo_driver_group", "other than root's", ["hailo", "plugdev"], ["root", "a b", "7", "Hailo\n"]),
+        ("hailo_driver_reboot_timeout", "0 or more", [1, "600"], [0]),
+    ],
+)
+def test_a_setting_that_would_fail_later_is_refused_at_once(
+    name: str, part: str, right: list[object], wrong: list[object]
+) -> None:
+    role = "_".join(name.split("_")[:2])
+    assert [setting for setting in right if refused(role, part, **{name: setting})] == []
+    assert [setting for setting in wrong if not refused(role, part, **{name: setting})] == []
+
+
+def test_a_file_of_keys_without_a_key_to_ask_with_is_refused() -> None:
+    def wrong(auth: object, keys: list[str]) -> bool:
+        settings = {"hailo_vision_config": {"auth": auth}, "hailo_vision_api_keys": keys}
+        return refused("hailo_vision", "has auth.keys_file", **settings)
+
+    mine = {"keys_file": "/etc/mine"}
+    assert wrong(mine, [])
+    assert [wrong(mine, ["12345678"]), wrong({}, []), wrong({"keys_file": None}, [])] == [False] * 3
