@@ -66,6 +66,8 @@ PACKAGES = (
     "python3-venv",
     "nftables",
 )
+# Where the roles write.
+WRITTEN = ("/", "/etc", "/opt", "/usr", "/var")
 JOURNAL = "systemd-journald.service"
 UNITS = [
     "hailo-vision.service",
@@ -143,7 +145,9 @@ def system() -> dict[str, Any]:
         "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
         "headers_of": sorted(kernel for kernel, has_headers in kernels() if has_headers),
         "kernels_without_headers": newer_kernels_without_headers(),
-        "read_only": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
+        "read_only": [
+            path for path in WRITTEN if os.path.isdir(path) and os.statvfs(path).f_flag & os.ST_RDONLY
+        ],
         "overlay": bool(re.search(r"\b(boot=overlay|overlayroot=tmpfs)", read("/proc/cmdline"))),
         "memory_limits": "memory" in read("/sys/fs/cgroup/cgroup.controllers").split()
         or bool(re.search(r"^memory\t\d+\t\d+\t1$", read("/proc/cgroups"), re.MULTILINE)),

@@ -36,6 +36,14 @@ def test_only_the_networks_that_are_named_reach_the_port(pi: Pi, pis: list[Pi]) 
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{pi.url}/health")
     assert pi.run("systemctl is-enabled hailo-vision-firewall.service") == "enabled"
+    # Another port is closed with the switch to it: who goes back to the former one is not open there.
+    wrong = {"hailo_vision_port": 12000, "hailo_vision_hef_path": "/srv/none"}
+    wrong |= {"hailo_vision_allow_from": [other.address]}
+    assert playbook("site.yml", "--limit", limit(pi), "--extra-vars", json.dumps(wrong)).returncode != 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{pi.url}/health")
+    assert asks(other, pi.address) == "200"
+    serving = pi.property("MainPID")
     assert deploy(pi, []) > 0
     assert pi.health()["state"] == "ready"
     assert deploy(pi, []) == 0

@@ -1,12 +1,14 @@
 """What the role shows of a transfer, and how it takes the script's words."""
 
+import importlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.modules import load
+from support.modules import TOP, load
 
 action = load("plugins/action/hailo_fetch.py", "hailo_fetch_action")
 Make = Callable[..., Any]
@@ -63,3 +65,13 @@ def test_check_mode_looks_and_touches_nothing(run: Make) -> None:
 def test_on_a_host_without_the_script_a_model_is_missing(run: Make) -> None:
     assert run("no such file", check=True)[0]["reason"] == "it is missing"
     assert run("no such file")[0] == {"failed": True, "msg": "fetch.py failed: no such file"}
+
+
+@pytest.mark.parametrize(("free", "said"), [(4096, "The disk of /srv is full."), (10**9, "The transfer")])
+def test_a_full_disk_is_told_where_nothing_could_be_written_down(
+    monkeypatch: pytest.MonkeyPatch, free: int, said: str
+) -> None:
+    monkeypatch.syspath_prepend(str(TOP / "roles/hailo_model/files"))
+    model = importlib.import_module("model")
+    monkeypatch.setattr(model.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    assert model.unexplained(model.Order(Path("/srv/m.hef"), "v5.1.1/blob/m.hef"))["message"].startswith(said)

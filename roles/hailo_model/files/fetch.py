@@ -357,7 +357,7 @@ def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[st
         return {"changed": True, "progress": [size_of(transfer.part), state.get("total", 0)]}
     WANTED.unlink(missing_ok=True)
     if now["reason"]:
-        problem = state.get("problem") or {"message": "The transfer ended.", "cure": "See its journal."}
+        problem = state.get("problem") or model.unexplained(order)
         return {"failed": True, "msg": "{message} {cure}".format(**problem)}
     return {**now, "changed": True, "reason": found["reason"]}
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ class Order:
     def shown_url(self) -> str:
         """The address without what may be secret in it."""
         return re.sub(r"^(\w+://)?(?:[^/]*@)?([^?#]*).*$", r"\1\2", self.url or "")
+
+
+def unexplained(order: Order) -> dict[str, str]:
+    """Why a transfer ended that could not even write down why."""
+    folder = order.path.parent
+    if shutil.disk_usage(folder).free < 1_000_000:
+        return {"message": f"The disk of {folder} is full.", "cure": "Make room there and run again."}
+    return {"message": "The transfer ended.", "cure": "See its journal: journalctl --unit=hailo-model."}
 
 
 def beside(path: Path, suffix: str) -> Path:
