@@ -182,6 +182,10 @@ class NpuProcess(asyncio.Protocol):
         """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
         return time.monotonic() - self._heard
 
+    def excuse(self, seconds: float) -> None:
+        """Count so much less of the silence up to now: this program itself stood still (paused, swapped)."""
+        self._heard = min(time.monotonic(), self._heard + max(0.0, seconds))
+
     def idle_seconds(self) -> float:
         """Since the last generation, or since the model was loaded; below zero during a generation."""
         return -1.0 if self._finished else time.monotonic() - self._idle_since

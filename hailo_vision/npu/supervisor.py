@@ -15,6 +15,7 @@ every state.
 import asyncio
 import enum
 import logging
+import time
 from collections.abc import Callable
 
 from hailo_vision.config import Config
@@ -202,7 +203,9 @@ class Supervisor:
         """Wait until the process has ended or fallen silent, or was idle for keep_alive (None)."""
         stall_timeout = self._config.npu.stall_timeout
         while True:
+            began = time.monotonic()
             await asyncio.wait({process.ended}, timeout=_TICK_SECONDS)
+            process.excuse(time.monotonic() - began - _TICK_SECONDS)
             if not process.ended.done() and process.silent_seconds() > stall_timeout:
                 await process.kill(_silent(process))
             if process.ended.done():

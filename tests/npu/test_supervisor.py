@@ -92,6 +92,20 @@ async def test_a_load_may_take_longer_than_the_npu_may_be_silent(
     await supervisor.stop()
 
 
+async def test_what_this_program_misses_is_no_silence(stage: Server) -> None:
+    """A healthy NPU process would be killed, and its memory perhaps lost until a reboot."""
+    stage.configure({"npu": {"stall_timeout": 1.0}})
+    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor.start()
+    await until(lambda: supervisor.state is State.READY)
+    pid = supervisor.pid
+    asyncio.get_running_loop().call_soon(time.sleep, 1.5)  # as on a machine that was paused
+    await asyncio.sleep(3)  # twice as long as the silence that is allowed, from then on
+    found = (supervisor.state, supervisor.pid)
+    await supervisor.stop()
+    assert found == (State.READY, pid)
+
+
 async def test_idle_time_begins_when_the_model_is_loaded(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
