@@ -190,8 +190,13 @@ class Supervisor:
                 self._become(State.UNLOADING)
             return problem
         finally:
-            await process.stop()
-            self._process = None
+            # Also when the service stops while the process is being ended: it is never left behind.
+            stopped = asyncio.ensure_future(process.stop())
+            try:
+                await asyncio.shield(stopped)
+            finally:
+                await stopped
+                self._process = None
 
     def _order(self) -> Load:
         model, npu = self._config.model, self._config.npu

@@ -179,3 +179,17 @@ async def test_who_asks_in_the_moment_after_a_crash_is_told_the_cause(stage: Ser
     await until(lambda: supervisor.state is State.RESTARTING)
     await until(lambda: supervisor.state is State.READY)
     await supervisor.stop()
+
+
+async def test_a_stop_while_an_unload_hangs_leaves_no_process_behind(stage: Server) -> None:
+    stage.configure({"model": {"resources_dir": str(stage.directory / "resources"), "keep_alive": 0}})
+    supervisor = Supervisor(config.load(stage.config_file))
+    pids: list[int | None] = []
+    supervisor.listeners.append(lambda: pids.append(supervisor.pid))
+    stage.inject(model_release_hang=True)
+    supervisor.start()
+    await until(lambda: supervisor.state is State.UNLOADING)
+    await supervisor.stop()
+    pid = next(pid for pid in pids if pid)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
