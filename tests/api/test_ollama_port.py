@@ -85,5 +85,5 @@ def test_a_second_port_in_use_is_told(make_server: MakeServer) -> None:
 
 
 def test_the_same_port_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"file:2: server\.ollama_port: expected a port other than"):
+    with pytest.raises(ConfigError, match=r"file:2: server\.ollama_port: expected another port than"):
         parse("server:\n  ollama_port: 11435\n", "file")
