@@ -303,7 +303,8 @@ def test_the_playbook_collects_reports_of_hosts_that_may_be_disturbed(
     command = systemd.folder / "hailo-vision"
     command.write_text(
         f'#!/bin/sh\nexport PATH={systemd.folder}:"$PATH"\n'
-        f'exec {sys.executable} -m hailo_vision "$@" --config {server.config_file}\n'
+        f'[ "$1" = version ] || set -- "$@" --config {server.config_file}\n'
+        f'exec {sys.executable} -m hailo_vision "$@"\n'
     )
     command.chmod(0o755)
     host_variables = (
