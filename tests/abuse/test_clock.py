@@ -70,7 +70,7 @@ def test_a_clock_that_jumps_ends_nothing_early_and_nothing_late(
         idle = time.monotonic()
         server.wait_for(lambda: server.health()["state"] == "unloaded")
         assert IDLE_SECONDS - 0.5 < time.monotonic() - idle < IDLE_SECONDS + LATE
-        assert slow.result() in ([200], [429], [503])
+        assert slow.result() in ([200], [429], [503], [504])
         assert 0 < server.health()["uptime_seconds"] < time.monotonic() - begun + 60
     server.wait_for(lambda: server.chat(LONG, max_tokens=1).status_code == 200)
     assert abs(server.chat(LONG, max_tokens=1).json()["created"] - time.time() - clock.offset) < 10

@@ -28,11 +28,6 @@ class Streamed:
     def first(self) -> float:
         return self.arrivals[0]
 
-    @property
-    def rate(self) -> float:
-        """Pieces a second after the first."""
-        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
-
 
 class Client:
     """A kept-alive connection to a server on this machine."""
