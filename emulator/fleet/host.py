@@ -141,7 +141,10 @@ def boot(host: Host, image: Path) -> None:
     stop(host)
     for directory in (host.root, host.upper, host.directory / "work"):
         directory.mkdir(parents=True, exist_ok=True)
-    options = f"lowerdir={image},upperdir={host.upper},workdir={host.directory / 'work'}"
+    # Volatile: no write waits for the disk, as the host is thrown away anyway. The mark that such a mount
+    # leaves refuses the next one.
+    machine.delete_tree(host.directory / "work" / "work" / "incompat")
+    options = f"lowerdir={image},upperdir={host.upper},workdir={host.directory / 'work'},volatile"
     run(["mount", "-t", "overlay", f"hailo-fleet-{host.layout.name}", "-o", options, host.root])
     process.start(_supervise_arguments(host), host.process_file, host.log)
 
