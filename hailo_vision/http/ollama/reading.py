@@ -39,7 +39,7 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
             else:
                 turns.append(Turn("assistant", [message.content or ""]))
         else:
-            turns.append(_user_turn(message.content, message.images, where))
+            turns.append(_user_turn(message.content, message.images, f"{where}.images"))
     if system:
         turns.insert(0, Turn("system", ["\n\n".join(system)]))
     return turns
@@ -62,7 +62,7 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     if not body.prompt and not body.images:
         return []
     system = [Turn("system", [body.system])] if body.system else []
-    return [*system, _user_turn(body.prompt, body.images, "")]
+    return [*system, _user_turn(body.prompt, body.images, "images")]
 
 
 def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> dict[str, Any]:
@@ -82,13 +82,15 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
     if tokens is None:
         tokens = max(default_tokens, _LEAST_JSON_TOKENS) if json else default_tokens
     top_k = limit_of(options.top_k, "options.top_k")
+    seed = whole_of(options.seed, "options.seed")
     stop = [options.stop] if isinstance(options.stop, str) else options.stop or ()
     return {
         "temperature": options.temperature,
         "top_p": options.top_p,
         "top_k": None if top_k is None else max(0, top_k),
         "repetition_penalty": options.repeat_penalty,
-        "seed": _seed_of(options),
+        # -1 is Ollama's word for a random one; a seed of more than 64 bits is folded.
+        "seed": None if seed is None or seed == -1 else seed % 2**64,
         "max_tokens": tokens if tokens > 0 else _TO_THE_END,
         "stop": [one for one in stop if one],
         "json": json,
@@ -97,8 +99,7 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
 
 
 def _user_turn(text: str | None, images: Sequence[str] | None, where: str) -> Turn:
-    place = f"{where}.images" if where else "images"
-    named = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
+    named = [Image(source, f"{where}[{number}]") for number, source in enumerate(images or ())]
     return Turn("user", [*named, text or ""])
 
 
@@ -124,9 +125,3 @@ def _schema_of(wanted: dict[str, Any]) -> JsonFormat:
         return JsonFormat(schema, f"{where}.schema")
     message = f"Invalid 'format': OpenAI's form of it needs a JSON schema in '{where}.schema'."
     raise RequestError(Kind.INVALID_VALUE, message, where=f"{where}.schema")
-
-
-def _seed_of(options: Options) -> int | None:
-    """-1 is Ollama's word for a random one; a seed of more than 64 bits is folded."""
-    seed = whole_of(options.seed, "options.seed")
-    return None if seed is None or seed == -1 else seed % 2**64

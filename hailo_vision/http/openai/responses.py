@@ -8,21 +8,15 @@ from typing import Any
 import msgspec
 from sanic import HTTPResponse, Request
 
-from hailo_vision.config import GenerationConfig
+from hailo_vision.config import Config
 from hailo_vision.http.body import convert, decode, invalid, unsupported
 from hailo_vision.http.errors import Failure
 from hailo_vision.http.events import SERVER_SENT
 from hailo_vision.http.fields import check_model, refuse_others
 from hailo_vision.http.openai import answer_types
-from hailo_vision.http.openai.answer_types import Response, Status
+from hailo_vision.http.openai.answer_types import FunctionCallItem, OutputText, Response, Status
 from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
-from hailo_vision.http.openai.request_types import (
-    KNOWN_VALUES,
-    Message,
-    ResponseFormat,
-    ResponsesRequest,
-    SystemMessage,
-)
+from hailo_vision.http.openai.request_types import KNOWN_VALUES, Message, ResponseFormat, ResponsesRequest
 from hailo_vision.http.openai.tools import ForcedTools, call_id, forced
 from hailo_vision.http.respond import respond
 from hailo_vision.inference.answer import Answer
@@ -51,7 +45,8 @@ async def responses(request: Request) -> HTTPResponse | None:
     if not messages:
         raise invalid("input", "expected a message among its items")
     if body.instructions:
-        messages = {"instructions": SystemMessage(body.instructions), **messages}
+        told = convert({"role": "system", "content": body.instructions}, Message, "instructions")
+        messages = {"instructions": told, **messages}
     wanted = GenerationRequest(
         turns=turns_of(messages),
         where="input",
@@ -59,7 +54,7 @@ async def responses(request: Request) -> HTTPResponse | None:
         client=request.ctx.client,
         **options_of(body, "max_output_tokens"),
     )
-    writer = ResponseWriter(body, service.config.model.name, service.config.generation, tools)
+    writer = ResponseWriter(body, service.config, tools)
     return await respond(request, wanted, writer, stream=bool(body.stream))
 
 
@@ -106,13 +101,8 @@ class ResponseWriter:
 
     content_type = SERVER_SENT
 
-    def __init__(
-        self,
-        body: ResponsesRequest,
-        model: str,
-        defaults: GenerationConfig,
-        tools: ForcedTools | None,
-    ) -> None:
+    def __init__(self, body: ResponsesRequest, config: Config, tools: ForcedTools | None) -> None:
+        defaults = config.generation
         self._tools = tools
         self._text = ""
         self._begun = False
@@ -123,7 +113,7 @@ class ResponseWriter:
             "created_at": int(time.time()),
             "instructions": body.instructions,
             "max_output_tokens": int(limit) if (limit := body.max_output_tokens or 0) > 0 else None,
-            "model": model,
+            "model": config.model.name,
             "temperature": defaults.temperature if body.temperature is None else body.temperature,
             "text": {"format": (body.text and body.text.format) or {"type": "text"}},
             "tool_choice": body.tool_choice or "auto",
@@ -163,42 +153,43 @@ class ResponseWriter:
         if not self._begun:
             return self._begin()
         if self._tools:
-            return self._event("in_progress", response=self._response("in_progress"))
+            return self._event("in_progress", response=Response(status="in_progress", **self._fields))
         return self._delta("")
 
     def end(self, answer: Answer) -> bytes:
         begun = self._begin()
         whole = self.whole(self._text, answer)
         (item,) = whole.output
-        told = self._call(item) if isinstance(item, answer_types.FunctionCallItem) else self._message_done()
+        if isinstance(item, FunctionCallItem):
+            told = self._call(item)
+        else:
+            told = self._part("output_text.done", text=self._text, logprobs=())
+            told += self._part("content_part.done", part=OutputText(text=self._text))
         done = self._event("output_item.done", output_index=0, item=item)
         return begun + told + done + self._event(whole.status, response=whole)
 
     def failure(self, failure: Failure) -> bytes:
-        code = "server_error" if failure.status >= 500 else "invalid_prompt"
-        error = answer_types.ResponseError(
-            "rate_limit_exceeded" if failure.status == 429 else code, failure.message
-        )
-        return self._event("failed", response=self._response("failed", error=error))
+        if failure.status == 429:
+            code = "rate_limit_exceeded"
+        else:
+            code = "server_error" if failure.status >= 500 else "invalid_prompt"
+        error = answer_types.ResponseError(code, failure.message)
+        return self._event("failed", response=Response(status="failed", error=error, **self._fields))
 
     def _begin(self) -> bytes:
         """The events before the first text, once."""
         if self._begun:
             return b""
         self._begun = True
-        response = self._response("in_progress")
+        response = Response(status="in_progress", **self._fields)
         first = self._event("created", response=response) + self._event("in_progress", response=response)
         if self._tools:
             return first
         item = answer_types.OutputMessage(id=self._message_id, status="in_progress")
         added = self._event("output_item.added", output_index=0, item=item)
-        return first + added + self._part("content_part.added", part=answer_types.OutputText())
+        return first + added + self._part("content_part.added", part=OutputText())
 
-    def _message_done(self) -> bytes:
-        done = self._part("output_text.done", text=self._text, logprobs=())
-        return done + self._part("content_part.done", part=answer_types.OutputText(text=self._text))
-
-    def _call(self, item: answer_types.FunctionCallItem) -> bytes:
+    def _call(self, item: FunctionCallItem) -> bytes:
         begun = msgspec.structs.replace(item, arguments="", status="in_progress")
         place = {"item_id": item.id, "output_index": 0}
         return (
@@ -219,15 +210,12 @@ class ResponseWriter:
         self._number += 1
         return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
-    def _response(self, status: Status, *, error: answer_types.ResponseError | None = None) -> Response:
-        return Response(status=status, error=error, **self._fields)
-
     def _item(self, status: Status) -> answer_types.OutputItem:
         if self._tools is None:
             return answer_types.OutputMessage(
-                id=self._message_id, status=status, content=(answer_types.OutputText(text=self._text),)
+                id=self._message_id, status=status, content=(OutputText(text=self._text),)
             )
         name, arguments = self._tools.call(self._text)
-        return answer_types.FunctionCallItem(
+        return FunctionCallItem(
             id=f"fc_{uuid.uuid4().hex}", call_id=call_id(), name=name, arguments=arguments, status=status
         )
