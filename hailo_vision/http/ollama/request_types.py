@@ -13,12 +13,8 @@ from hailo_vision.http.fields import MOST_IMAGES, MOST_MESSAGES, Whole, refused
 from hailo_vision.http.openapi import doc
 from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 
-ModelName = Annotated[
-    str | None, doc("Name of the model or an alias, without case, with or without `:latest`.")
-]
-Streamed = Annotated[
-    bool | None, doc("Whether the answer is sent in lines as it comes; true if it is left out.")
-]
+ModelName = Annotated[str | None, doc("Name of the model or an alias, without case; `:latest` may follow.")]
+Streamed = Annotated[bool | None, doc("Whether the answer is sent in lines as it comes; true if left out.")]
 Images = Annotated[
     Annotated[list[str], Meta(max_length=MOST_IMAGES)] | None,
     doc("Images as base64 or data URIs; they stand before the text."),
@@ -65,9 +61,7 @@ class GenerationFields(_Foreign, frozen=True, kw_only=True):
 
     model: ModelName = None
     stream: Streamed = None
-    format: Annotated[
-        str | dict[str, Any] | None, doc('"json", or the JSON schema of the answer, also as OpenAI wraps it.')
-    ] = None
+    format: Annotated[str | dict[str, Any] | None, doc('"json", or the JSON schema of the answer.')] = None
     options: Annotated[Options | None, doc("How the answer is generated; others are ignored.")] = None
     keep_alive: float | str | None = None
     logprobs: Annotated[bool | None, doc("Refused where true: the NPU gives no log probabilities.")] = None

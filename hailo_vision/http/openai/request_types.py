@@ -19,9 +19,7 @@ Penalty = Annotated[
 Choices = Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)]
 # -1 and 0 leave a limit out.
 Limit = Annotated[int, Meta(ge=-1)] | Annotated[float, Meta(ge=-1)]
-LongestAnswer = Annotated[
-    Limit | None, doc("Longest answer in tokens; -1 and 0 leave it to the operator's setting.")
-]
+LongestAnswer = Annotated[Limit | None, doc("Longest answer in tokens; -1 and 0: as the operator set it.")]
 
 
 class ImageUrl(Struct, frozen=True):
@@ -225,9 +223,7 @@ class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):
     An image is a data URI, base64 text, a link, or any image part of a chat message.
     """
 
-    images: Annotated[
-        list[str | ImageLike], Meta(min_length=1), doc("The images; each is asked about by itself.")
-    ]
+    images: Annotated[list[str | ImageLike], Meta(min_length=1), doc("Each is asked about by itself.")]
     prompt: Annotated[str, Meta(min_length=1), doc("The question.")]
     system: str | None = None
     image: _ToAnalyze = None
@@ -239,9 +235,7 @@ class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):
 class TextOptions(Struct, frozen=True):
     """`text` of a request: the form of the answer; verbosity is ignored."""
 
-    format: Annotated[
-        dict[str, Any] | None, doc("Text, a JSON object, or one by a schema, which stands beside the type.")
-    ] = None
+    format: Annotated[dict[str, Any] | None, doc("The form; a schema stands beside its type.")] = None
 
 
 _NotStored = Annotated[str | dict[str, Any] | None, doc("Refused: nothing is stored here.")]
