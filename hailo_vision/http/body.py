@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -58,6 +58,18 @@ def decode(
         raise found from error
     except _NO_JSON as error:
         raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
+
+
+def convert(value: object, kind: Any, where: str, known: Known = ()) -> Any:
+    """A part of a body, which stands at `where`, as a value of a type.
+
+    Raises:
+        RequestError: it is no such value.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise explain(str(error), known, where) from error
 
 
 def _advice(body: bytes, elsewhere: Mapping[str, str]) -> str:

@@ -1,6 +1,10 @@
 """Fields that several dialects share, and that clients write in several ways."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import get_type_hints
+
+from msgspec import Meta, Struct
 
 from hailo_vision.durations import parse_keep_alive
 from hailo_vision.http.body import invalid, missing, unsupported
@@ -50,16 +54,28 @@ def keep_alive_of(value: float | str | None) -> float | None:
         raise invalid("keep_alive", error) from error
 
 
-def refuse_others(body: object, fields: Mapping[str, str], prefix: str = "") -> None:
-    """Refuse fields of other routes that would change what is asked; fields: what to do instead.
+def refused(advice: str) -> Meta:
+    """A field of other routes that would change what is asked; advice: what to do instead."""
+    return Meta(description=f"Refused: {advice}.", extra={"advice": advice})
+
+
+def refuse_others(body: Struct, prefix: str = "", *, ignored: Collection[str] = ()) -> None:
+    """Refuse what is marked as a field of other routes; prefix: where the body stands in the request.
 
     Raises:
         RequestError: the body has one.
     """
-    for name, advice in fields.items():
-        if getattr(body, name) is not None:
+    for name, advice in _advice_of(type(body)).items():
+        if name not in ignored and getattr(body, name) is not None:
             where = prefix + name
             raise unsupported(where, f"'{where}' is no field of this route: {advice}.")
+
+
+@cache
+def _advice_of(kind: type[Struct]) -> dict[str, str]:
+    hints = get_type_hints(kind, include_extras=True)
+    marks = ((name, mark) for name, hint in hints.items() for mark in getattr(hint, "__metadata__", ()))
+    return {name: mark.extra["advice"] for name, mark in marks if isinstance(mark, Meta) and mark.extra}
 
 
 def check_size(contents: Iterable[object], where: str) -> None:

@@ -1,9 +1,9 @@
 """GET /openapi.json: the description of the API, made from the types that requests and answers are of.
 
-Each dialect describes its own operations and fields (its module `description`); here they become one OpenAPI
-document.
+A type says itself what its fields mean (doc); each dialect lists its operations.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,26 +28,54 @@ _REFUSALS = {
     "503": "The model is loading or the NPU has failed; `Retry-After` says when to ask again",
     "504": "The request took longer than the service allows",
 }
-# What any operation with a body can answer.
-BODY_REFUSALS = ("400", "403", "404", "408", "413", "415")
-GENERATION_REFUSALS = (*BODY_REFUSALS, "429", "503", "504")
+_BODY_REFUSALS = ("400", "403", "404", "408", "413", "415")
+_GENERATION_REFUSALS = ("429", "503", "504")
 
-# Sentences about fields that the parts of the description share; a part's own come first.
+# What fields of many types mean; a field's own sentence comes first.
 _FIELDS = {
-    "model": "Name of the model or an alias, without case.",
-    "temperature": "How freely tokens are picked; 0 takes the likeliest each time.",
-    "top_p": "Only the likeliest tokens of this total probability are in the choice; 0 is greedy.",
-    "keep_alive": 'How long the idle model stays loaded afterwards: seconds, "5m", -1 for ever.',
-    "logprobs": "Refused where true: the NPU gives no log probabilities.",
-    "messages": "The conversation, oldest message first; an assistant's message at the end is continued.",
-    "role": "Whose words these are.",
-    "system": "What the model is told before the question.",
+    "attempts": "How often the model was asked.",
     "code": "A stable identifier.",
-    "ErrorResponse.error": "What went wrong.",
-    "ErrorDetail.message": "What is wrong and what was expected.",
-    "ErrorDetail.type": "Whose fault it is.",
-    "ErrorDetail.param": "Path of the field that is at fault.",
+    "content": "Text, or parts of text and images in their order.",
+    "created": "When it was made, in seconds since 1970.",
+    "created_at": "When it was made.",
+    "error": "What went wrong.",
+    "finish_reason": "Why the answer ended: by itself or a stop string, by its limit, or in a forced call.",
+    "id": "Identity of this object.",
+    "image_url": "An image as data URI, base64 or link.",
+    "index": "Place in its list.",
+    "instructions": "What the model is told before the conversation.",
+    "json_report": "How an answer came out that was to be JSON: it is checked, not enforced.",
+    "keep_alive": 'How long the idle model stays loaded afterwards: seconds, "5m", -1 for ever.',
+    "messages": "The conversation, oldest message first; an assistant's message at the end is continued.",
+    "model": "Name of the model or an alias, without case.",
+    "name": "A name.",
+    "object": "Which kind of object this is.",
+    "problem": "What is wrong; null if nothing is.",
+    "repaired": "Whether it was mended: it is not, word for word, what the model wrote.",
+    "repeat_penalty": "Factor against tokens that came before; 1 is off.",
+    "repetition_penalty": "Factor against tokens that came before; 1 is off.",
+    "role": "Whose words these are.",
+    "status": "Whether it is complete, was cut by its limit, or failed.",
+    "stop": "Strings that end the answer and are no part of it.",
+    "system": "What the model is told before the question.",
+    "system_fingerprint": "Version of the service.",
+    "temperature": "How freely tokens are picked; 0 takes the likeliest each time.",
+    "text": "The text.",
+    "timings": "Where the time went, in llama.cpp's words.",
+    "tool_choice": '"none", "auto", "required" or a function; a forced call is answered through JSON.',
+    "tools": "Functions that may be called; without effect unless `tool_choice` forces a call.",
+    "top_k": "So many of the likeliest tokens are in the choice; 0 or less leaves nothing out.",
+    "top_p": "Only the likeliest tokens of this total probability are in the choice; 0 is greedy.",
+    "type": "Which kind this is.",
+    "url": "An image as data URI, base64 or link.",
+    "usage": "Tokens as the model counts them.",
+    "valid": "Whether the answer is JSON and fits the schema.",
 }
+
+
+def doc(sentence: str) -> msgspec.Meta:
+    """What a field means: `prompt_tokens: Annotated[int, doc("Tokens of the prompt.")]`."""
+    return msgspec.Meta(description=sentence)
 
 
 @dataclass(frozen=True)
@@ -56,9 +84,8 @@ class Operation:
 
     Attributes:
         answer: the type of the whole answer; None for plain text.
-        event: the type of one event (text/event-stream) or line (application/x-ndjson) of a streamed answer.
-        stream: that content type.
-        refusals: error statuses, whose body is the dialect's error.
+        event: the type of one event or line of a streamed answer.
+        generates: it asks the model, which may be busy, loading or slow.
         also: statuses whose body is another type.
         keyed: it asks for an API key, where there are any.
     """
@@ -69,10 +96,8 @@ class Operation:
     request: type | None = None
     example: Mapping[str, Any] | None = None
     event: type | None = None
-    stream: str = "text/event-stream"
-    refusals: Sequence[str] = ()
+    generates: bool = False
     also: Mapping[str, tuple[str, type]] = field(default_factory=dict)
-    parameters: Sequence[Mapping[str, Any]] = ()
     keyed: bool = True
 
 
@@ -82,15 +107,15 @@ class Description:
 
     Attributes:
         prefix: stands before the names of its types, which may be other dialects' too.
-        operations: by method and path.
         error: the type of what it answers to a request that it refuses.
-        fields: a sentence for each field, by "Type.field" or, for all types that have it, by "field".
+        operations: by method and path.
+        stream: the content type of streamed answers.
     """
 
     prefix: str
-    operations: Mapping[tuple[str, str], Operation]
     error: type
-    fields: Mapping[str, str]
+    operations: Mapping[tuple[str, str], Operation]
+    stream: str = "text/event-stream"
 
 
 def document(descriptions: Sequence[Description], keys_required: bool) -> bytes:
@@ -100,7 +125,7 @@ def document(descriptions: Sequence[Description], keys_required: bool) -> bytes:
     for description in descriptions:
         components |= _components(description)
         for (method, path), operation in description.operations.items():
-            paths.setdefault(path, {})[method] = _operation(operation, description)
+            paths.setdefault(path, {})[method] = _operation(path, operation, description)
     schemes = {"key": {"type": "http", "scheme": "bearer"}}
     whole = {
         "openapi": "3.1.0",
@@ -122,30 +147,32 @@ def _components(description: Description) -> dict[str, Any]:
                 types[kind] = None
     template = f"#/components/schemas/{description.prefix}{{name}}"
     _, schemas = msgspec.json.schema_components(types, ref_template=template)
-    for name, schema in schemas.items():
+    for schema in schemas.values():
         for field_name, value in schema.get("properties", {}).items():
-            places = (f"{name}.{field_name}", field_name)
-            found = (
-                table[place] for table in (description.fields, _FIELDS) for place in places if place in table
-            )
-            if sentence := next(found, None):
-                value.setdefault("description", sentence)
+            if "description" not in value and field_name in _FIELDS:
+                value["description"] = _FIELDS[field_name]
     return {f"{description.prefix}{name}": schema for name, schema in schemas.items()}
 
 
-def _operation(operation: Operation, description: Description) -> dict[str, Any]:
+def _operation(path: str, operation: Operation, description: Description) -> dict[str, Any]:
     def content(kind: type) -> dict[str, Any]:
         return {"application/json": {"schema": _reference(kind, description)}}
 
     whole = content(operation.answer) if operation.answer else {"text/plain": {"schema": {"type": "string"}}}
     if operation.event:
         line = _reference(operation.event, description)
-        if operation.stream == "text/event-stream":
+        if description.stream == "text/event-stream":
             # One event: its data is JSON text or, at the end of some streams, the word [DONE].
             data = {"type": "string", "contentSchema": line}
             line = {"type": "object", "properties": {"data": data}, "required": ["data"]}
-        whole[operation.stream] = {"schema": line}
-    refusals = (*operation.refusals, *(("401",) if operation.keyed else ()))
+        whole[description.stream] = {"schema": line}
+    parameters = re.findall(r"{(\w+)}", path)
+    refusals = {
+        *(_BODY_REFUSALS if operation.request else ()),
+        *(_GENERATION_REFUSALS if operation.generates else ()),
+        *(["401"] if operation.keyed else ()),
+        *(["404"] if parameters else ()),
+    }
     responses: dict[str, Any] = {"200": {"description": "The answer", "content": whole}}
     for status in sorted(refusals):
         responses[status] = {"description": _REFUSALS[status], "content": content(description.error)}
@@ -156,8 +183,11 @@ def _operation(operation: Operation, description: Description) -> dict[str, Any]
         "tags": [operation.tag],
         "responses": responses,
     }
-    if operation.parameters:
-        described["parameters"] = operation.parameters
+    if parameters:
+        described["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in parameters
+        ]
     if operation.request:
         body = {"schema": _reference(operation.request, description), "example": operation.example}
         described["requestBody"] = {"required": True, "content": {"application/json": body}}

@@ -2,76 +2,79 @@
 
 import os
 import time
-from typing import Literal
+from typing import Annotated, Literal
 
-import msgspec
+from msgspec import Struct
 from sanic import HTTPResponse, Request
 
 from hailo_vision import __version__
 from hailo_vision.http.openai.answer_types import ErrorResponse
-from hailo_vision.http.openapi import Description, Operation
+from hailo_vision.http.openapi import Description, Operation, doc
 from hailo_vision.http.web import json_response
 from hailo_vision.inference.service import Service
 from hailo_vision.npu.supervisor import State
 
 
-class ProblemReport(msgspec.Struct, frozen=True):
-    """Why the NPU can't work, and what an operator does about it; detail is the end of the NPU process's
-    stderr."""
+class ProblemReport(Struct, frozen=True):
+    """Why the NPU can't work."""
 
     code: str
-    message: str
-    cure: str
-    detail: str
+    message: Annotated[str, doc("The cause.")]
+    cure: Annotated[str, doc("What an operator does about it.")]
+    detail: Annotated[str, doc("What the NPU process wrote last to stderr.")]
 
 
-class Device(msgspec.Struct, frozen=True):
-    """emulated is null until the model has been loaded once."""
-
-    path: str | None
-    group: str
-    emulated: bool | None
+class Device(Struct, frozen=True):
+    path: Annotated[str | None, doc("Its node; null if there is none.")]
+    group: Annotated[str, doc("HailoRT's device group.")]
+    emulated: Annotated[bool | None, doc("Whether it is an emulator; null until the model was loaded once.")]
 
 
-class Versions(msgspec.Struct, frozen=True):
-    hailo_vision: str
-    hailort: str | None
+class Versions(Struct, frozen=True):
+    hailo_vision: Annotated[str, doc("Version of the service.")]
+    hailort: Annotated[str | None, doc("Version of HailoRT; null until the model was loaded once.")]
 
 
-class Queue(msgspec.Struct, frozen=True):
-    running: int
-    waiting: int
-    size: int
+class Queue(Struct, frozen=True):
+    running: Annotated[int, doc("Requests on the NPU.")]
+    waiting: Annotated[int, doc("Requests that wait for it.")]
+    size: Annotated[int, doc("Requests that may wait.")]
 
 
-class Transfer(msgspec.Struct, frozen=True):
+class Transfer(Struct, frozen=True):
     """How far the model file is that is being fetched."""
 
-    bytes_done: int
-    bytes_total: int
+    bytes_done: Annotated[int, doc("Bytes that have come.")]
+    bytes_total: Annotated[int, doc("Bytes in all.")]
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
+class Health(Struct, frozen=True, kw_only=True):
     """200 as long as the service lives; state and problem tell the rest."""
 
-    status: Literal["ok"] = "ok"
-    live: Literal[True] = True
-    state: str
-    model: str
-    model_loaded: bool
-    uptime_seconds: float
-    problem: ProblemReport | None
-    fetch: Transfer | None
-    device: Device
-    versions: Versions
-    queue: Queue
-    loads: int
-    npu_pid: int | None
+    status: Annotated[Literal["ok"], doc("Always ok: the service lives.")] = "ok"
+    live: Annotated[Literal[True], doc("Always true: the service lives.")] = True
+    state: Annotated[
+        str,
+        doc(
+            "What the NPU does: starting, fetching, loading, ready, generating, unloading, unloaded, "
+            "restarting, failed or stopped."
+        ),
+    ]
+    model: Annotated[str, doc("Name of the model.")]
+    model_loaded: Annotated[bool, doc("Whether the model is on the NPU.")]
+    uptime_seconds: Annotated[float, doc("Age of the service.")]
+    problem: Annotated[ProblemReport | None, doc("Why the NPU can't work; null if it can.")]
+    fetch: Annotated[Transfer | None, doc("How far the model file is; null if it is not being fetched.")]
+    device: Annotated[Device, doc("The NPU's device.")]
+    versions: Annotated[Versions, doc("Versions of service and runtime.")]
+    queue: Annotated[Queue, doc("Requests on their way.")]
+    loads: Annotated[int, doc("How often the model was loaded.")]
+    npu_pid: Annotated[int | None, doc("The NPU process, if it has loaded the model.")]
 
 
-class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
-    ready: bool
-    reason: str | None = None
+class Readiness(Struct, frozen=True, omit_defaults=True):
+    ready: Annotated[bool, doc("Whether a request would be answered now.")]
+    reason: Annotated[str | None, doc("Why not.")] = None
 
 
 async def health(request: Request) -> HTTPResponse:
@@ -130,36 +133,5 @@ DESCRIPTION = Description(
             keyed=False,
         ),
         ("get", "/metrics"): Operation("Figures for Prometheus", "health", None),
-    },
-    fields={
-        "status": "Always ok: the service lives.",
-        "live": "Always true: the service lives.",
-        "state": "What the NPU does: starting, fetching, loading, ready, generating, unloading, unloaded, "
-        "restarting, failed or stopped.",
-        "model": "Name of the model.",
-        "model_loaded": "Whether the model is on the NPU.",
-        "uptime_seconds": "Age of the service.",
-        "problem": "Why the NPU can't work; null if it can.",
-        "ProblemReport.message": "The cause.",
-        "cure": "What an operator does about it.",
-        "detail": "What the NPU process wrote last to stderr.",
-        "fetch": "How far the model file is that is being fetched; null if none is.",
-        "bytes_done": "Bytes that have come.",
-        "bytes_total": "Bytes in all.",
-        "device": "The NPU's device.",
-        "path": "Its node; null if there is none.",
-        "group": "HailoRT's device group.",
-        "emulated": "Whether it is an emulator; null until the model was loaded once.",
-        "versions": "Versions of service and runtime.",
-        "hailo_vision": "Version of the service.",
-        "hailort": "Version of HailoRT; null until the model was loaded once.",
-        "queue": "Requests on their way.",
-        "running": "Requests on the NPU.",
-        "waiting": "Requests that wait for it.",
-        "size": "Requests that may wait.",
-        "loads": "How often the model was loaded.",
-        "npu_pid": "The NPU process, if it has loaded the model.",
-        "ready": "Whether a request would be answered now.",
-        "reason": "Why not.",
     },
 )

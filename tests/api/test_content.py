@@ -100,11 +100,23 @@ def test_a_tools_picture_is_seen(server: Server) -> None:
     assert "red" in server.answer(tool, {"role": "user", "content": "Which colour is this?"})
 
 
-@pytest.mark.parametrize("role", ["system", "assistant"])
-def test_a_picture_that_is_not_read_is_refused(role: str, server: Server) -> None:
-    response = server.chat({"role": role, "content": "x", "images": [B64]}, user("Hi"))
+@pytest.mark.parametrize("role", ["system", "developer", "assistant"])
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"content": "x", "images": [B64]}, "messages[0].images[0]"),
+        (
+            {"content": [{"type": "text", "text": "x", "image_url": {"url": URI}}]},
+            "messages[0].content[0].image_url.url",
+        ),
+    ],
+)
+def test_a_picture_that_is_not_read_is_refused(
+    fields: dict[str, Any], param: str, role: str, server: Server
+) -> None:
+    response = server.chat({"role": role, **fields}, user("Hi"))
     assert response.status_code == 400
-    assert response.json()["error"]["param"] == "messages[0].images[0]"
+    assert response.json()["error"]["param"] == param
 
 
 def test_an_answer_that_was_begun_is_continued(server: Server) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,7 +11,7 @@ from support.ollama import error_of, picture
 from support.openai_schema import ERROR, check
 from support.pictures import plain
 from support.server import MODEL, Server
-from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, generations, idle, leave, until
+from support.slow import ABORTED, COMPLETE, LONG, begun, client_of, generations, idle, leave, until
 
 RED = picture(plain("red"))
 
@@ -137,28 +137,6 @@ def test_another_dialects_schema_or_picture_is_never_passed_over(
     assert f"'{field}' is no field of this route" in said
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = {"server": {"queue_size": 1}}
-    server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
-    try:
-        yield server.start()
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def slow(shared: Server) -> Server:
-    """The shared server, idle and with an empty journal."""
-    shared.wait_for(idle(shared))
-    shared.forget()
-    return shared
-
-
-def client_of(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, timeout=30)
-
-
 @every_route
 @whole_or_streamed
 async def test_a_client_that_leaves_stops_the_npu(stream: bool, path: str, slow: Server) -> None:
@@ -186,9 +164,9 @@ async def test_a_full_queue(slow: Server) -> None:
     async with client_of(slow) as client:
         running = [
             asyncio.create_task(client.post("/api/chat", json=long_of("/api/chat", stream=False)))
-            for _ in range(2)
+            for _ in range(3)
         ]
-        await until(lambda: slow.health()["queue"]["waiting"] == 1)
+        await until(lambda: slow.health()["queue"]["waiting"] == 2)
         for path in ROUTES:
             for stream in (False, True):
                 refused = await client.post(path, json=long_of(path, stream))

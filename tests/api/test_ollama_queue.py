@@ -2,40 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from support.ollama import error_of, lines
 from support.server import MODEL, Server
-from support.slow import COMPLETE, LONG, SLOW, begun, generations, idle, until
+from support.slow import COMPLETE, LONG, SLOW, begun, client_of, generations, until
 
 CHAT: dict[str, Any] = {"model": MODEL, "messages": [LONG], "options": {"temperature": 0}}
 GENERATE: dict[str, Any] = {"model": MODEL, "prompt": LONG["content"], "options": {"temperature": 0}}
 BOTH = [("/api/chat", CHAT), ("/api/generate", GENERATE)]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = {"server": {"queue_size": 1, "heartbeat_interval": 0.1}}
-    server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
-    try:
-        yield server.start()
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def slow(shared: Server) -> Server:
-    """The shared server, idle and with an empty journal."""
-    shared.wait_for(idle(shared))
-    shared.forget()
-    return shared
-
-
-def client_of(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, timeout=30)
 
 
 @pytest.mark.parametrize(("path", "body"), BOTH)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,32 +14,10 @@ from support.events import parse
 from support.openai_schema import CHUNK, ERROR, check
 from support.pictures import image_part, photo, user
 from support.server import MODEL, Server
-from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, generations, idle, leave, until
+from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, client_of, generations, idle, leave, until
 
 BODY: dict[str, Any] = {"model": MODEL, "messages": [LONG], "temperature": 0}
 SHORT = {**BODY, "max_tokens": 2}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = {"server": {"queue_size": 2, "heartbeat_interval": 0.1}}
-    server = Server(tmp_path_factory.mktemp("slow") / "run", config=config, emulator=SLOW)
-    try:
-        yield server.start()
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def slow(shared: Server) -> Server:
-    """The shared server, idle and with an empty journal."""
-    shared.wait_for(idle(shared))
-    shared.forget()
-    return shared
-
-
-def client_of(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.api, timeout=30)
 
 
 async def test_first_come_first_served(slow: Server) -> None:
@@ -47,7 +25,7 @@ async def test_first_come_first_served(slow: Server) -> None:
         tasks = []
         for word in ("one", "two", "three"):
             body = {**SHORT, "messages": [{"role": "user", "content": f"Say {word}"}]}
-            tasks.append(asyncio.create_task(client.post("/chat/completions", json=body)))
+            tasks.append(asyncio.create_task(client.post("/v1/chat/completions", json=body)))
             await asyncio.sleep(0.05)
         assert [response.status_code for response in await asyncio.gather(*tasks)] == [200] * 3
     prompts = [entry["prompt"] for entry in slow.journal() if entry["event"] == "generate"]
@@ -61,16 +39,16 @@ async def test_first_come_first_served(slow: Server) -> None:
 
 async def test_a_full_queue_is_told_with_an_honest_time(slow: Server) -> None:
     async with client_of(slow) as client:
-        running = [asyncio.create_task(client.post("/chat/completions", json=BODY)) for _ in range(3)]
+        running = [asyncio.create_task(client.post("/v1/chat/completions", json=BODY)) for _ in range(3)]
         await until(lambda: slow.health()["queue"]["waiting"] == 2)
         for stream in (False, True):
-            refused = await client.post("/chat/completions", json={**BODY, "stream": stream})
+            refused = await client.post("/v1/chat/completions", json={**BODY, "stream": stream})
             assert refused.status_code == 429
             check(refused.json(), ERROR)
             assert refused.json()["error"]["code"] == "queue_full"
             assert refused.json()["error"]["type"] == "rate_limit_error"
             assert 1 <= int(refused.headers["retry-after"]) <= 60
-        batch = await client.post("/vision/analyze", json={"images": ["x"], "prompt": "?"})
+        batch = await client.post("/v1/vision/analyze", json={"images": ["x"], "prompt": "?"})
         assert batch.status_code == 429
         for task in running:
             task.cancel()
@@ -81,21 +59,21 @@ async def test_a_long_queue_does_not_make_the_service_unready(make_server: Calla
     # By the first guess a second request would wait 5 s.
     server = make_server(config={"server": {"request_timeout": 4.0}}, emulator=SLOW).start()
     async with client_of(server) as client:
-        running = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        running = asyncio.create_task(client.post("/v1/chat/completions", json=BODY))
         await until(lambda: begun(server) == 1)
-        assert (await client.post("/chat/completions", json=SHORT)).status_code == 429
-        assert (await client.get(f"{server.url}/health/ready")).status_code == 200
+        assert (await client.post("/v1/chat/completions", json=SHORT)).status_code == 429
+        assert (await client.get("/health/ready")).status_code == 200
         running.cancel()
     await until(idle(server))
 
 
 async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server) -> None:
     async with client_of(slow) as client:
-        running = [asyncio.create_task(client.post("/chat/completions", json=BODY)) for _ in range(2)]
+        running = [asyncio.create_task(client.post("/v1/chat/completions", json=BODY)) for _ in range(2)]
         await until(lambda: slow.health()["queue"]["waiting"] == 1)
         for patience, status in (("0.1", 429), ("600", 200), ("nan", 200), ("soon", 200), ("0", 200)):
             headers = {"x-stainless-read-timeout": patience}
-            asked = asyncio.create_task(client.post("/chat/completions", json=SHORT, headers=headers))
+            asked = asyncio.create_task(client.post("/v1/chat/completions", json=SHORT, headers=headers))
             await asyncio.sleep(0.1)
             assert asked.done() == (status == 429)
             if status == 429:
@@ -110,9 +88,9 @@ async def test_who_would_give_up_before_their_turn_is_told_at_once(slow: Server)
 async def test_signs_of_life_come_while_queued_and_are_chunks(slow: Server) -> None:
     """Comments re-arm no client's timer, and some SDKs choke on them (openai/openai-go, PR 621)."""
     async with client_of(slow) as client:
-        first = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        first = asyncio.create_task(client.post("/v1/chat/completions", json=BODY))
         await until(lambda: begun(slow) == 1)
-        async with client.stream("POST", "/chat/completions", json={**SHORT, "stream": True}) as response:
+        async with client.stream("POST", "/v1/chat/completions", json={**SHORT, "stream": True}) as response:
             lines = [line async for line in response.aiter_lines()]
         first.cancel()
     assert all(line.startswith("data: ") for line in lines if line)
@@ -133,7 +111,7 @@ async def test_a_client_that_leaves_stops_the_npu(stream: bool, picture: bool, s
     question = user(str(LONG["content"]), photo("coffee")) if picture else LONG
     body = {**BODY, "messages": [question], "stream": stream}
     async with client_of(slow) as client:
-        await leave(client, "/chat/completions", body, lambda: begun(slow) == 1)
+        await leave(client, "/v1/chat/completions", body, lambda: begun(slow) == 1)
     left = time.monotonic()
     await until(lambda: generations(slow) == ABORTED)
     assert time.monotonic() - left < 1
@@ -146,10 +124,10 @@ async def test_a_client_that_leaves_stops_the_npu(stream: bool, picture: bool, s
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_the_queue_never_reaches_the_npu(stream: bool, slow: Server) -> None:
     async with client_of(slow) as client:
-        first = asyncio.create_task(client.post("/chat/completions", json={**BODY, "max_tokens": 20}))
+        first = asyncio.create_task(client.post("/v1/chat/completions", json={**BODY, "max_tokens": 20}))
         await until(lambda: begun(slow) == 1)
         body = {**BODY, "stream": stream}
-        await leave(client, "/chat/completions", body, lambda: slow.health()["queue"]["waiting"] == 1)
+        await leave(client, "/v1/chat/completions", body, lambda: slow.health()["queue"]["waiting"] == 1)
         await until(lambda: slow.health()["queue"]["waiting"] == 0)
         assert (await first).status_code == 200
     await until(idle(slow))
@@ -161,7 +139,7 @@ async def test_a_batch_ends_when_its_client_leaves(stream: bool, slow: Server) -
     images = [image_part(photo("coffee"))] * 4
     body = {"images": images, "prompt": "Describe in detail, at length", "max_tokens": 8, "stream": stream}
     async with client_of(slow) as client:
-        await leave(client, "/vision/analyze", body, lambda: begun(slow) == 2)
+        await leave(client, "/v1/vision/analyze", body, lambda: begun(slow) == 2)
     await until(idle(slow))
     assert generations(slow) == COMPLETE + ABORTED
 
@@ -179,12 +157,12 @@ async def test_three_attempts_are_three_starts_and_three_aborts(stream: bool, sl
 async def test_the_deadline_aborts_and_is_not_retried(make_server: Callable[..., Server]) -> None:
     server = make_server(config={"server": {"request_timeout": 0.5}}, emulator=SLOW).start()
     async with client_of(server) as client:
-        response = await client.post("/chat/completions", json=BODY)
+        response = await client.post("/v1/chat/completions", json=BODY)
         assert response.status_code == 504
         assert response.headers["x-should-retry"] == "false"
         check(response.json(), ERROR)
         await until(idle(server))
-        streamed = await client.post("/chat/completions", json={**BODY, "stream": True})
+        streamed = await client.post("/v1/chat/completions", json={**BODY, "stream": True})
     data = list(parse(streamed.iter_lines()))
     assert streamed.status_code == 200
     assert json.loads(data[-2])["error"]["code"] == "deadline_exceeded"
@@ -195,7 +173,7 @@ async def test_the_deadline_aborts_and_is_not_retried(make_server: Callable[...,
 async def test_a_fault_in_a_stream_is_an_error_event(make_server: Callable[..., Server]) -> None:
     server = make_server(faults={"crash_after_tokens": 3}).start()
     async with client_of(server) as client:
-        streamed = await client.post("/chat/completions", json={**BODY, "stream": True})
+        streamed = await client.post("/v1/chat/completions", json={**BODY, "stream": True})
     data = list(parse(streamed.iter_lines()))
     check(json.loads(data[-2]), ERROR)
     assert json.loads(data[-2])["error"]["code"] == "device_unavailable"
@@ -228,7 +206,7 @@ async def test_a_slow_reader_delays_nobody(slow: Server) -> None:
 
 async def test_health_answers_at_once_while_the_npu_works(slow: Server) -> None:
     async with client_of(slow) as client:
-        task = asyncio.create_task(client.post("/chat/completions", json=BODY))
+        task = asyncio.create_task(client.post("/v1/chat/completions", json=BODY))
         await until(lambda: begun(slow) == 1)
         times = []
         for _ in range(50):

@@ -9,6 +9,7 @@ from support.openai_schema import CHUNK, COMPLETION, check
 from support.pictures import plain, user
 from support.server import Server
 
+from hailo_vision.config import ApiConfig
 from hailo_vision.http.openai.tools import forced
 from hailo_vision.inference.json_check import find
 
@@ -75,7 +76,7 @@ def test_one_of_several_is_called(server: Server) -> None:
 
 
 def test_references_inside_the_parameters_stay_right_among_several() -> None:
-    tools = forced("required", TOOLS, "tools", "tool_choice")
+    tools = forced("required", TOOLS, ApiConfig())
     assert tools
     good = {"name": "tell_colour", "arguments": {"colour": "red", "sure": True}}
     bad = {"name": "tell_colour", "arguments": {"colour": 5, "sure": True}}
@@ -135,7 +136,7 @@ def test_a_streamed_call(server: Server) -> None:
 )
 def test_arguments_are_an_object_that_fits(parameters: Any, good: Any, bad: Any) -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
-    one, several = (forced("required", tools, "tools", "tool_choice") for tools in ([tool], [tool, TOOLS[0]]))
+    one, several = (forced("required", tools, ApiConfig()) for tools in ([tool], [tool, TOOLS[0]]))
     assert one
     assert several
     for arguments, fits in ((good, True), (bad, False)):
@@ -179,6 +180,10 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
         ({"tools": [{"type": "function", "name": 5}], "tool_choice": "required"}, "tools[0].name"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),
+        (
+            {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": 5}},
+            "tool_choice.tools",
+        ),
         (
             {
                 "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "x"}}}],

@@ -51,6 +51,10 @@ def idle(server: Server) -> Callable[[], bool]:
     return is_idle
 
 
+def client_of(server: Server) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=server.url, timeout=30)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():

@@ -5,19 +5,18 @@ import json
 import pytest
 
 from hailo_vision import __version__
-from hailo_vision.http.openai.writing import ChunkWriter, Reply
+from hailo_vision.http.openai.chat import ChunkWriter
 
 
 @pytest.mark.parametrize("model", ["qwen2-vl-2b-instruct", '"', '"content":""', "content", "\\"])
 @pytest.mark.parametrize("with_usage", [True, False])
 def test_a_chunk_is_what_it_is_made_of(model: str, with_usage: bool) -> None:
-    reply = Reply(model, None, legacy=False)
-    chunks = ChunkWriter(reply, with_usage)
+    chunks = ChunkWriter(model, None, legacy=False, with_usage=with_usage)
     chunk = json.loads(chunks.text('a "b"\n\u65e5\U0001f600'))
     assert chunk == {
-        "id": reply.fields["id"],
+        "id": chunks.fields["id"],
         "object": "chat.completion.chunk",
-        "created": reply.fields["created"],
+        "created": chunks.fields["created"],
         "model": model,
         "choices": [
             {

@@ -49,9 +49,7 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_is_told(
         logger.info("line %d %s", number, "x" * 100)
     assert handler.dropped > 900
     # The count may be told before the lines that still waited.
-    text = read_until(
-        reader, lambda text: told_as_dropped(text) == handler.dropped and "\nline 2 " in text
-    )
+    text = read_until(reader, lambda text: told_as_dropped(text) == handler.dropped and "\nline 2 " in text)
     written = re.findall(r"^line (\d+) x+$", text, re.MULTILINE)
     assert written == sorted(written, key=int)
     assert written[:3] == ["0", "1", "2"]

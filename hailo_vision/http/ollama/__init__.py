@@ -4,12 +4,48 @@ What it has to be follows ollama/ollama, docs/api.md and api/types.go, and what 
 """
 
 from hailo_vision.http.dialect import Dialect, Route
-from hailo_vision.http.ollama import errors
-from hailo_vision.http.ollama.chat import chat
-from hailo_vision.http.ollama.description import DESCRIPTION
-from hailo_vision.http.ollama.generate import generate
+from hailo_vision.http.ollama import answer_types, errors, request_types
+from hailo_vision.http.ollama.generating import chat, generate
 from hailo_vision.http.ollama.models import change, embed, ps, pull, show, tags, version
+from hailo_vision.http.openapi import Description, Operation
 
+_TAG = "ollama"
+_NAMED = {"model": "qwen2-vl-2b-instruct"}
+
+_OPERATIONS = {
+    ("post", "/api/chat"): Operation(
+        "Answer a conversation",
+        _TAG,
+        answer_types.ChatReply,
+        request=request_types.ChatRequest,
+        example={**_NAMED, "messages": [{"role": "user", "content": "Hello"}], "stream": False},
+        event=answer_types.ChatReply,
+        generates=True,
+    ),
+    ("post", "/api/generate"): Operation(
+        "Answer a question",
+        _TAG,
+        answer_types.GenerateReply,
+        request=request_types.GenerateRequest,
+        example={**_NAMED, "prompt": "Hello", "stream": False},
+        event=answer_types.GenerateReply,
+        generates=True,
+    ),
+    ("get", "/api/version"): Operation("The version of Ollama whose API this is", _TAG, answer_types.Version),
+    ("get", "/api/tags"): Operation("The models", _TAG, answer_types.Tags),
+    ("get", "/api/ps"): Operation("The models that are loaded", _TAG, answer_types.Running),
+    ("post", "/api/show"): Operation(
+        "What a model is", _TAG, answer_types.Description, request_types.NamedModel, _NAMED
+    ),
+    ("post", "/api/pull"): Operation(
+        "Pull a model: only the served one is available",
+        _TAG,
+        answer_types.Progress,
+        request_types.NamedModel,
+        _NAMED,
+        event=answer_types.Progress,
+    ),
+}
 DIALECT = Dialect(
     prefix="/api/",
     routes=(
@@ -27,6 +63,6 @@ DIALECT = Dialect(
         Route("POST", "/api/push", change, "/api/push"),
         Route("DELETE", "/api/delete", change, "/api/delete"),
     ),
-    description=DESCRIPTION,
+    description=Description("Ollama", answer_types.ErrorResponse, _OPERATIONS, stream="application/x-ndjson"),
     error_body=errors.body,
 )

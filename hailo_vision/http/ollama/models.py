@@ -11,8 +11,8 @@ from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
 from hailo_vision.http.errors import NotFound
 from hailo_vision.http.ollama import answer_types
+from hailo_vision.http.ollama.generating import NDJSON, line, model_of, now
 from hailo_vision.http.ollama.identity import identity
-from hailo_vision.http.ollama.replies import NDJSON, line, model_of, now
 from hailo_vision.http.ollama.request_types import NamedModel
 from hailo_vision.http.web import json_response
 from hailo_vision.inference.service import Service

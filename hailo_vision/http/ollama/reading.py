@@ -10,19 +10,6 @@ from hailo_vision.http.fields import check_size, keep_alive_of, limit_of, refuse
 from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields, Options
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
-# What other APIs and other routes have, and where it belongs.
-_IMAGES = "images go into 'images', a list of base64 texts; OpenAI's parts go to /v1/chat/completions"
-_OF_OTHERS = {"image": _IMAGES, "image_data": _IMAGES, "image_url": _IMAGES}
-_OF_OPENAI = {
-    "response_format": "a schema is 'format'; OpenAI's form goes to /v1/chat/completions",
-    "input": "a body with 'input' goes to /v1/responses",
-}
-_NOT_IN_CHAT = {
-    "prompt": "a prompt goes to /api/generate; here it is a message",
-    "images": "images belong to a message: messages[].images",
-}
-_NOT_IN_GENERATE = {"messages": "messages go to /api/chat, OpenAI's to /v1/chat/completions"}
-
 # Ollama itself never cuts an answer, so its clients can't tell half a JSON text from a bad one.
 _LEAST_JSON_TOKENS = 512
 _TO_THE_END = 2**31  # tokens: more than any context holds
@@ -35,16 +22,15 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     Raises:
         RequestError: an image stands where none is read.
     """
-    refuse_others(body, _OF_OTHERS | _OF_OPENAI)
-    # LLM Vision sends these as well, empty and with the same images as its message.
-    if body.prompt or not any(message.images for message in body.messages or ()):
-        refuse_others(body, _NOT_IN_CHAT)
+    # LLM Vision sends an empty prompt and the images of its message a second time.
+    doubled = not body.prompt and any(message.images for message in body.messages or ())
+    refuse_others(body, ignored=("prompt", "images") if doubled else ())
     check_size((message.images for message in body.messages or ()), "messages")
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(body.messages or ()):
         where = f"messages[{number}]"
-        refuse_others(message, _OF_OTHERS, f"{where}.")
+        refuse_others(message, f"{where}.")
         if message.role in ("system", "assistant"):
             if message.images:
                 raise invalid(f"{where}.images", "only messages of users and tools carry images")
@@ -53,7 +39,7 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
             else:
                 turns.append(Turn("assistant", [message.content or ""]))
         else:
-            turns.append(_user_turn(message.content, message.images, where))
+            turns.append(_user_turn(message.content, message.images, f"{where}.images"))
     if system:
         turns.insert(0, Turn("system", ["\n\n".join(system)]))
     return turns
@@ -68,7 +54,7 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     Raises:
         RequestError: the body asks for what this model can't.
     """
-    refuse_others(body, _OF_OTHERS | _OF_OPENAI | _NOT_IN_GENERATE)
+    refuse_others(body)
     if body.suffix:
         raise unsupported("suffix", f"{model!r} does not support insert")
     if body.raw:
@@ -76,7 +62,7 @@ def turns_of_generate(body: GenerateRequest, model: str) -> list[Turn]:
     if not body.prompt and not body.images:
         return []
     system = [Turn("system", [body.system])] if body.system else []
-    return [*system, _user_turn(body.prompt, body.images, "")]
+    return [*system, _user_turn(body.prompt, body.images, "images")]
 
 
 def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> dict[str, Any]:
@@ -96,13 +82,15 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
     if tokens is None:
         tokens = max(default_tokens, _LEAST_JSON_TOKENS) if json else default_tokens
     top_k = limit_of(options.top_k, "options.top_k")
+    seed = whole_of(options.seed, "options.seed")
     stop = [options.stop] if isinstance(options.stop, str) else options.stop or ()
     return {
         "temperature": options.temperature,
         "top_p": options.top_p,
         "top_k": None if top_k is None else max(0, top_k),
         "repetition_penalty": options.repeat_penalty,
-        "seed": _seed_of(options),
+        # -1 is Ollama's word for a random one; a seed of more than 64 bits is folded.
+        "seed": None if seed is None or seed == -1 else seed % 2**64,
         "max_tokens": tokens if tokens > 0 else _TO_THE_END,
         "stop": [one for one in stop if one],
         "json": json,
@@ -111,8 +99,7 @@ def options_of(body: GenerationFields, api: ApiConfig, default_tokens: int) -> d
 
 
 def _user_turn(text: str | None, images: Sequence[str] | None, where: str) -> Turn:
-    place = f"{where}.images" if where else "images"
-    named = [Image(source, f"{place}[{number}]") for number, source in enumerate(images or ())]
+    named = [Image(source, f"{where}[{number}]") for number, source in enumerate(images or ())]
     return Turn("user", [*named, text or ""])
 
 
@@ -138,9 +125,3 @@ def _schema_of(wanted: dict[str, Any]) -> JsonFormat:
         return JsonFormat(schema, f"{where}.schema")
     message = f"Invalid 'format': OpenAI's form of it needs a JSON schema in '{where}.schema'."
     raise RequestError(Kind.INVALID_VALUE, message, where=f"{where}.schema")
-
-
-def _seed_of(options: Options) -> int | None:
-    """-1 is Ollama's word for a random one; a seed of more than 64 bits is folded."""
-    seed = whole_of(options.seed, "options.seed")
-    return None if seed is None or seed == -1 else seed % 2**64

@@ -21,18 +21,11 @@ from hailo_vision.http.request_log import RequestRecord
 from hailo_vision.http.respond import patience_of
 from hailo_vision.http.web import json_response
 from hailo_vision.inference.answer import Usage, whole_text
-from hailo_vision.inference.request import GenerationRequest, Image, JsonFormat, Turn
+from hailo_vision.inference.request import GenerationRequest, Turn
 from hailo_vision.inference.service import Service
 
 _decoder = msgspec.json.Decoder(AnalyzeRequest)
 _encode = msgspec.json.encode
-_IMAGES = "images go into 'images', a list"
-_OF_OTHERS = {
-    "image": _IMAGES,
-    "image_data": _IMAGES,
-    "image_url": _IMAGES,
-    "messages": "messages go to /v1/chat/completions",
-}
 _ECHO = 100
 _LONGEST_LINK = 8192
 _LOGIN = re.compile(r"(?<=:)//[^/?#]*@")  # of a link
@@ -41,7 +34,7 @@ _LOGIN = re.compile(r"(?<=:)//[^/?#]*@")  # of a link
 async def analyze(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     body = decode(request.body, _decoder, KNOWN_VALUES)
-    refuse_others(body, _OF_OTHERS)
+    refuse_others(body)
     refuse_unsupported(body)
     service.check_model(body.model)
     batch = Batch(service, body, request.ctx.client, request.ctx.record)
@@ -71,7 +64,19 @@ class Batch:
         self._service = service
         self._record = record
         json = json_format_of(body.response_format, service.config.api)
-        self._requests = [_read(body, image, json, client) for image in _images(body)]
+        images = [image_of(image, f"images[{number}]") for number, image in enumerate(body.images)]
+        system = [Turn("system", [body.system])] if body.system else []
+        options = options_of(body, "max_completion_tokens", "max_tokens")
+        self._requests = [
+            GenerationRequest(
+                turns=[*system, Turn("user", [image, body.prompt])],
+                where=image.where,
+                json=json,
+                client=client,
+                **options,
+            )
+            for image in images
+        ]
         self._usage = Usage()
         self._errors: list[RequestError] = []
 
@@ -79,23 +84,21 @@ class Batch:
         """One result after the other; the next image is queued when the one before is done, so that other
         requests get their turn in between."""
         for number, wanted in enumerate(self._requests):
-            yield await self._result(number, wanted)
-
-    async def _result(self, number: int, wanted: GenerationRequest) -> Analysis:
-        source = _LOGIN.sub("//", wanted.images[0].source[:_LONGEST_LINK])
-        echo = source[:_ECHO] + "..." if len(source) > _ECHO else source
-        started = time.monotonic()
-        try:
-            answer = self._service.answer(wanted)
-            self._record.answers.append(answer)
-            text = await whole_text(answer)
-        except RequestError as error:
-            self._errors.append(error)
-            detail = errors.detail(failure_of(error))
-            return Analysis(number, echo, inference_time_ms=_ms_since(started), error=detail)
-        self._usage += answer.usage
-        usage = usage_of(answer.usage)
-        return Analysis(number, echo, text, answer.finish_reason, usage, _ms_since(started))
+            source = _LOGIN.sub("//", wanted.images[0].source[:_LONGEST_LINK])
+            echo = source[:_ECHO] + "..." if len(source) > _ECHO else source
+            started = time.monotonic()
+            try:
+                answer = self._service.answer(wanted)
+                self._record.answers.append(answer)
+                text = await whole_text(answer)
+            except RequestError as error:
+                self._errors.append(error)
+                detail = errors.detail(failure_of(error))
+                yield Analysis(number, echo, inference_time_ms=_ms_since(started), error=detail)
+                continue
+            self._usage += answer.usage
+            usage = usage_of(answer.usage)
+            yield Analysis(number, echo, text, answer.finish_reason, usage, _ms_since(started))
 
     async def whole(self) -> AnalyzeResponse:
         """All results together.
@@ -110,13 +113,12 @@ class Batch:
         return AnalyzeResponse(model, results, usage_of(self._usage), milliseconds)
 
     def summary(self) -> AnalyzeSummary:
-        failed = len(self._errors)
         return AnalyzeSummary(
-            self._service.config.model.name,
-            len(self._requests) - failed,
-            failed,
-            usage_of(self._usage),
-            _ms_since(self._record.started),
+            model=self._service.config.model.name,
+            succeeded=len(self._requests) - len(self._errors),
+            failed=len(self._errors),
+            usage=usage_of(self._usage),
+            total_inference_time_ms=_ms_since(self._record.started),
         )
 
     def heartbeat(self) -> bytes:
@@ -125,22 +127,6 @@ class Batch:
 
     def failure(self, failure: Failure) -> bytes:
         return server_sent(errors.body(failure), b"[DONE]")
-
-
-def _images(body: AnalyzeRequest) -> list[Image]:
-    places = [f"images[{number}]" for number in range(len(body.images))]
-    return [
-        Image(image, where) if isinstance(image, str) else image_of(image, where)
-        for image, where in zip(body.images, places, strict=True)
-    ]
-
-
-def _read(body: AnalyzeRequest, image: Image, json: JsonFormat | None, client: str) -> GenerationRequest:
-    turns = [Turn("user", [image, body.prompt])]
-    if body.system:
-        turns.insert(0, Turn("system", [body.system]))
-    options = options_of(body, "max_completion_tokens", "max_tokens")
-    return GenerationRequest(turns=turns, where=image.where, json=json, client=client, **options)
 
 
 def _ms_since(started: float) -> int:

@@ -10,8 +10,7 @@ from hailo_vision.http.fields import check_size, keep_alive_of, limit_of, whole_
 from hailo_vision.http.openai import request_types
 from hailo_vision.inference.request import Image, JsonFormat, Turn
 
-_PART_FIELDS = ("image", "data", "source", "image_url", "url", "base64")
-_MESSAGE_FIELDS = ("images", "image_data", "image", "image_url")
+_TEXT_ONLY = (request_types.SystemMessage, request_types.AssistantMessage)  # developers included
 _SEEDS = range(-(2**63), 2**64)
 
 
@@ -31,18 +30,15 @@ def turns_of(
     system: list[str] = []
     turns: list[Turn] = []
     for where, message in messages.items():
-        if isinstance(
-            message,
-            request_types.SystemMessage | request_types.DeveloperMessage | request_types.AssistantMessage,
-        ):
-            _refuse_images(message, where)
-            if isinstance(message, request_types.AssistantMessage):
-                turns.append(Turn("assistant", [_text(message.content)]))
-            else:
-                system.append(_text(message.content))
-        else:
-            parts = [*_loose_images(message, f"{where}."), *_parts(message.content, f"{where}.content")]
+        parts = [*_loose_images(message, f"{where}."), *_parts(message.content, f"{where}.content")]
+        if not isinstance(message, _TEXT_ONLY):
             turns.append(Turn("user", parts))
+            continue
+        text = "".join(map(_text, parts))
+        if isinstance(message, request_types.AssistantMessage):
+            turns.append(Turn("assistant", [text]))
+        else:
+            system.append(text)
     if body and (loose := list(_loose_images(body, ""))):
         last = max((at for at, turn in enumerate(turns) if turn.role == "user"), default=None)
         if last is None:
@@ -54,16 +50,17 @@ def turns_of(
     return turns
 
 
-def image_of(part: request_types.ImageLike, where: str) -> Image:
-    """The image that a part names, in any of the forms in use.
+def image_of(part: str | request_types.ImageLike, where: str) -> Image:
+    """The image that a part is or names, in any of the forms in use.
 
     Raises:
         RequestError: it names none.
     """
-    names = _PART_FIELDS if isinstance(part, request_types.ImagePart) else ("image_url",)
+    if isinstance(part, str):
+        return Image(part, where)
+    names = part.__struct_fields__
     for name in names:
-        value = getattr(part, name)
-        if value is not None and (image := _image(value, f"{where}.{name}")):
+        if image := _image(getattr(part, name), f"{where}.{name}"):
             return image
     message = f"'{where}' names no image; expected one of {', '.join(names)}."
     raise RequestError(Kind.MISSING_PARAMETER, message, where=where)
@@ -153,7 +150,7 @@ def _loose_images(
     fields: request_types.ImageFields | request_types.ChatRequest, where: str
 ) -> Iterator[Image]:
     """Images that stand beside the content."""
-    for name in _MESSAGE_FIELDS:
+    for name in request_types.ImageFields.__struct_fields__:
         value = getattr(fields, name)
         if isinstance(value, list):
             images = [_image(one, f"{where}{name}[{number}]") for number, one in enumerate(value)]
@@ -162,25 +159,17 @@ def _loose_images(
         yield from filter(None, images)
 
 
-def _refuse_images(message: request_types.ImageFields, where: str) -> None:
-    for image in _loose_images(message, f"{where}."):
+def _text(part: str | Image) -> str:
+    if isinstance(part, Image):
         reason = "Images are read in the messages of users and tools only."
-        raise RequestError(Kind.INVALID_VALUE, reason, where=image.where)
+        raise RequestError(Kind.INVALID_VALUE, reason, where=part.where)
+    return part
 
 
-def _text(content: str | Sequence[str | request_types.TextLike | request_types.RefusalPart] | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    texts = []
-    for part in content:
-        if isinstance(part, str):
-            texts.append(part)
-        else:
-            texts.append(part.refusal if isinstance(part, request_types.RefusalPart) else part.text)
-    return "\n".join(texts)
-
-
-def _parts(content: request_types.Parts | None, where: str) -> list[str | Image]:
+def _parts(
+    content: str | Sequence[request_types.UserPart | request_types.RefusalPart] | None, where: str
+) -> list[str | Image]:
+    """Texts and images in their order; texts that follow one another are lines."""
     if content is None or isinstance(content, str):
         return [content or ""]
     parts: list[str | Image] = []
@@ -193,9 +182,11 @@ def _parts(content: request_types.Parts | None, where: str) -> list[str | Image]
     for number, part in enumerate(content):
         if isinstance(part, str):
             add(part)
+        elif isinstance(part, request_types.RefusalPart):
+            add(part.refusal)
         elif isinstance(part, request_types.TextLike):
             add(part.text)
-            if isinstance(part, request_types.TextPart) and part.image_url is not None:
+            if isinstance(part, request_types.TextPart):
                 place = f"{where}[{number}].image_url"
                 parts.extend(filter(None, [_image(part.image_url, place)]))
         else:

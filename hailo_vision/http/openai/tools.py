@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.http.body import explain, invalid, unsupported
-from hailo_vision.http.openai.request_types import Function
+from hailo_vision.http.body import convert, invalid, unsupported
+from hailo_vision.http.openai.request_types import AllowedTools, Function
 from hailo_vision.inference.request import JsonFormat
 
 _MOST = 128  # as in OpenAI's API description
@@ -27,13 +25,12 @@ class ForcedTools:
     """The functions of which one has to be called.
 
     Attributes:
-        where, choice_where: the fields of the request that hold them, and that force a call.
+        where: the field of the request that holds them.
         named: the client itself chose the one.
     """
 
     functions: Sequence[Function]
     where: str
-    choice_where: str
     named: bool
 
     @property
@@ -75,8 +72,9 @@ class ForcedTools:
 def forced(
     choice: str | Mapping[str, Any] | None,
     tools: Sequence[Mapping[str, Any]] | None,
-    where: str,
-    choice_where: str,
+    api: ApiConfig,
+    where: str = "tools",
+    choice_where: str = "tool_choice",
 ) -> ForcedTools | None:
     """The tools of which one has to be called; None where the model may do without.
 
@@ -85,14 +83,13 @@ def forced(
         where, choice_where: the fields of the request that hold tools and choice.
 
     Raises:
-        RequestError: the choice names a function that is not among the tools, or one is malformed.
+        RequestError: the choice names a function that is not among the tools, or one is malformed; or the
+            operator wants no answers in JSON.
     """
     names: list[str] | None = None
     if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
-        allowed = choice.get("allowed_tools", choice)
-        choice = allowed.get("mode") if isinstance(allowed, Mapping) else None
-        listed = allowed.get("tools") if isinstance(allowed, Mapping) else None
-        names = [_name(one) for one in listed or () if isinstance(one, Mapping)]
+        allowed: AllowedTools = convert(choice.get("allowed_tools", choice), AllowedTools, choice_where)
+        choice, names = allowed.mode, [_name(one) for one in allowed.tools or ()]
     if choice in _FREE:
         return None
     named = isinstance(choice, Mapping)
@@ -111,16 +108,10 @@ def forced(
     if not found:
         message = f"'{choice_where}' forces a call of a function that '{where}' does not have."
         raise RequestError(Kind.INVALID_VALUE, message, where=choice_where)
-    return ForcedTools(found, where, choice_where, named)
-
-
-def check_supported(tools: ForcedTools | None, api: ApiConfig) -> None:
-    """Raises:
-    RequestError: a call is forced, and the operator wants no answers in JSON.
-    """
-    if tools and api.json_mode == "refuse":
-        where = tools.choice_where
-        raise unsupported(where, f"This model calls no tools: {where} can be 'none' or 'auto'.")
+    if api.json_mode == "refuse":
+        message = f"This model calls no tools: {choice_where} can be 'none' or 'auto'."
+        raise unsupported(choice_where, message)
+    return ForcedTools(found, where, named)
 
 
 def call_id() -> str:
@@ -138,10 +129,8 @@ def _function(tool: Mapping[str, Any], where: str) -> Function:
     inner = tool.get("function")
     if isinstance(inner, Mapping):
         tool, where = inner, f"{where}.function"
-    try:
-        return msgspec.convert(tool, Function)
-    except msgspec.ValidationError as error:
-        raise explain(str(error), (), where) from error
+    function: Function = convert(tool, Function, where)
+    return function
 
 
 def _arguments(function: Function) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""What the two generating routes share: the model loaded or unloaded, an answer whole or line by line."""
+"""POST /api/chat and /api/generate: an answer, whole or line by line; or the model loaded or unloaded."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,9 +14,9 @@ from hailo_vision.http.body import Known, decode
 from hailo_vision.http.errors import Failure
 from hailo_vision.http.fields import check_model, keep_alive_of
 from hailo_vision.http.ollama import errors
-from hailo_vision.http.ollama.answer_types import ChatReply, GenerateReply
-from hailo_vision.http.ollama.reading import options_of
-from hailo_vision.http.ollama.request_types import GenerationFields
+from hailo_vision.http.ollama.answer_types import ChatReply, GenerateReply, ReplyMessage
+from hailo_vision.http.ollama.reading import options_of, turns_of_chat, turns_of_generate
+from hailo_vision.http.ollama.request_types import ChatRequest, GenerateRequest, GenerationFields
 from hailo_vision.http.respond import respond
 from hailo_vision.http.web import json_response
 from hailo_vision.inference.answer import Answer
@@ -28,16 +29,34 @@ Reply = ChatReply | GenerateReply
 Make = Callable[[str, dict[str, Any]], Reply]
 
 NDJSON = "application/x-ndjson"
-_encode = msgspec.json.encode
+_chat = msgspec.json.Decoder(ChatRequest)
+_generate = msgspec.json.Decoder(GenerateRequest)
+_ROLES = ((re.compile(r"\.role$"), "system, user, assistant, tool"),)
 _PARTS = "It is a text here; a list of parts is OpenAI's form, which goes to /v1/chat/completions."
 
 
-def read(request: Request, decoder: "msgspec.json.Decoder[B]", known: Known = ()) -> tuple[B, str]:
-    """A generating route's body, and the model's name as the client has it.
+async def chat(request: Request) -> HTTPResponse | None:
+    """POST /api/chat"""
+    body, model = _read(request, _chat, _ROLES)
 
-    Raises:
-        RequestError: it can't be read, or names no model that is served here.
-    """
+    def make(text: str, end: dict[str, Any]) -> ChatReply:
+        return ChatReply(model=model, created_at=now(), message=ReplyMessage(text), **end)
+
+    return await _reply(request, body, turns_of_chat(body), "messages", make)
+
+
+async def generate(request: Request) -> HTTPResponse | None:
+    """POST /api/generate"""
+    body, model = _read(request, _generate)
+
+    def make(text: str, end: dict[str, Any]) -> GenerateReply:
+        return GenerateReply(model=model, created_at=now(), response=text, **end)
+
+    return await _reply(request, body, turns_of_generate(body, model), "prompt", make)
+
+
+def _read(request: Request, decoder: "msgspec.json.Decoder[B]", known: Known = ()) -> tuple[B, str]:
+    """The body, and the model's name as the client has it."""
     try:
         body = decode(request.body, decoder, known)
     except RequestError as error:
@@ -62,6 +81,23 @@ def model_of(request: Request, name: str | None) -> str:
         # Clients look for Ollama's own words, and its users for what there is instead.
         raise RequestError(error.kind, f"model '{name[:80]}' not found. {error.message}") from error
     return service.config.model.name if name is None else name
+
+
+async def _reply(
+    request: Request, body: GenerationFields, turns: Sequence[Turn], where: str, make: Make
+) -> HTTPResponse | None:
+    """Answer a conversation, which the field `where` holds; without one, load or unload the model."""
+    service: Service = request.app.ctx.service
+    if not turns:
+        if (keep_alive := keep_alive_of(body.keep_alive)) == 0:
+            service.unload()
+        else:
+            await service.load(keep_alive)
+        return json_response(make("", {"done": True, "done_reason": "unload" if keep_alive == 0 else "load"}))
+    options = options_of(body, service.config.api, service.config.generation.max_tokens)
+    wanted = GenerationRequest(turns=turns, where=where, client=request.ctx.client, **options)
+    writer = ReplyWriter(make, request.ctx.record.started)
+    return await respond(request, wanted, writer, stream=body.stream is not False)
 
 
 class ReplyWriter:
@@ -102,38 +138,9 @@ class ReplyWriter:
         return errors.body(failure) + b"\n"
 
 
-async def reply(
-    request: Request, body: GenerationFields, turns: Sequence[Turn], where: str, make: Make
-) -> HTTPResponse | None:
-    """Answer a conversation or, without one, load or unload the model.
-
-    Args:
-        where: the field that holds the conversation, for errors.
-
-    Raises:
-        RequestError: it can't be answered, now or as it is.
-    """
-    service: Service = request.app.ctx.service
-    if not turns:
-        done_reason = await _load_or_unload(service, keep_alive_of(body.keep_alive))
-        return json_response(make("", {"done": True, "done_reason": done_reason}))
-    options = options_of(body, service.config.api, service.config.generation.max_tokens)
-    wanted = GenerationRequest(turns=turns, where=where, client=request.ctx.client, **options)
-    writer = ReplyWriter(make, request.ctx.record.started)
-    return await respond(request, wanted, writer, stream=body.stream is not False)
-
-
-async def _load_or_unload(service: Service, keep_alive: float | None) -> str:
-    if keep_alive == 0:
-        service.unload()
-        return "unload"
-    await service.load(keep_alive)
-    return "load"
-
-
 def line(value: object) -> bytes:
     """One line of a stream. An empty one would crash most clients, ollama-py among them."""
-    return _encode(value) + b"\n"
+    return msgspec.json.encode(value) + b"\n"
 
 
 def now() -> datetime:
