@@ -91,7 +91,7 @@ class Keys:
         if problem and problem != self._told:
             log.error("%s %s: every request is refused until it is mended.", self._path, problem)
         elif not problem:
-            log.info("%d API keys read from %s", len(keys), self._path)
+            log.info("API keys read from %s: %d", self._path, len(keys))
         self._told = problem
 
 

@@ -43,12 +43,14 @@ class StrictHttp(Http):
     async def read(self) -> bytes | None:
         """A part of the body, None at its end. What stands where a chunk must end is checked, which Sanic
         skips; trailers, which it refuses, are checked as fields and then ignored (RFC 9112, 7.1.2)."""
+        if self.expecting_continue:
+            self.expecting_continue = False
+            # Sanic would ask for a body that it is about to refuse.
+            if self.request_bytes <= self.request_max_size:
+                await self._send(HTTP_CONTINUE)
         if self.request_body != "chunked" or self.request_bytes_left:  # type: ignore[comparison-overlap]
             data: bytes | None = await super().read()
             return data
-        if self.expecting_continue:
-            self.expecting_continue = False
-            await self._send(HTTP_CONTINUE)
         buffer = self.recv_buffer
         while (
             (end := buffer.find(b"\r\n", 2)) < 0
@@ -80,6 +82,9 @@ class StrictHttp(Http):
 
     async def http1_response_header(self, data: bytes, end_stream: bool) -> None:
         """HTTP/1.0 knows no chunks: there a stream ends with the connection (RFC 9112, 6.1 and 6.3)."""
+        if self.expecting_continue:
+            # Instead of 100: whether the client sends the body all the same is unknown (RFC 9110, 10.1.1).
+            self.expecting_continue = self.keep_alive = False
         response = self.response
         has_length = end_stream or getattr(response, "body", None) or "content-length" in response.headers
         if self.request.version != "1.0" or has_length or self.head_only:
@@ -124,6 +129,8 @@ class StrictRequest(Request):
         """
         if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
             raise sanic_exceptions.BadRequest("Bad Request")
+        if version == "1.0":
+            headers.popall("expect", None)  # to be ignored there: RFC 9110, 10.1.1
         if "transfer-encoding" in headers:
             if version == "1.0":
                 raise sanic_exceptions.BadRequest("Bad Request")  # RFC 9112, 6.1: its framing is faulty

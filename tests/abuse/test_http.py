@@ -131,6 +131,43 @@ def test_http_1_0_gets_no_chunks(server: Server) -> None:
     assert b"content-length" in answer.lower()
 
 
+EXPECTS = "Expect: 100-continue"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (post(b"", EXPECTS, "Content-Length: 90000000", length=False), 413),
+        (post(b"", EXPECTS, "Content-Length: 2", "Content-Encoding: br", length=False), 415),
+        (post(b"", EXPECTS, CHUNKED, "Content-Encoding: br", length=False), 415),
+        (b"POST /nothing HTTP/1.1\r\nHost: pi\r\n%b\r\nContent-Length: 2\r\n\r\n" % EXPECTS.encode(), 404),
+        (b"POST /health HTTP/1.1\r\nHost: pi\r\n%b\r\nContent-Length: 2\r\n\r\n" % EXPECTS.encode(), 405),
+    ],
+    ids=["too large", "other coding", "other coding, chunked", "no route", "other method"],
+)
+def test_who_asks_before_sending_is_refused_at_once(head: bytes, status: int, server: Server) -> None:
+    """RFC 9110, 10.1.1: a final status instead of 100; no body follows then, so the connection ends."""
+    with connected(server) as connection:
+        connection.sendall(head)
+        answer = connection.recv(65536)
+    assert statuses(answer) == [status]
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+
+
+def test_who_asks_before_sending_is_told_to_go_on(server: Server) -> None:
+    for head, body in (
+        (post(b"", EXPECTS, f"Content-Length: {len(HELLO)}", length=False), HELLO),
+        (post(b"", EXPECTS, CHUNKED, length=False), chunked(HELLO)),
+    ):
+        with connected(server) as connection:
+            connection.sendall(head)
+            assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(body + GET)
+            assert statuses(drain(connection, idle=0.5)) == [200, 200]
+    # HTTP/1.0 knows no such answer.
+    assert exchange(server, post(HELLO, EXPECTS, version="1.0")) == [200]
+
+
 def compressed(body: bytes = HELLO, coding: str = "gzip", *fields: str) -> bytes:
     return post(gzip.compress(body), f"Content-Encoding: {coding}", *fields)
 
@@ -141,6 +178,14 @@ def test_a_compressed_body_is_read(coding: str, server: Server) -> None:
     assert exchange(server, post(HELLO, "Content-Encoding: identity")) == [200]
     packed = gzip.compress(HELLO)
     request = post(chunked(packed), CHUNKED, f"Content-Encoding: {coding}", length=False)
+    assert exchange(server, *(bytes([byte]) for byte in request)) == [200]
+
+
+def test_a_compressed_body_may_have_several_members(server: Server) -> None:
+    """RFC 1952, 2.2: their texts are one text."""
+    packed = b"".join([gzip.compress(HELLO[:10]), gzip.compress(b""), gzip.compress(HELLO[10:])])
+    request = post(packed, "Content-Encoding: gzip")
+    assert exchange(server, request + GET) == [200, 200]
     assert exchange(server, *(bytes([byte]) for byte in request)) == [200]
 
 
@@ -164,8 +209,10 @@ def test_other_codings_are_told_to_be_unsupported(coding: str, server: Server) -
         gzip.compress(HELLO)[:-4],
         gzip.compress(HELLO) + b"x",
         gzip.compress(HELLO)[:-8] + bytes(8),
+        gzip.compress(HELLO) + gzip.compress(b" ")[:-1],
+        gzip.compress(HELLO) + gzip.compress(b"") * 2000,
     ],
-    ids=["empty", "plain", "cut", "longer", "wrong sum"],
+    ids=["empty", "plain", "cut", "longer", "wrong sum", "cut member", "too many members"],
 )
 def test_a_body_that_is_no_gzip_is_refused(body: bytes, server: Server) -> None:
     assert exchange(server, post(body, "Content-Encoding: gzip") + GET) == [400, 200]
@@ -224,7 +271,11 @@ def test_no_key_no_body(make_server: MakeServer) -> None:
     server.configure({"auth": {"keys_file": str(keys)}})
     server.start()
     with connected(server) as connection:
-        connection.sendall(post(b"", "Content-Length: 30000000", "Authorization: Bearer wrong", length=False))
+        wrong = ("Content-Length: 30000000", "Authorization: Bearer wrong")
+        connection.sendall(post(b"", *wrong, length=False))
+        assert statuses(connection.recv(65536)) == [401]
+    with connected(server) as connection:
+        connection.sendall(post(b"", *wrong, EXPECTS, length=False))
         assert statuses(connection.recv(65536)) == [401]
     assert exchange(server, post(HELLO, "Authorization: Bearer right")) == [200]
     assert exchange(server, post(HELLO)) == [401]
@@ -308,8 +359,9 @@ def test_when_every_connection_has_a_request_further_ones_are_told_to_come_again
 
 def test_a_bomb_bursts_at_the_limit_of_bodies(patient: Server) -> None:
     """64 MB of nothing in 64 KB: the limit counts what comes out, and others are answered meanwhile."""
-    bomb = post(gzip.compress(bytes(64_000_000)), "Content-Encoding: gzip")
-    assert exchange(patient, bomb) == [413]
+    nothing = bytes(800_000)
+    for packed in (gzip.compress(bytes(64_000_000)), gzip.compress(nothing) * 80):
+        assert exchange(patient, post(packed, "Content-Encoding: gzip")) == [413]
     assert exchange(patient, post(gzip.compress(HELLO + b" " * 900_000), "Content-Encoding: gzip") + GET) == [
         200,
         200,
