@@ -149,7 +149,8 @@ class Scheduler:
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
         if ahead > self._config.queue_size:
-            message = f"The queue is full: {len(self._waiting)} requests are waiting."
+            requests = "request is" if self.waiting == 1 else "requests are"
+            message = f"The queue is full: {self.waiting} {requests} waiting."
             raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
         if wait > min(patience, self._config.request_timeout):
             message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."

@@ -18,6 +18,15 @@ class Busy:
     available = True
     keep_alive = 0.0
 
+    async def ready(self) -> None:
+        """It is."""
+
+    async def generate(self, *_: object) -> None:
+        await endless()
+
+    def abort(self) -> None:
+        """Nobody waits for the end."""
+
 
 async def endless() -> Prompt:
     await asyncio.Event().wait()
@@ -36,3 +45,20 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
     scheduler.admit(bounded=False)
     for job in jobs:
         job.cancel()
+
+
+@pytest.mark.parametrize(("size", "words"), [(1, "1 request is waiting"), (2, "2 requests are waiting")])
+async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
+    async def prepared() -> Prompt:
+        return cast(Prompt, None)
+
+    scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size), 0)
+    scheduler.start()
+    scheduler.submit(prepared())
+    while not scheduler.running:
+        await asyncio.sleep(0)
+    for _ in range(size):
+        scheduler.submit(endless())
+    with pytest.raises(RequestError, match=words):
+        scheduler.admit()
+    await scheduler.stop(0)
