@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from hailo_vision.http.errors import Unauthorized
+from hailo_vision.http.errors import HttpError
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Keys:
         """The credential of a request, by its headers Authorization and X-Api-Key.
 
         Raises:
-            Unauthorized: keys are asked for and none of them was given.
+            HttpError: keys are asked for and none of them was given.
         """
         given = _credential(authorization) or api_key.strip()
         if self._path is None:
@@ -62,10 +62,9 @@ class Keys:
         # All are compared, each in constant time: the time taken tells nothing about the keys.
         if sum([hmac.compare_digest(digest, known) for known in self._hashes]):
             return given
-        raise Unauthorized(
-            "The API key is not valid." if given else "An API key is required: Authorization: Bearer KEY.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        needed = "An API key is required: Authorization: Bearer KEY."
+        message = "The API key is not valid." if given else needed
+        raise HttpError("invalid_api_key", message, {"WWW-Authenticate": "Bearer"})
 
     def _refresh(self, path: Path) -> None:
         now = time.monotonic()

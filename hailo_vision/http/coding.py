@@ -4,7 +4,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 
-from hailo_vision.http.errors import BadRequest, UnsupportedCoding
+from hailo_vision.http.errors import HttpError
 
 _GZIP = ("gzip", "x-gzip")
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
@@ -17,14 +17,12 @@ def check_coding(given: str) -> bool:
     """Whether a body with this Content-Encoding has to be decompressed.
 
     Raises:
-        UnsupportedCoding: it is neither gzip nor plain.
+        HttpError: it is neither gzip nor plain.
     """
     coding = given.strip().lower()
     if coding not in ("", "identity", *_GZIP):
-        raise UnsupportedCoding(
-            f"Content-Encoding {given[:40]!r} is not supported; expected gzip or none.",
-            headers={"Accept-Encoding": "gzip"},
-        )
+        message = f"Content-Encoding {given[:40]!r} is not supported; expected gzip or none."
+        raise HttpError("unsupported_content_encoding", message, {"Accept-Encoding": "gzip"})
     return coding in _GZIP
 
 
@@ -42,25 +40,25 @@ class Gunzip:
 
     async def feed(self, data: bytes) -> None:
         """Raises:
-        BadRequest: this is not gzip, or has too many members (RFC 1952, 2.2).
+        HttpError: this is not gzip, or has too many members (RFC 1952, 2.2).
         """
         while data:
             if self._stream.eof:
                 self._stream = zlib.decompressobj(_WITH_GZIP_HEADER)
                 self._members += 1
                 if self._members > _MOST_MEMBERS:
-                    raise BadRequest(f"The gzip body has more than {_MOST_MEMBERS} members.")
+                    raise HttpError("bad_request", f"The gzip body has more than {_MOST_MEMBERS} members.")
             try:
                 piece = self._stream.decompress(data, _STEP_BYTES)
             except zlib.error as error:
-                raise BadRequest("The body is not valid gzip.") from error
+                raise HttpError("bad_request", "The body is not valid gzip.") from error
             self.take(piece)
             data = self._stream.unconsumed_tail or self._stream.unused_data
             await asyncio.sleep(0)
 
     def end(self) -> None:
         """Raises:
-        BadRequest: there should be more.
+        HttpError: there should be more.
         """
         if not self._stream.eof:
-            raise BadRequest("The body ends before its gzip data does.")
+            raise HttpError("bad_request", "The body ends before its gzip data does.")

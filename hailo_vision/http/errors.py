@@ -1,71 +1,31 @@
-"""Errors as HTTP reports them: those raised before a dialect reads the request (HttpError), and the status of
-those that the core raises (RequestError)."""
+"""Errors as HTTP reports them: those raised before a dialect reads the request (HttpError), and the core's
+(RequestError)."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
+from sanic import Request
 from sanic import exceptions as sanic_exceptions
+from sanic.exceptions import NotFound, PayloadTooLarge, RequestTimeout
 
 from hailo_vision.errors import Kind, RequestError
 
+log = logging.getLogger(__name__)
 
-class HttpError(Exception):
-    """What is refused before a dialect reads it: a sentence, a stable code, and headers of the response."""
-
-    status: ClassVar[int]
-    code: str
-
-    def __init__(
-        self, message: str, *, code: str | None = None, headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.headers = headers or {}
-        if code:
-            self.code = code
-
-
-class BadRequest(HttpError):
-    status, code = 400, "bad_request"
-
-
-class Unauthorized(HttpError):
-    status, code = 401, "invalid_api_key"
-
-
-class Forbidden(HttpError):
-    status, code = 403, "forbidden"
-
-
-class NotFound(HttpError):
-    status, code = 404, "not_found"
-
-
-class MethodNotAllowed(HttpError):
-    status, code = 405, "method_not_allowed"
-
-
-class RequestTimeout(HttpError):
-    status, code = 408, "request_timeout"
-
-
-class TooLarge(HttpError):
-    status, code = 413, "request_too_large"
-
-
-class UnsupportedCoding(HttpError):
-    status, code = 415, "unsupported_content_encoding"
-
-
-class TooMany(HttpError):
-    status, code = 429, "too_many_requests"
-
-
-# Of what the core raises; every kind that is not named is the request's own fault.
-_BAD_REQUEST = 400
-STATUS: Mapping[Kind, int] = {
+# The status of each code. What the core raises and is not named here is the request's own fault.
+STATUS: Mapping[str, int] = {
+    "bad_request": 400,
+    "invalid_api_key": 401,
+    "host_not_allowed": 403,
+    "origin_not_allowed": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "request_timeout": 408,
+    "request_too_large": 413,
+    "unsupported_content_encoding": 415,
+    "too_many_requests": 429,
     Kind.MODEL_NOT_FOUND: 404,
     Kind.QUEUE_FULL: 429,
     Kind.INTERNAL_ERROR: 500,
@@ -74,6 +34,29 @@ STATUS: Mapping[Kind, int] = {
     Kind.SHUTTING_DOWN: 503,
     Kind.DEADLINE_EXCEEDED: 504,
 }
+_BAD_REQUEST = 400
+
+_OF_SANIC = (
+    (NotFound, "not_found", "There is no such route; /docs lists what there is."),
+    (PayloadTooLarge, "request_too_large", "The request is larger than this service accepts."),
+    (RequestTimeout, "request_timeout", "The request came too slowly."),
+)
+
+
+class HttpError(Exception):
+    """What is refused before a dialect reads it.
+
+    Attributes:
+        code: a stable identifier, of those in STATUS.
+        message: a sentence for people.
+        headers: of the response.
+    """
+
+    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
 
 
 @dataclass(frozen=True)
@@ -105,8 +88,17 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, sanic_exceptions.SanicException):
         error = _of_sanic(error)
     if isinstance(error, HttpError):
-        return Failure(error.status, error.code, error.message, None, error.headers)
+        return Failure(STATUS[error.code], error.code, error.message, None, error.headers)
     return UNEXPECTED
+
+
+def report(request: Request, error: Exception) -> Failure:
+    """The same, noted for the request log; what was not meant for a client goes to the log in full."""
+    failure = failure_of(error)
+    if failure is UNEXPECTED:
+        log.error("Request %s failed unexpectedly", request.ctx.id, exc_info=error)
+    request.ctx.record.code = failure.code
+    return failure
 
 
 def retry_after(seconds: float) -> dict[str, str]:
@@ -117,15 +109,11 @@ def retry_after(seconds: float) -> dict[str, str]:
 def _of_sanic(error: sanic_exceptions.SanicException) -> Exception:
     if isinstance(error, sanic_exceptions.MethodNotAllowed):
         allowed = error.headers.get("Allow", "")
-        return MethodNotAllowed(
-            f"This route does not take that method; it takes {allowed}.", headers={"Allow": allowed}
-        )
-    if isinstance(error, sanic_exceptions.NotFound):
-        return NotFound("There is no such route; /docs lists what there is.")
-    if isinstance(error, sanic_exceptions.PayloadTooLarge):
-        return TooLarge("The request is larger than this service accepts.")
-    if isinstance(error, sanic_exceptions.RequestTimeout):
-        return RequestTimeout("The request came too slowly.")
+        message = f"This route does not take that method; it takes {allowed}."
+        return HttpError("method_not_allowed", message, {"Allow": allowed})
+    for kind, code, message in _OF_SANIC:
+        if isinstance(error, kind):
+            return HttpError(code, message)
     if 400 <= error.status_code < 500:
-        return BadRequest("The request is not valid HTTP.")
+        return HttpError("bad_request", "The request is not valid HTTP.")
     return error

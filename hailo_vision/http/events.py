@@ -5,16 +5,13 @@ most clients take a stream that just ends for a complete answer.
 """
 
 import asyncio
-import logging
 import time
 from types import TracebackType
 from typing import Protocol, Self
 
 from sanic import HTTPResponse, Request
 
-from hailo_vision.http.errors import UNEXPECTED, Failure, failure_of
-
-log = logging.getLogger(__name__)
+from hailo_vision.http.errors import Failure, report
 
 SERVER_SENT = "text/event-stream; charset=utf-8"
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -70,11 +67,7 @@ class Stream:
             await self._end()
         if not isinstance(error, Exception) or self._response is None:
             return False
-        failure = failure_of(error)
-        if failure is UNEXPECTED:
-            log.error("Request %s failed unexpectedly", self._request.ctx.id, exc_info=error)
-        self._request.ctx.record.code = failure.code
-        await self.send(self._wire.failure(failure))
+        await self.send(self._wire.failure(report(self._request, error)))
         await self._end()
         return True
 

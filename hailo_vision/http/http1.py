@@ -46,7 +46,7 @@ class StrictHttp(Http):
         if self.expecting_continue:
             self.expecting_continue = False
             # Sanic would ask for a body that it is about to refuse.
-            if self.request_bytes <= self.request_max_size:
+            if self.request_bytes <= self.request_max_size:  # type: ignore[operator]
                 await self._send(HTTP_CONTINUE)
         if self.request_body != "chunked" or self.request_bytes_left:  # type: ignore[comparison-overlap]
             data: bytes | None = await super().read()
@@ -143,7 +143,7 @@ class StrictRequest(Request):
 
         Raises:
             PayloadTooLarge: it is larger than a body may be, once it is decompressed.
-            TooMany: so are all bodies together.
+            HttpError: so are all bodies together.
         """
         if self.body:
             return

@@ -12,7 +12,7 @@ from sanic import exceptions as sanic_exceptions
 from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
-from hailo_vision.http.errors import TooMany, retry_after
+from hailo_vision.http.errors import HttpError, retry_after
 from hailo_vision.http.http1 import EMPTY_LINE, StrictHttp
 from hailo_vision.http.web import App
 
@@ -100,7 +100,7 @@ class GuardedProtocol(HttpProtocol):
 
     def count_decompressed(self, size: int) -> None:
         """Raises:
-        TooMany: the bodies of all requests are too large together.
+        HttpError: the bodies of all requests are too large together.
         """
         self._decompressed += size
         self.app.ctx.received_bytes += size
@@ -155,8 +155,9 @@ class GuardedProtocol(HttpProtocol):
         self._callback_check_timeouts = self.loop.call_later(_LAST_WORD_SECONDS, self.abort)
 
 
-def _too_large_together() -> TooMany:
-    return TooMany("The requests being served are too large together.", headers=retry_after(_RETRY_SECONDS))
+def _too_large_together() -> HttpError:
+    message = "The requests being served are too large together."
+    return HttpError("too_many_requests", message, retry_after(_RETRY_SECONDS))
 
 
 def register(app: App) -> None:

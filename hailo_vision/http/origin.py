@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from sanic import Request
 
 from hailo_vision.config import Config
-from hailo_vision.http.errors import Forbidden
+from hailo_vision.http.errors import HttpError
 
 # No public name server gives names below these: RFC 6761, 6762 and 8375; ICANN reserved internal in 2024; lan
 # and home are what routers use, and were never delegated.
@@ -37,7 +37,7 @@ class Gatekeeper:
 
     def check_origin(self, request: Request) -> None:
         """Raises:
-        Forbidden: the request was made by a page of a site that cors_origins does not name.
+        HttpError: the request was made by a page of a site that cors_origins does not name.
         """
         origin = request.headers.get("origin")
         if (
@@ -47,22 +47,22 @@ class Gatekeeper:
             or _same_site(origin, request)
         ):
             return
-        raise Forbidden(
+        raise HttpError(
+            "origin_not_allowed",
             f"Web pages of {origin[:80]!r} may not use this service; its operator can name that origin in "
             "server.cors_origins.",
-            code="origin_not_allowed",
         )
 
     def check_host(self, request: Request) -> None:
         """Raises:
-        Forbidden: the name by which the service was asked may be anybody's.
+        HttpError: the name by which the service was asked may be anybody's.
         """
         host = request.headers.get("host", "")
         if self._check_hosts and not self._trusted(_name_of(host)):
-            raise Forbidden(
+            raise HttpError(
+                "host_not_allowed",
                 f"This service does not answer to the host name {host[:80]!r}; its operator can add it to "
                 "server.allowed_hosts, or set up keys or TLS.",
-                code="host_not_allowed",
             )
 
     def _trusted(self, name: str) -> bool:

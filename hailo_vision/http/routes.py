@@ -1,7 +1,6 @@
 """The table of all routes, and what happens around every handler: errors, request log, metrics."""
 
 import asyncio
-import logging
 import time
 from functools import wraps
 
@@ -9,13 +8,11 @@ from sanic import HTTPResponse, Request
 
 from hailo_vision.http import ollama, openai, pages, request_log, status
 from hailo_vision.http.dialect import Dialect, Handler, Route
-from hailo_vision.http.errors import UNEXPECTED, failure_of
+from hailo_vision.http.errors import report
 from hailo_vision.http.openapi import document
 from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
 from hailo_vision.http.status import health, metrics, readiness
 from hailo_vision.http.web import App
-
-log = logging.getLogger(__name__)
 
 # The first whose prefix fits answers requests to unknown paths.
 DIALECTS = (ollama.DIALECT, openai.DIALECT)
@@ -94,12 +91,8 @@ def dialect_of(request: Request) -> Dialect:
 
 
 def failure_response(request: Request, error: Exception) -> HTTPResponse:
-    """A failure in the request's dialect; one that was not meant for a client goes to the log."""
-    failure = failure_of(error)
-    if failure is UNEXPECTED:
-        log.error("Request %s failed unexpectedly", getattr(request.ctx, "id", "-"), exc_info=error)
-    request.ctx.record.code = failure.code
-    return dialect_of(request).error_response(failure)
+    """A failure in the request's dialect."""
+    return dialect_of(request).error_response(report(request, error))
 
 
 def _recorded(handler: Handler, dialect: Dialect) -> Handler:

@@ -9,7 +9,7 @@ import pytest
 
 from hailo_vision.http import auth
 from hailo_vision.http.auth import Keys, keys_file
-from hailo_vision.http.errors import Unauthorized
+from hailo_vision.http.errors import HttpError
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_a_key_gets_in(authorization: str, api_key: str, path: Path) -> None:
     ],
 )
 def test_nothing_else_does(authorization: str, api_key: str, path: Path) -> None:
-    with pytest.raises(Unauthorized) as caught:
+    with pytest.raises(HttpError) as caught:
         Keys(path).check(authorization, api_key)
     assert caught.value.headers == {"WWW-Authenticate": "Bearer"}
     assert "kitchen" not in caught.value.message
@@ -76,7 +76,7 @@ def test_the_time_taken_tells_nothing(given: str, path: Path, monkeypatch: pytes
         return one == other
 
     monkeypatch.setattr("hailo_vision.http.auth.hmac.compare_digest", compare)
-    with contextlib.suppress(Unauthorized):
+    with contextlib.suppress(HttpError):
         Keys(path).check(f"Bearer {given}", "")
     assert len(compared) == len({other for _, other in compared}) == 2
     assert {len(digest) for pair in compared for digest in pair} == {32}
@@ -92,7 +92,7 @@ def test_a_changed_file_is_read_again(path: Path) -> None:
     keys.check("Bearer sk-kitchen", "")
     path.write_text("sk-new\n")
     assert keys.check("Bearer sk-new", "") == "sk-new"
-    with pytest.raises(Unauthorized):
+    with pytest.raises(HttpError):
         keys.check("Bearer sk-kitchen", "")
 
 
@@ -102,7 +102,7 @@ def test_a_spoilt_file_lets_nobody_in(content: bytes, path: Path, caplog: pytest
     keys.check("Bearer sk-kitchen", "")
     path.write_bytes(content)
     for _ in range(3):
-        with pytest.raises(Unauthorized):
+        with pytest.raises(HttpError):
             keys.check("Bearer sk-kitchen", "")
     assert len([line for line in caplog.messages if "every request is refused" in line]) == 1
 
@@ -111,7 +111,7 @@ def test_a_missing_file_lets_nobody_in_until_it_is_back(path: Path) -> None:
     keys = Keys(path)
     text = path.read_text()
     os.remove(path)
-    with pytest.raises(Unauthorized):
+    with pytest.raises(HttpError):
         keys.check("Bearer sk-kitchen", "")
     path.write_text(text)
     assert keys.check("Bearer sk-kitchen", "") == "sk-kitchen"

@@ -9,7 +9,7 @@ from sanic import HTTPResponse, Request
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import decode
-from hailo_vision.http.errors import NotFound
+from hailo_vision.http.errors import HttpError
 from hailo_vision.http.ollama import answer_types
 from hailo_vision.http.ollama.generating import NDJSON, line, model_of, now
 from hailo_vision.http.ollama.identity import identity
@@ -87,7 +87,8 @@ async def embed(request: Request) -> HTTPResponse:
 
 async def change(request: Request) -> HTTPResponse:
     """POST /api/create, /api/copy and /api/push, DELETE /api/delete"""
-    raise NotFound("The deployment of this service decides which model it has; it can't be changed here.")
+    message = "The deployment of this service decides which model it has; it can't be changed here."
+    raise HttpError("not_found", message)
 
 
 def _require_named(request: Request) -> NamedModel:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sanic import HTTPResponse, Request
 
-from hailo_vision.http.errors import NotFound
+from hailo_vision.http.errors import HttpError
 
 _FOLDER = Path(__file__).parent
 _TYPES = {
@@ -49,7 +49,7 @@ async def docs(request: Request) -> HTTPResponse:
 async def asset(request: Request, name: str) -> HTTPResponse:
     """GET /assets/{name}"""
     if name not in ASSETS:
-        raise NotFound("There is no such file.")
+        raise HttpError("not_found", "There is no such file.")
     return _page(name)
 
 
