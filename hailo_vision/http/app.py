@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import re
+import secrets
 import socket
 import time
-import uuid
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,8 +14,8 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.response import BaseHTTPResponse
 
 from hailo_vision.config import Config, ServerConfig
-from hailo_vision.http import cors, limits, routes
-from hailo_vision.http.auth import Keys, client_key, keys_file
+from hailo_vision.http import limits, routes
+from hailo_vision.http.auth import Keys, keys_file
 from hailo_vision.http.http1 import StrictRequest
 from hailo_vision.http.metrics import Metrics
 from hailo_vision.http.origin import Gatekeeper
@@ -47,18 +47,20 @@ def create_app(config: Config) -> App:
     app.ctx.started = time.monotonic()
     app.ctx.created = int(time.time())
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
-    app.ctx.gatekeeper = Gatekeeper(config, app.ctx.keys.required)
+    app.ctx.gatekeeper = gatekeeper = Gatekeeper(config, app.ctx.keys.required)
     app.before_server_start(_start)
     app.before_server_stop(_stop)
     limits.register(app)
     if app.ctx.keys.required:
         app.signal("http.routing.after")(_authorise_early)
-    app.register_middleware(_identify, "request")
-    app.register_middleware(_refuse_foreign_pages, "request")
+    app.register_middleware(_receive, "request")
     if config.server.cors_origins:
-        cors.register(app, config.server.cors_origins)
+        app.register_middleware(gatekeeper.preflight, "request")
+        app.register_middleware(gatekeeper.mark, "response")
     app.register_middleware(_authorise, "request")
     app.register_middleware(_label, "response")
+    if config.media.overflow == "sample":
+        app.register_middleware(_tell_left_out, "response")
     app.exception(Exception)(_report)
     routes.register(app)
     return app
@@ -140,50 +142,53 @@ async def _stop(app: App) -> None:
     await app.ctx.herald.stop()
 
 
-async def _identify(request: Request) -> None:
+def _identify(request: Request) -> None:
     given = request.headers.get("x-request-id", "")
-    request.ctx.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request.ctx.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
     request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
     request.ctx.open = routes.is_open(request)
 
 
-async def _refuse_foreign_pages(request: Request) -> None:
+def _receive(request: Request) -> None:
     """Refuse what a web page that the operator does not know may have sent."""
+    _identify(request)
     gatekeeper: Gatekeeper = request.app.ctx.gatekeeper
     gatekeeper.check_origin(request)
     if not request.ctx.open:
         gatekeeper.check_host(request)
 
 
-async def _authorise(request: Request) -> None:
+def _authorise(request: Request) -> None:
     """Refuse a request to a guarded route without a valid key."""
     if request.ctx.open or routes.is_page(request):
         return
     headers = request.headers
     keys: Keys = request.app.ctx.keys
-    credential = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
-    request.ctx.client = client_key(credential)
+    request.ctx.client = keys.check(headers.get("authorization", ""), headers.get("x-api-key", ""))
 
 
 async def _authorise_early(request: Request, **_: object) -> None:
     """Before the body is read: without a key, nobody can make the service hold one. What is refused here is
     refused again by _authorise, and becomes the response."""
     if request.method != "OPTIONS":
-        await _identify(request)
-        await _authorise(request)
+        _identify(request)
+        _authorise(request)
 
 
-async def _label(request: Request, response: BaseHTTPResponse) -> None:
-    response.headers["x-request-id"] = getattr(request.ctx, "id", None) or uuid.uuid4().hex
+def _label(request: Request, response: BaseHTTPResponse) -> None:
+    response.headers["x-request-id"] = getattr(request.ctx, "id", None) or secrets.token_hex(16)
+
+
+def _tell_left_out(request: Request, response: BaseHTTPResponse) -> None:
     record: RequestRecord | None = getattr(request.ctx, "record", None)
     if record and (left_out := sum(figures.work.left_out for figures in record.figures)):
         response.headers["x-images-left-out"] = str(left_out)
 
 
-async def _report(request: Request, error: Exception) -> HTTPResponse:
+def _report(request: Request, error: Exception) -> HTTPResponse:
     """What failed outside of a handler, in the request's dialect."""
     if getattr(request.ctx, "record", None) is None:
-        await _identify(request)
+        _identify(request)
     response = routes.failure_response(request, error)
     routes.finish(request, response.status)
     return response

@@ -49,19 +49,21 @@ class Keys:
         return self._path is not None
 
     def check(self, authorization: str, api_key: str) -> str:
-        """The credential of a request, by its headers Authorization and X-Api-Key.
+        """Who asks, by the headers Authorization and X-Api-Key of a request: the hash of the credential, by
+        which a client's context is known again.
 
         Raises:
             HttpError: keys are asked for and none of them was given.
         """
         given = _credential(authorization) or api_key.strip()
+        credential = hashlib.sha256(given.encode(errors="surrogateescape"))
         if self._path is None:
-            return given
+            return credential.hexdigest()
         self._refresh(self._path)
-        digest = hashlib.sha256(given.encode(errors="surrogateescape")).digest()
+        digest = credential.digest()
         # All are compared, each in constant time: the time taken tells nothing about the keys.
         if sum([hmac.compare_digest(digest, known) for known in self._hashes]):
-            return given
+            return credential.hexdigest()
         needed = "An API key is required: Authorization: Bearer KEY."
         message = "The API key is not valid." if given else needed
         raise HttpError("invalid_api_key", message, {"WWW-Authenticate": "Bearer"})
@@ -107,8 +109,3 @@ def _credential(authorization: str) -> str:
             return ""
         return password or name
     return ""
-
-
-def client_key(credential: str) -> str:
-    """A client's identity for the reuse of its context, from which its credential can't be read."""
-    return hashlib.sha256(credential.encode(errors="surrogateescape")).hexdigest()

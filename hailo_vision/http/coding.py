@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator
 
 from hailo_vision.http.errors import HttpError
 
@@ -26,39 +26,25 @@ def check_coding(given: str) -> bool:
     return coding in _GZIP
 
 
-class Gunzip:
-    """Decompresses one body as it arrives.
+async def gunzip(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Decompress a body as it arrives.
 
-    Attributes:
-        take: called with each decompressed piece; what it raises ends the body.
+    Raises:
+        HttpError: this is not gzip, ends too early, or has too many members (RFC 1952, 2.2).
     """
-
-    def __init__(self, take: Callable[[bytes], object]) -> None:
-        self.take = take
-        self._stream = zlib.decompressobj(_WITH_GZIP_HEADER)
-        self._members = 1
-
-    async def feed(self, data: bytes) -> None:
-        """Raises:
-        HttpError: this is not gzip, or has too many members (RFC 1952, 2.2).
-        """
+    stream, members = zlib.decompressobj(_WITH_GZIP_HEADER), 1
+    async for data in body:
         while data:
-            if self._stream.eof:
-                self._stream = zlib.decompressobj(_WITH_GZIP_HEADER)
-                self._members += 1
-                if self._members > _MOST_MEMBERS:
-                    raise HttpError("bad_request", f"The gzip body has more than {_MOST_MEMBERS} members.")
+            if stream.eof:
+                stream, members = zlib.decompressobj(_WITH_GZIP_HEADER), members + 1
+            if members > _MOST_MEMBERS:
+                raise HttpError("bad_request", f"The gzip body has more than {_MOST_MEMBERS} members.")
             try:
-                piece = self._stream.decompress(data, _STEP_BYTES)
+                piece = stream.decompress(data, _STEP_BYTES)
             except zlib.error as error:
                 raise HttpError("bad_request", "The body is not valid gzip.") from error
-            self.take(piece)
-            data = self._stream.unconsumed_tail or self._stream.unused_data
+            yield piece
+            data = stream.unconsumed_tail or stream.unused_data
             await asyncio.sleep(0)
-
-    def end(self) -> None:
-        """Raises:
-        HttpError: there should be more.
-        """
-        if not self._stream.eof:
-            raise HttpError("bad_request", "The body ends before its gzip data does.")
+    if not stream.eof:
+        raise HttpError("bad_request", "The body ends before its gzip data does.")

@@ -15,7 +15,7 @@ from sanic.headers import format_http1_response
 from sanic.http import Http, Stage
 from sanic.http.http1 import HTTP_CONTINUE
 
-from hailo_vision.http.coding import Gunzip, check_coding
+from hailo_vision.http.coding import check_coding, gunzip
 
 # A request line and fields as RFC 9112 (2.2, 3, 5) writes them: no folded lines, no space before the
 # colon, no lone CR or LF, no control characters.
@@ -25,13 +25,20 @@ _HEAD = re.compile(rb"%b [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]%b" % (_TOKEN, _FIELD
 _HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _SEVERAL_SLASHES = re.compile(rb"/{2,}")
 _SEVERAL_VERSIONS = re.compile(rb"^(?:/v1){2,}(?=/|$)")
-_LONGEST_CHUNK_HEAD = 64
+# The end of what stands before a chunk, its size, and extensions, which are ignored.
+_CHUNK_HEAD = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[\t ]*(?:;[^\r\n]*)?\r\n")
+_LONGEST_CHUNK_HEAD = 66
+_LENGTH = re.compile(r"[0-9]{1,18}")
 EMPTY_LINE = b"\r\n"
-_DIGITS = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
 
 
 class StrictHttp(Http):
     """Sanic's reader and writer of HTTP/1.1 messages."""
+
+    # Set by Sanic, whose own annotations are too narrow.
+    request_body: Any  # "chunked", True, or None
+    request_bytes: Any
+    request_bytes_left: Any
 
     def init_for_request(self) -> None:
         """Old clients send an empty line after a body: it is not part of the next request (RFC 9112, 2.2)."""
@@ -41,40 +48,47 @@ class StrictHttp(Http):
         self.protocol.begin_request()  # type: ignore[attr-defined]
 
     async def read(self) -> bytes | None:
-        """A part of the body, None at its end. What stands where a chunk must end is checked, which Sanic
-        skips; trailers, which it refuses, are checked as fields and then ignored (RFC 9112, 7.1.2)."""
+        """A part of the body, None at its end."""
         if self.expecting_continue:
             self.expecting_continue = False
             # Sanic would ask for a body that it is about to refuse.
-            if self.request_bytes <= self.request_max_size:  # type: ignore[operator]
+            if self.request_bytes <= self.request_max_size:
                 await self._send(HTTP_CONTINUE)
-        if self.request_body != "chunked" or self.request_bytes_left:  # type: ignore[comparison-overlap]
-            data: bytes | None = await super().read()
-            return data
+        if self.request_body == "chunked" and not self.request_bytes_left:
+            self.request_bytes_left = size = await self._next_chunk()
+            self.request_bytes += size
+            if not size:
+                await self._skip_trailers()
+                self.request_body = None
+                return None
+        data: bytes | None = await super().read()
+        return data
+
+    async def _next_chunk(self) -> int:
+        """The size of the next chunk. The end of the one before is checked, which Sanic skips."""
         buffer = self.recv_buffer
         while (
-            (end := buffer.find(b"\r\n", 2)) < 0
+            buffer.find(b"\r\n", 2) < 0
             and b"\r\n".startswith(bytes(buffer[:2]))
             and len(buffer) <= _LONGEST_CHUNK_HEAD
         ):
             await self._receive_more()
-        if buffer[:2] != b"\r\n" or not 0 < end <= _LONGEST_CHUNK_HEAD:
+        head = _CHUNK_HEAD.match(buffer)
+        if head is None or head.end() > _LONGEST_CHUNK_HEAD:
             raise self._bad_chunks()
-        try:
-            last = self._safe_int(buffer[2:end].split(b";", 1)[0].decode(), 16) == 0
-        except ValueError as error:
-            raise self._bad_chunks() from error
-        if not last:
-            data = await super().read()
-            return data
-        del buffer[:end]
+        size = int(head[1], 16)
+        # The line end stays if trailers may follow: it is also the begin of theirs.
+        del buffer[: head.end() - (0 if size else 2)]
+        return size
+
+    async def _skip_trailers(self) -> None:
+        """Check them as fields and ignore them (RFC 9112, 7.1.2); Sanic refuses them."""
+        buffer = self.recv_buffer
         while (end := buffer.find(b"\r\n\r\n")) < 0 and len(buffer) <= self.HEADER_MAX_SIZE:
             await self._receive_more()
         if not 0 <= end <= self.HEADER_MAX_SIZE or not _FIELDS.fullmatch(buffer, 0, end):
             raise self._bad_chunks()
         del buffer[: end + 4]
-        self.request_body = None
-        return None
 
     def _bad_chunks(self) -> sanic_exceptions.BadRequest:
         self.keep_alive = False
@@ -109,9 +123,9 @@ class StrictHttp(Http):
 
     @staticmethod
     def _safe_int(value: str, base: int = 10) -> int:
-        """Digits only: int() takes spaces, "0x", and the digits of other scripts as well."""
+        """Digits only: int() takes spaces, "_", and the digits of other scripts as well."""
         value = value.rstrip(" \t")
-        if not _DIGITS[base].fullmatch(value):
+        if not _LENGTH.fullmatch(value):
             raise ValueError(value)
         return int(value, base)
 
@@ -150,21 +164,12 @@ class StrictRequest(Request):
         stream = cast(StrictHttp, self.stream)
         compressed = check_coding(", ".join(self.headers.getall("content-encoding", ())))
         body = io.BytesIO()
-
-        def take(piece: bytes) -> None:
+        async for piece in gunzip(stream) if compressed else stream:
             body.write(piece)
-            if body.tell() > stream.request_max_size:
-                raise sanic_exceptions.PayloadTooLarge("Request body exceeds the size limit")
-            stream.protocol.count_decompressed(len(piece))  # type: ignore[attr-defined]
-
-        gunzip = Gunzip(take)
-        async for data in stream:
             if compressed:
-                await gunzip.feed(data)
-            else:
-                body.write(data)
-        if compressed:
-            gunzip.end()
+                if body.tell() > stream.request_max_size:
+                    raise sanic_exceptions.PayloadTooLarge("Request body exceeds the size limit")
+                stream.protocol.count_decompressed(len(piece))  # type: ignore[attr-defined]
         self.body = body.getvalue()
 
 

@@ -31,10 +31,6 @@ class Metrics:
         self._supervisor = service.supervisor
         self._problem: Problem | None = None
         service.supervisor.listeners.append(self._watch_supervisor)
-        self._count()
-        self._measure()
-
-    def _count(self) -> None:
         self.requests = self._counter("requests", "Requests answered", "route", "status")
         self.rejected = self._counter("rejected", "Requests refused or failed, by error code", "reason")
         self.cancelled = self._counter("cancelled", "Requests whose client did not wait", "route")
@@ -45,8 +41,6 @@ class Metrics:
         self.left_out = self._counter("images_left_out", "Images left out because they did not fit")
         self.finished = self._counter("request_success", "Requests that were answered", "finished_reason")
         self.device_errors = self._counter("device_errors", "Faults of the NPU or its process", "code")
-
-    def _measure(self) -> None:
         self.e2e = self._histogram("e2e_request_latency_seconds", "From request to end of response", _SECONDS)
         self.queue = self._histogram("request_queue_time_seconds", "Waiting for the NPU", _SECONDS)
         self.position = self._histogram("request_queue_position", "Requests ahead on arrival", _POSITIONS)

@@ -8,10 +8,11 @@ the browser takes service and page for one site, and only the Host header gives 
 import ipaddress
 import re
 import socket
-from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from sanic import Request
+from sanic import HTTPResponse, Request
+from sanic.response import BaseHTTPResponse
 
 from hailo_vision.config import Config
 from hailo_vision.http.errors import HttpError
@@ -26,7 +27,7 @@ _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 
 class Gatekeeper:
-    """Refuses requests that a foreign page may have made."""
+    """Refuses requests that a foreign page may have made; lets pages of the configured origins in (CORS)."""
 
     def __init__(self, config: Config, keys_required: bool) -> None:
         server = config.server
@@ -43,7 +44,7 @@ class Gatekeeper:
         if (
             origin is None
             or _OF_A_PROGRAM.match(origin)
-            or is_named(origin, self._origins)
+            or self._is_named(origin)
             or _same_site(origin, request)
         ):
             return
@@ -65,20 +66,47 @@ class Gatekeeper:
                 "server.allowed_hosts, or set up keys or TLS.",
             )
 
+    def preflight(self, request: Request) -> HTTPResponse | None:
+        """The answer to a browser that asks what it may send: it carries no key."""
+        headers = request.headers
+        asks = request.method == "OPTIONS" and "access-control-request-method" in headers
+        if not asks or not self._is_named(headers.get("origin")):
+            return None
+        return HTTPResponse(
+            status=204,
+            headers={
+                "Access-Control-Allow-Methods": "GET, HEAD, POST",
+                "Access-Control-Allow-Headers": headers.get("access-control-request-headers", "*"),
+                "Access-Control-Max-Age": "600",
+            },
+        )
+
+    def mark(self, request: Request, response: BaseHTTPResponse) -> None:
+        """Tell the browser that a page of an allowed origin may read the response."""
+        response.headers["Vary"] = "Origin"
+        origin = request.headers.get("origin")
+        if self._is_named(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = "x-request-id, retry-after"
+
+    def _is_named(self, origin: str | None) -> bool:
+        return origin is not None and ("*" in self._origins or origin in self._origins)
+
     def _trusted(self, name: str) -> bool:
-        if "." not in name or name.endswith(_PRIVATE) or name in self._hosts:
+        """Whether a name or address leads to this service only: no page from elsewhere can have it."""
+        if "." not in name or name.endswith(_PRIVATE) or name in self._hosts or _is_address(name):
             return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            parts = name.split(".")
-            return any("." + ".".join(parts[start:]) in self._hosts for start in range(len(parts)))
-        return True
+        parts = name.split(".")
+        return any("." + ".".join(parts[start:]) in self._hosts for start in range(len(parts)))
 
 
-def is_named(origin: str, origins: Collection[str]) -> bool:
-    """Whether an origin is among the configured ones."""
-    return "*" in origins or origin in origins
+@lru_cache(maxsize=16)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _same_site(origin: str, request: Request) -> bool:

@@ -1,16 +1,16 @@
 """The neutral answer: what comes back from the model, from which every dialect writes its own answers."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 from hailo_vision.images.loader import ImageWork
 
 FinishReason = Literal["stop", "length"]
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens, as the model itself counts them.
 
     Attributes:
@@ -33,8 +33,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True)
-class Timings:
+class Timings(msgspec.Struct, frozen=True):
     """Where an answer's time went, in seconds.
 
     Attributes:
@@ -50,8 +49,7 @@ class Timings:
     decode: float
 
 
-@dataclass(frozen=True)
-class JsonReport:
+class JsonReport(msgspec.Struct, frozen=True):
     """How an answer that was to be JSON came out: it is asked for and checked, not enforced.
 
     Attributes:
@@ -67,8 +65,7 @@ class JsonReport:
     problem: str | None
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(msgspec.Struct, frozen=True):
     """What one generation cost, for the request log and the metrics.
 
     Attributes:

@@ -7,7 +7,8 @@ process has counted the prompt's tokens, so the model may have to be asked again
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hailo_vision.inference.answer import Answer, Attempts
 from hailo_vision.inference.budget import ContextOverflow

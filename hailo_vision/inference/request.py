@@ -1,14 +1,14 @@
 """The neutral request: what is asked of the model, into which every dialect turns its bodies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 Role = Literal["system", "user", "assistant"]
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """An image in a turn.
 
     Attributes:
@@ -20,8 +20,7 @@ class Image:
     where: str
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One message: its role, and its texts and images in order."""
 
     role: Role
@@ -32,8 +31,7 @@ class Turn:
         return [part for part in self.content if isinstance(part, Image)]
 
 
-@dataclass(frozen=True)
-class JsonFormat:
+class JsonFormat(msgspec.Struct, frozen=True):
     """The answer is to be JSON.
 
     Attributes:
@@ -47,8 +45,7 @@ class JsonFormat:
     purpose: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerationRequest:
+class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One answer that is wanted. Where a value is None, the operator's default counts (GenerationConfig).
 
     Attributes:

@@ -128,23 +128,23 @@ class Scheduler:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
 
-    def admit(self, *, bounded: bool = True, patience: float = math.inf) -> None:
-        """Check that a request may queue.
-
-        Args:
-            bounded: check the length of the queue, and not only whether the model can answer.
-            patience: seconds after which the client will give up by itself.
-
-        Raises:
-            RequestError: the model is loading, has failed, or the service is stopping; as many requests
-                wait as may, or more than the client has the patience for.
+    def require_model(self) -> None:
+        """Raises:
+        RequestError: the model is loading, has failed, or the service is stopping.
         """
         if self._closing:
             raise _closing()
         if not self._supervisor.available:
             raise unavailable(self._supervisor)
-        if not bounded:
-            return
+
+    def admit(self, patience: float = math.inf) -> None:
+        """Check that a request may queue; patience: seconds after which its client gives up by itself.
+
+        Raises:
+            RequestError: as require_model; or as many requests wait as may, or more than the client has the
+                patience for.
+        """
+        self.require_model()
         # The running one counts as well: an idle NPU takes one request more than may wait.
         ahead = len(self._waiting) + self.running
         wait = self._mean_seconds * ahead
@@ -187,15 +187,18 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
-            await self._prepared_job()
+            while not self._prepared_jobs():
+                self._wake.clear()
+                await self._wake.wait()
             chosen = time.monotonic()
             try:
                 # While the model loads, a waiting job can still be cancelled.
                 await self._supervisor.ready()
             except NpuError as error:
-                self._refuse_prepared(error.problem)
+                for refused in self._prepared_jobs():
+                    refused.fail(unavailable(self._supervisor, error.problem))
                 continue
-            job = self._running = self._first_prepared()
+            job = self._running = next(iter(self._prepared_jobs()), None)
             if job is None:
                 continue
             self._waiting.remove(job)
@@ -210,17 +213,8 @@ class Scheduler:
                 self._running = None
                 self._idle.set()
 
-    def _first_prepared(self) -> Job | None:
-        return next((job for job in self._waiting if job.prepared), None)
-
-    async def _prepared_job(self) -> None:
-        while self._first_prepared() is None:
-            self._wake.clear()
-            await self._wake.wait()
-
-    def _refuse_prepared(self, problem: Problem) -> None:
-        for job in [job for job in self._waiting if job.prepared]:
-            job.fail(unavailable(self._supervisor, problem))
+    def _prepared_jobs(self) -> list[Job]:
+        return [job for job in self._waiting if job.prepared]
 
     async def _serve(self, job: Job) -> None:
         started = time.monotonic()

@@ -49,7 +49,7 @@ class Service:
     def unready_reason(self) -> str | None:
         """Why a request would not be answered now; None if it would."""
         try:
-            self.scheduler.admit(bounded=False)
+            self.scheduler.require_model()
         except RequestError as error:
             return error.message
         return None
@@ -76,7 +76,7 @@ class Service:
         Raises:
             RequestError: the model can't answer now, or too many requests wait.
         """
-        self.scheduler.admit(patience=patience)
+        self.scheduler.admit(patience)
 
     async def load(self, keep_alive: float | None = None) -> None:
         """Have the model loaded, if it is not; keep_alive: seconds that it stays if nothing is asked of it.
@@ -84,7 +84,7 @@ class Service:
         Raises:
             RequestError: it can't be loaded now.
         """
-        self.scheduler.admit(bounded=False)
+        self.scheduler.require_model()
         self.supervisor.keep_alive = self._keep_alive(keep_alive)
         if self.supervisor.state is State.GENERATING:
             return  # ready() would wait for the end of the generation

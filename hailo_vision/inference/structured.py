@@ -6,7 +6,8 @@ the prompt; what comes back is checked, once the model is asked again, and the r
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.answer import Answer, Attempts, Figures, JsonReport, Usage, whole_text
@@ -28,7 +29,7 @@ class StructuredAnswer(Attempts):
             RequestError: as ask().
         """
         assert request.json is not None
-        self._schema = request.json.schema
+        self._wanted = request.json
         self._ask = ask
         self._request = replace(request, turns=_with_order(request.turns, request.json))
         self._attempts = [ask(self._request)]
@@ -37,16 +38,23 @@ class StructuredAnswer(Attempts):
         # An answer that goes on where the client began it is JSON together with that.
         begun = begun_answer(self._request.turns) or ""
         text = begun + await whole_text(self._attempts[-1])
-        found = await check(text, self._schema)
+        found = await check(text, self._wanted.schema)
         # An answer that was cut off would be cut off again.
         while found.problem and len(self._attempts) < _ATTEMPTS and self.finish_reason == "stop":
-            self._attempts.append(self._ask(_once_more(self._request, text, found.problem)))
+            self._attempts.append(self._ask(self._once_more(text, found.problem)))
             text = await whole_text(self._attempts[-1])
-            found = await check(text, self._schema)
+            found = await check(text, self._wanted.schema)
         attempts, problem = len(self._attempts), found.problem or None
         self.report = JsonReport(problem is None, found.repaired, attempts, problem)
         if content := found.content if attempts > 1 else found.content.removeprefix(begun):
             yield [content]
+
+    def _once_more(self, text: str, problem: str) -> GenerationRequest:
+        correction = f"That can't be used: {problem}. {_order(self._wanted)}"
+        turns = self._request.turns
+        asked = turns if begun_answer(turns) is None else turns[:-1]
+        turns = [*asked, Turn("assistant", [text]), Turn("user", [correction])]
+        return replace(self._request, turns=turns)
 
     @property
     def usage(self) -> Usage:
@@ -82,12 +90,5 @@ def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
     return [Turn("system", [order]), *turns]
 
 
-def _order(wanted: JsonFormat | None) -> str:
-    return _ORDER.format("object" if wanted is None or asks_for_object(wanted.schema) else "value")
-
-
-def _once_more(request: GenerationRequest, text: str, problem: str) -> GenerationRequest:
-    correction = f"That can't be used: {problem}. {_order(request.json)}"
-    asked = request.turns if begun_answer(request.turns) is None else request.turns[:-1]
-    turns = [*asked, Turn("assistant", [text]), Turn("user", [correction])]
-    return replace(request, turns=turns)
+def _order(wanted: JsonFormat) -> str:
+    return _ORDER.format("object" if asks_for_object(wanted.schema) else "value")

@@ -41,7 +41,9 @@ def basic(text: str) -> str:
     ],
 )
 def test_a_key_gets_in(authorization: str, api_key: str, path: Path) -> None:
-    assert Keys(path).check(authorization, api_key) in ("sk-kitchen", "sk-hall")
+    everybody = Keys(None)
+    known = [everybody.check("", key) for key in ("sk-kitchen", "sk-hall")]
+    assert Keys(path).check(authorization, api_key) in known
 
 
 @pytest.mark.parametrize(
@@ -83,15 +85,15 @@ def test_the_time_taken_tells_nothing(given: str, path: Path, monkeypatch: pytes
 
 
 def test_without_a_file_everybody_gets_in() -> None:
-    assert Keys(None).check("Bearer dummy", "") == "dummy"
-    assert Keys(None).check("", "") == ""
+    keys = Keys(None)
+    assert keys.check("Bearer dummy", "") == keys.check("", "dummy") != keys.check("", "")
 
 
 def test_a_changed_file_is_read_again(path: Path) -> None:
     keys = Keys(path)
     keys.check("Bearer sk-kitchen", "")
     path.write_text("sk-new\n")
-    assert keys.check("Bearer sk-new", "") == "sk-new"
+    keys.check("Bearer sk-new", "")
     with pytest.raises(HttpError):
         keys.check("Bearer sk-kitchen", "")
 
@@ -114,7 +116,7 @@ def test_a_missing_file_lets_nobody_in_until_it_is_back(path: Path) -> None:
     with pytest.raises(HttpError):
         keys.check("Bearer sk-kitchen", "")
     path.write_text(text)
-    assert keys.check("Bearer sk-kitchen", "") == "sk-kitchen"
+    keys.check("Bearer sk-kitchen", "")
 
 
 def test_the_file_is_the_configured_one_or_systemds_credential(path: Path, tmp_path: Path) -> None:

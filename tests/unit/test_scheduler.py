@@ -42,7 +42,7 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
     with pytest.raises(RequestError) as refused:
         scheduler.admit()
     assert refused.value.kind is Kind.QUEUE_FULL
-    scheduler.admit(bounded=False)
+    scheduler.require_model()
     for job in jobs:
         job.cancel()
 
