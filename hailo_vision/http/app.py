@@ -40,17 +40,19 @@ def create_app(config: Config) -> App:
         RESPONSE_TIMEOUT=(config.server.request_timeout + 60) * config.api.max_batch_images,
         GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
         KEEP_ALIVE_TIMEOUT=120,
+        # Sanic looks at connections in half of the shortest of these times.
+        REQUEST_TIMEOUT=2 * limits.LOOK_EVERY_SECONDS,
         ACCESS_LOG=False,
         MOTD=False,
     )
     app.ctx.config = config
     app.ctx.started = time.monotonic()
     app.ctx.created = int(time.time())
+    app.ctx.received_bytes = 0  # that all connections hold: see limits
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
     app.ctx.gatekeeper = gatekeeper = Gatekeeper(config, app.ctx.keys.required)
     app.before_server_start(_start)
     app.before_server_stop(_stop)
-    limits.register(app)
     if app.ctx.keys.required:
         app.signal("http.routing.after")(_authorise_early)
     app.register_middleware(_receive, "request")

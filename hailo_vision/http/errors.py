@@ -34,7 +34,6 @@ STATUS: Mapping[str, int] = {
     Kind.SHUTTING_DOWN: 503,
     Kind.DEADLINE_EXCEEDED: 504,
 }
-_BAD_REQUEST = 400
 
 _OF_SANIC = (
     (NotFound, "not_found", "There is no such route; /docs lists what there is."),
@@ -83,8 +82,7 @@ def failure_of(error: Exception) -> Failure:
     """What an exception means to a client; UNEXPECTED if it was not meant for one."""
     if isinstance(error, RequestError):
         headers = {} if error.retry_after is None else retry_after(error.retry_after)
-        status = STATUS.get(error.kind, _BAD_REQUEST)
-        return Failure(status, error.kind, error.message, error.where, headers)
+        return Failure(STATUS.get(error.kind, 400), error.kind, error.message, error.where, headers)
     if isinstance(error, sanic_exceptions.SanicException):
         error = _of_sanic(error)
     if isinstance(error, HttpError):

@@ -14,7 +14,6 @@ from sanic.server.protocols.http_protocol import HttpProtocol
 
 from hailo_vision.http.errors import HttpError, retry_after
 from hailo_vision.http.http1 import EMPTY_LINE, StrictHttp
-from hailo_vision.http.web import App
 
 MAX_CONNECTIONS = 512  # half of the descriptors that systemd gives a service
 BODIES_IN_MEMORY = 4  # times max_body_bytes, over all requests together
@@ -22,7 +21,7 @@ HEAD_SECONDS = 20.0
 # A body may take as long as a slow link needs, as in Apache's mod_reqtimeout.
 BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 500
-_LOOK_EVERY_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 5.0
 _FIRST_WORD_SECONDS = 1.0
 _LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
 _RETRY_SECONDS = 5.0
@@ -158,10 +157,3 @@ class GuardedProtocol(HttpProtocol):
 def _too_large_together() -> HttpError:
     message = "The requests being served are too large together."
     return HttpError("too_many_requests", message, retry_after(_RETRY_SECONDS))
-
-
-def register(app: App) -> None:
-    """Bound what the application's connections may cost."""
-    app.ctx.received_bytes = 0
-    # Heads are looked at every few seconds: Sanic takes half of the shortest of its time limits.
-    app.config.REQUEST_TIMEOUT = 2 * _LOOK_EVERY_SECONDS

@@ -26,9 +26,10 @@ class Metrics:
     """Counts what requests cost and reads the supervisor's state when asked."""
 
     def __init__(self, service: Service) -> None:
+        self._service = service
+        self._started = time.monotonic()
         self._registry = CollectorRegistry()
-        self._registry.register(_Live(service))
-        self._supervisor = service.supervisor
+        self._registry.register(self)
         self._problem: Problem | None = None
         service.supervisor.listeners.append(self._watch_supervisor)
         self.requests = self._counter("requests", "Requests answered", "route", "status")
@@ -99,27 +100,8 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
-    def _watch_supervisor(self) -> None:
-        problem = self._supervisor.problem
-        if problem is not None and problem is not self._problem:
-            self.device_errors.labels(problem.code).inc()
-        self._problem = problem
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self._registry)
-
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"{_PREFIX}_{name}", text, buckets=buckets, registry=self._registry)
-
-
-class _Live:
-    """Metrics whose value is read at each scrape."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._started = time.monotonic()
-
     def collect(self) -> Iterator[Metric]:
+        """What is read at each scrape."""
         service = self._service
         supervisor, scheduler = service.supervisor, service.scheduler
         info = supervisor.model
@@ -138,6 +120,18 @@ class _Live:
         build = GaugeMetricFamily(f"{_PREFIX}_build_info", "Versions", labels=["version", "hailort"])
         build.add_metric([__version__, info.runtime_version if info else ""], 1)
         yield build
+
+    def _watch_supervisor(self) -> None:
+        problem = self._service.supervisor.problem
+        if problem is not None and problem is not self._problem:
+            self.device_errors.labels(problem.code).inc()
+        self._problem = problem
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, buckets=buckets, registry=self._registry)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

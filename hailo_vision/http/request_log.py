@@ -38,6 +38,9 @@ class RequestRecord:
 
 def write(record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
     """Write the line of a request that is over; status CLIENT_GONE if nobody waited for the response."""
+    level = logging.DEBUG if record.route in _QUIET else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     fields: dict[str, object] = {
         "id": record.request_id,
         "client": record.client,
@@ -49,7 +52,6 @@ def write(record: RequestRecord, status: int, seconds: float, figures: Sequence[
         fields["error"] = record.code
     if figures:
         fields.update(_sums(figures))
-    level = logging.DEBUG if record.route in _QUIET else logging.INFO
     log.log(level, "%s", " ".join(f"{key}={value}" for key, value in fields.items()))
 
 

@@ -39,7 +39,6 @@ _COMMON = (
 )
 # What is in this repository is no secret; the page at / asks its user for the key.
 _PAGES = frozenset({"/", "/docs", "/assets/{name}", "/openapi.json"})
-_UNKNOWN = "unknown"
 
 
 def register(app: App) -> None:
@@ -67,7 +66,7 @@ def _add(app: App, route: Route, dialect: Dialect) -> None:
 
 def label(request: Request) -> str:
     """The name of a request's route for logs and metrics."""
-    return str(request.route.ctx.label) if request.route else _UNKNOWN
+    return str(request.route.ctx.label) if request.route else "unknown"
 
 
 def is_open(request: Request) -> bool:

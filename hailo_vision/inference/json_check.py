@@ -13,6 +13,7 @@ import math
 import re
 import resource
 import sys
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -23,9 +24,9 @@ _CPU_SECONDS = 2
 _SECONDS = 15  # of waiting for that, on a busy machine
 _MEMORY_BYTES = 512 << 20
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_NO_JSON = (ValueError, RecursionError)
 _KNOWN_SCHEMAS = 64
 _good: dict[bytes, None] = {}  # by the hash of their text, the oldest first
-_NOTHING = "the answer holds no JSON object"
 
 
 def _finite(text: str) -> float:
@@ -133,7 +134,7 @@ def find(text: str, schema: Schema | None = None) -> Finding:
     scalar = None if asks_for_object(schema) else _scalar(text.strip(), rules)
     found = _strict(text.strip()) or _strict_within(text) or scalar or _mended(text)
     if found is None:
-        return Finding(text, problem=_NOTHING)
+        return Finding(text, problem="the answer holds no JSON object")
     content, value = found
     repaired = content != text.strip()
     if rules is None:
@@ -144,24 +145,21 @@ def find(text: str, schema: Schema | None = None) -> Finding:
 
 def _strict(text: str) -> tuple[str, Any] | None:
     """A text that is an object or a list from end to end."""
-    try:
+    with suppress(*_NO_JSON):
         value = _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return (text, value) if isinstance(value, dict | list) else None
+        if isinstance(value, dict | list):
+            return text, value
+    return None
 
 
 def _strict_within(text: str) -> tuple[str, Any] | None:
     """The first object or list of a code fence, else of the text."""
     fenced = _FENCE.search(text)
-    for candidate in ([fenced[1]] if fenced else []) + [text]:
-        start = re.search(r"[{\[]", candidate)
-        try:
-            if start:
-                value, end = _DECODER.raw_decode(candidate, start.start())
-                return candidate[start.start() : end], value
-        except (ValueError, RecursionError):
-            continue
+    for candidate in (fenced[1], text) if fenced else (text,):
+        if bracket := re.search(r"[{\[]", candidate):
+            with suppress(*_NO_JSON):
+                value, end = _DECODER.raw_decode(candidate, bracket.start())
+                return candidate[bracket.start() : end], value
     return None
 
 
@@ -170,12 +168,10 @@ def _scalar(text: str, rules: Any) -> tuple[str, Any] | None:
     fenced = _FENCE.fullmatch(text)
     bare = fenced[1] if fenced else text
     for candidate in (bare, json.dumps(bare, ensure_ascii=False)):
-        try:
+        with suppress(*_NO_JSON):
             value = _DECODER.decode(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if rules.is_valid(value):
-            return candidate, value
+            if rules.is_valid(value):
+                return candidate, value
     return None
 
 
@@ -183,12 +179,10 @@ def _mended(text: str) -> tuple[str, Any] | None:
     """The text mended by json_repair: trailing commas, raw line breaks, Python's spelling, missing ends."""
     import json_repair
 
-    try:
+    with suppress(*_NO_JSON):
         value: object = json_repair.loads(text, skip_json_loads=True)
         if isinstance(value, dict | list) and value:
             return json.dumps(value, ensure_ascii=False, allow_nan=False), value
-    except (ValueError, RecursionError):
-        pass
     return None
 
 

@@ -26,14 +26,14 @@ class Job:
 
     Attributes:
         preparation: the images being decoded and the prompt being rendered.
-        keep_alive: what the request wants of an idle model afterwards; None for the configured time.
+        keep_alive: seconds that the idle model stays loaded afterwards.
         queue_seconds: how long it waited for the NPU; None while it waits.
         load_seconds: how much of that it waited for a model that had to be loaded.
         over: it has ended or was cancelled.
     """
 
     def __init__(
-        self, preparation: asyncio.Task[Prompt], keep_alive: float | None, on_give_up: Callable[["Job"], None]
+        self, preparation: asyncio.Task[Prompt], keep_alive: float, on_give_up: Callable[["Job"], None]
     ) -> None:
         self.preparation = preparation
         self.keep_alive = keep_alive
@@ -89,10 +89,9 @@ class Job:
 class Scheduler:
     """Admits jobs and runs them on the supervisor, the first prepared one in order of arrival."""
 
-    def __init__(self, supervisor: Supervisor, config: ServerConfig, keep_alive: float) -> None:
+    def __init__(self, supervisor: Supervisor, config: ServerConfig) -> None:
         self._supervisor = supervisor
         self._config = config
-        self._keep_alive = keep_alive
         self._waiting: list[Job] = []
         self._running: Job | None = None
         self._wake = asyncio.Event()
@@ -156,7 +155,7 @@ class Scheduler:
             message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."
             raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
 
-    def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float | None = None) -> Job:
+    def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float) -> Job:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
         job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
         self._waiting.append(job)
@@ -219,7 +218,7 @@ class Scheduler:
     async def _serve(self, job: Job) -> None:
         started = time.monotonic()
         job.queue_seconds = started - job.submitted
-        self._supervisor.keep_alive = self._keep_alive if job.keep_alive is None else job.keep_alive
+        self._supervisor.keep_alive = job.keep_alive
         try:
             await self._supervisor.generate(job.preparation.result(), job.put)
         except NpuError as error:

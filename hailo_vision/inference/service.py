@@ -32,7 +32,7 @@ class Service:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.supervisor = Supervisor(config)
-        self.scheduler = Scheduler(self.supervisor, config.server, config.model.keep_alive_seconds)
+        self.scheduler = Scheduler(self.supervisor, config.server)
         self._images = ImageLoader(config.media)
 
     def start(self) -> None:

@@ -36,9 +36,9 @@ async def endless() -> Prompt:
 @pytest.mark.parametrize("config", [{"queue_size": 2}, {"request_timeout": 4.0}])
 async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None:
     """An image of a batch, a JSON answer's second attempt: however many wait by then."""
-    scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config), 0)
+    scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config))
     scheduler.admit()
-    jobs = [scheduler.submit(endless()) for _ in range(3)]
+    jobs = [scheduler.submit(endless(), 0) for _ in range(3)]
     with pytest.raises(RequestError) as refused:
         scheduler.admit()
     assert refused.value.kind is Kind.QUEUE_FULL
@@ -52,13 +52,13 @@ async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
     async def prepared() -> Prompt:
         return cast(Prompt, None)
 
-    scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size), 0)
+    scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size))
     scheduler.start()
-    scheduler.submit(prepared())
+    scheduler.submit(prepared(), 0)
     while not scheduler.running:
         await asyncio.sleep(0)
     for _ in range(size):
-        scheduler.submit(endless())
+        scheduler.submit(endless(), 0)
     with pytest.raises(RequestError, match=words):
         scheduler.admit()
     await scheduler.stop(0)
