@@ -10,7 +10,7 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
-from queue import Full, Queue
+from queue import SimpleQueue
 
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
 _LINES = 2000  # that wait to be written; some 300 KB
@@ -21,32 +21,37 @@ _LAST_LINES_SECONDS = 2.0
 @contextmanager
 def to_stderr() -> Iterator[None]:
     """Log to standard error within the block; leaving it waits up to two seconds for the last lines."""
-    lines: Queue[str] = Queue(_LINES)
-    handler = Enqueue(lines)
+    handler = Enqueue(_LINES)
     handler.setFormatter(logging.Formatter(_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    Write(lines, handler, _STDERR).start()
+    writer = Write(handler, _STDERR)
+    writer.start()
     try:
         yield
     finally:
-        with lines.all_tasks_done:
-            lines.all_tasks_done.wait_for(lambda: not lines.unfinished_tasks, _LAST_LINES_SECONDS)
+        writer.finish(_LAST_LINES_SECONDS)
 
 
 class Enqueue(QueueHandler):
-    """Formats a record where it is made and leaves it to another thread; drops it if too many wait."""
+    """Formats a record where it is made and leaves it to another thread; drops it if too many wait.
 
-    def __init__(self, lines: "Queue[str]") -> None:
-        super().__init__(lines)
+    In a SimpleQueue, which costs less than a Queue: every request has its line.
+    """
+
+    queue: "SimpleQueue[str]"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(SimpleQueue())
+        self._most = most
         self.dropped = 0
 
     def prepare(self, record: logging.LogRecord) -> str:
         return self.format(record)
 
     def enqueue(self, line: str) -> None:  # type: ignore[override]  # what prepare() returns
-        try:
-            self.queue.put_nowait(line)
-        except Full:
+        if self.queue.qsize() < self._most:
+            self.queue.put(line)
+        else:
             self.dropped += 1
 
 
@@ -57,11 +62,17 @@ class Write(QueueListener):
     of all handlers, which a thread that waits for a reader would hold.
     """
 
-    def __init__(self, lines: "Queue[str]", source: Enqueue, descriptor: int) -> None:
-        super().__init__(lines)
+    def __init__(self, source: Enqueue, descriptor: int) -> None:
+        super().__init__(source.queue)
         self._source = source
         self._descriptor = descriptor
         self._told = 0
+
+    def finish(self, seconds: float) -> None:
+        """Write what still waits; give up after so many seconds."""
+        self.enqueue_sentinel()
+        if self._thread:
+            self._thread.join(seconds)
 
     def handle(self, line: str) -> None:  # type: ignore[override]  # what Enqueue puts into the queue
         self._write(line)

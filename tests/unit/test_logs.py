@@ -5,7 +5,6 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from queue import Queue
 
 import pytest
 
@@ -39,9 +38,8 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_is_told(
 ) -> None:
     reader, writer = pipe
     os.set_blocking(writer, blocking)
-    waiting: Queue[str] = Queue(10)
-    handler = Enqueue(waiting)
-    listener = Write(waiting, handler, writer)
+    handler = Enqueue(10)
+    listener = Write(handler, writer)
     listener.start()
     logger = logging.Logger("one")
     logger.addHandler(handler)
@@ -61,13 +59,11 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_is_told(
 def test_a_reader_that_left_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    waiting: Queue[str] = Queue(10)
-    handler = Enqueue(waiting)
-    listener = Write(waiting, handler, writer)
+    handler = Enqueue(10)
+    listener = Write(handler, writer)
     listener.start()
     for _ in range(3):
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
-        waiting.join()
     listener.stop()
     os.close(writer)
     assert handler.dropped == 0
