@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -205,13 +206,19 @@ async def test_a_slow_reader_delays_nobody(slow: Server) -> None:
 
 
 async def test_health_answers_at_once_while_the_npu_works(slow: Server) -> None:
-    async with client_of(slow) as client:
-        task = asyncio.create_task(client.post("/v1/chat/completions", json=BODY))
-        await until(lambda: begun(slow) == 1)
+    """As soon as without, on a loaded machine too."""
+
+    async def seconds(client: httpx.AsyncClient, state: str) -> float:
         times = []
         for _ in range(50):
             started = time.perf_counter()
-            assert (await client.get("/health")).json()["state"] == "generating"
+            assert (await client.get("/health")).json()["state"] == state
             times.append(time.perf_counter() - started)
+        return statistics.median(times)
+
+    async with client_of(slow) as client:
+        alone = await seconds(client, "ready")
+        task = asyncio.create_task(client.post("/v1/chat/completions", json=BODY))
+        await until(lambda: begun(slow) == 1)
+        assert await seconds(client, "generating") < 5 * alone + 0.01
         task.cancel()
-    assert sorted(times)[-3] < 0.05
