@@ -1,7 +1,7 @@
 """Metrics for Prometheus, named after vLLM's; one registry for each application."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -9,7 +9,7 @@ from prometheus_client.exposition import choose_encoder
 
 from hailo_vision import __version__
 from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
-from hailo_vision.inference.answer import Figures
+from hailo_vision.inference.answer import Generation
 from hailo_vision.inference.service import Service
 from hailo_vision.npu.protocol import Problem
 from hailo_vision.npu.supervisor import State
@@ -55,7 +55,7 @@ class Metrics:
         self.fetch = self._histogram("image_fetch_seconds", "Fetching a request's linked images", _SECONDS)
         self.media = self._histogram("image_decode_seconds", "Decoding a request's images", _SECONDS)
 
-    def observe(self, record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
+    def observe(self, record: RequestRecord, status: int, seconds: float) -> None:
         """Count a request that is over."""
         self.requests.labels(record.route, str(status)).inc()
         if status == CLIENT_GONE:
@@ -64,35 +64,37 @@ class Metrics:
             self.rejected.labels(record.code).inc()
         if record.answers:
             self.e2e.observe(seconds)
-        for one in figures:
+        generations = record.generations
+        for one in generations:
             self._observe(one)
-        if figures and status == OK and not record.code:
-            self.finished.labels(figures[-1].finish_reason).inc()
+        if generations and status == OK and not record.code:
+            self.finished.labels(generations[-1].finish_reason).inc()
 
-    def _observe(self, figures: Figures) -> None:
+    def _observe(self, generation: Generation) -> None:
         """Count one generation."""
-        self.position.observe(figures.position)
-        work = figures.work
+        self.position.observe(generation.position)
+        work = generation.work
         self.images.inc(work.images)
         self.left_out.inc(work.left_out)
         if work.fetch_seconds:
             self.fetch.observe(work.fetch_seconds)
         if work.decode_seconds:
             self.media.observe(work.decode_seconds)
-        if figures.queue_seconds is not None:
-            self.queue.observe(figures.queue_seconds)
-        if figures.usage is None:
+        if generation.queue_seconds is not None:
+            self.queue.observe(generation.queue_seconds)
+        usage, timings = generation.usage, generation.timings
+        if usage is None:
             return
-        self.prompt_tokens.inc(figures.usage.prompt_tokens)
-        self.cached_tokens.inc(figures.usage.cached_tokens)
-        tokens, timings = figures.usage.completion_tokens, figures.timings
-        if figures.first_token_seconds is not None:
-            self.first_token.observe(figures.first_token_seconds)
+        self.prompt_tokens.inc(usage.prompt_tokens)
+        self.cached_tokens.inc(usage.cached_tokens)
+        tokens = usage.completion_tokens
+        if generation.first_token_seconds is not None:
+            self.first_token.observe(generation.first_token_seconds)
             self.prefill.observe(timings.prefill)
             self.decode.observe(timings.decode)
             self.rate.observe((tokens - 1) / timings.decode if timings.decode else 0.0)
             self.generation_tokens.inc(tokens)
-        if figures.complete:
+        if generation.complete:
             self.answer_tokens.observe(tokens)
 
     def render(self, accept: str) -> tuple[bytes, str]:

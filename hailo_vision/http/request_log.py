@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from hailo_vision.inference.answer import Answer, Figures, Usage
+from hailo_vision.inference.answer import Answer, Generation, Usage
 
 log = logging.getLogger("hailo_vision.requests")
 
@@ -31,12 +31,12 @@ class RequestRecord:
         self.code: str | None = None
 
     @property
-    def figures(self) -> list[Figures]:
-        """Of every generation that the request took."""
-        return [figures for answer in self.answers for figures in answer.figures]
+    def generations(self) -> list[Generation]:
+        """All that the request took."""
+        return [generation for answer in self.answers for generation in answer.generations]
 
 
-def write(record: RequestRecord, status: int, seconds: float, figures: Sequence[Figures]) -> None:
+def write(record: RequestRecord, status: int, seconds: float) -> None:
     """Write the line of a request that is over; status CLIENT_GONE if nobody waited for the response."""
     level = logging.DEBUG if record.route in _QUIET else logging.INFO
     if not log.isEnabledFor(level):
@@ -50,34 +50,34 @@ def write(record: RequestRecord, status: int, seconds: float, figures: Sequence[
     }
     if record.code:
         fields["error"] = record.code
-    if figures:
-        fields.update(_sums(figures))
+    if generations := record.generations:
+        fields.update(_sums(generations))
     log.log(level, "%s", " ".join(f"{key}={value}" for key, value in fields.items()))
 
 
-def _sums(figures: Sequence[Figures]) -> dict[str, object]:
+def _sums(generations: Sequence[Generation]) -> dict[str, object]:
     """The sums over a request's generations; prefill and rate only of those that got so far."""
-    usage = sum((one.usage for one in figures if one.usage), Usage())
-    work = [one.work for one in figures]
+    usage = sum((one.usage for one in generations if one.usage), Usage())
+    work = [one.work for one in generations]
     fields: dict[str, object] = {
-        "generations": len(figures),
+        "generations": len(generations),
         "images": sum(one.images for one in work),
         "fetch_ms": _ms(sum(one.fetch_seconds for one in work)),
         "media_ms": _ms(sum(one.decode_seconds for one in work)),
-        "queue_ms": _ms(sum(one.queue_seconds or 0.0 for one in figures)),
+        "queue_ms": _ms(sum(one.queue_seconds or 0.0 for one in generations)),
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,
         "tokens": usage.completion_tokens,
     }
     if left_out := sum(one.left_out for one in work):
         fields["images_left_out"] = left_out
-    answered = [one for one in figures if one.first_token_seconds is not None]
+    answered = [one for one in generations if one.first_token_seconds is not None]
     if answered:
         seconds = sum(one.timings.decode for one in answered)
         following = usage.completion_tokens - len(answered)
         fields["prefill_ms"] = _ms(sum(one.timings.prefill for one in answered))
         fields["tokens_per_second"] = f"{following / seconds:.1f}" if seconds else 0
-    fields["finish"] = figures[-1].finish_reason if figures[-1].complete else "none"
+    fields["finish"] = generations[-1].finish_reason if generations[-1].complete else "none"
     return fields
 
 

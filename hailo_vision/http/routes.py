@@ -122,6 +122,6 @@ def finish(request: Request, status: int) -> None:
         return  # it was recorded already: Sanic reports a cancelled handler again
     # Through their tasks' contexts they hold the request and its body, until the garbage collector comes.
     request.ctx.record = None
-    seconds, figures = time.monotonic() - record.started, record.figures
-    request_log.write(record, status, seconds, figures)
-    request.app.ctx.metrics.observe(record, status, seconds, figures)
+    seconds = time.monotonic() - record.started
+    request_log.write(record, status, seconds)
+    request.app.ctx.metrics.observe(record, status, seconds)

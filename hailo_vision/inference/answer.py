@@ -1,11 +1,18 @@
 """The neutral answer: what comes back from the model, from which every dialect writes its own answers."""
 
+import time
 from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
+from hailo_vision.errors import Kind, RequestError
 from hailo_vision.images.loader import ImageWork
+from hailo_vision.inference.budget import ContextOverflow
+from hailo_vision.inference.request import GenerationRequest
+from hailo_vision.inference.scheduler import Job
+from hailo_vision.inference.stop_strings import AnswerText
+from hailo_vision.npu.protocol import Ended, Pieces, Refused, Started
 
 FinishReason = Literal["stop", "length"]
 
@@ -65,30 +72,104 @@ class JsonReport(msgspec.Struct, frozen=True):
     problem: str | None
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """What one generation cost, for the request log and the metrics.
+class Generation:
+    """What the model makes of one job, and what it cost.
 
     Attributes:
         work: what fetching and decoding its images took.
         position: how many were before it in the queue.
-        queue_seconds: how long it waited for the NPU; None if it never got it.
-        first_token_seconds: from the request to the first token; None if there was none.
-        usage: None if the NPU never began.
-        complete: the answer came to its end.
+        finish_reason: why it ended; valid once texts() is through.
+        complete: it came to its end.
     """
 
-    work: ImageWork
-    position: int
-    queue_seconds: float | None
-    first_token_seconds: float | None
-    usage: Usage | None
-    timings: Timings
-    finish_reason: FinishReason
-    complete: bool
+    def __init__(self, request: GenerationRequest, job: Job, work: ImageWork, position: int) -> None:
+        self._where = request.where
+        self._text = AnswerText(request.stop)
+        self._job = job
+        self.work = work
+        self.position = position
+        self._started: Started | None = None
+        self._pieces = 0
+        self._begun = self._first_token = self._ended = time.monotonic()
+        self.finish_reason: FinishReason = "stop"
+        self.complete = False
+
+    async def texts(self) -> AsyncGenerator[list[str], None]:
+        """As Answer.texts()."""
+        try:
+            async for event in self._job:
+                if isinstance(event, Pieces):
+                    if texts := self._take(event.texts):
+                        yield texts
+                    if self._text.stopped:
+                        self._job.cancel()
+                        break
+                elif isinstance(event, Started):
+                    self._started, self._begun = event, time.monotonic()
+                elif isinstance(event, Refused):
+                    raise ContextOverflow(event.context_length, event.prompt_tokens, self._where)
+                elif isinstance(event, Ended):
+                    self.finish_reason = "length" if event.reason == "length" else "stop"
+            self.complete = True
+            self._ended = time.monotonic()
+            if text := self._text.finish():
+                yield [text]
+        finally:
+            if not self.complete:
+                self._ended = time.monotonic()
+            self._job.cancel()
+
+    def _take(self, pieces: Sequence[str]) -> list[str]:
+        """Count pieces until a stop string; the texts that can be given out."""
+        if not self._pieces:
+            self._first_token = time.monotonic()
+        texts = []
+        for piece in pieces:
+            self._pieces += 1
+            if text := self._text.feed(piece):
+                texts.append(text)
+            if self._text.stopped:
+                break
+        return texts
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """How long it waited for the NPU; None if it never got it."""
+        return self._job.queue_seconds
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From the request to the first token; None if there was none."""
+        return self._first_token - self._job.submitted if self._pieces else None
+
+    @property
+    def usage(self) -> Usage | None:
+        """None if the NPU never began."""
+        started = self._started
+        if started is None:
+            return None
+        return Usage(started.prompt_tokens, started.image_tokens, started.cached_tokens, self._pieces)
+
+    @property
+    def timings(self) -> Timings:
+        """The time until the first token is no part of decoding, as llama.cpp counts."""
+        job = self._job
+        prefill = max(0.0, self._first_token - self._begun) if self._pieces else 0.0
+        decode = max(0.0, self._ended - self._first_token) if self._pieces else 0.0
+        return Timings((job.queue_seconds or 0.0) - job.load_seconds, job.load_seconds, prefill, decode)
 
 
-class Answer(Protocol):
-    """One answer, whatever it takes to get it."""
+class Answer:
+    """One answer, whatever it takes to get it: here the text of one generation.
+
+    Attributes:
+        report: how it came out, if it was to be JSON; valid once texts() is through.
+    """
+
+    report: JsonReport | None = None
+
+    def __init__(self, generation: Generation) -> None:
+        self._generations = [generation]
 
     def texts(self) -> AsyncGenerator[list[str], None]:
         """The answer's text in parts, none of them empty, those together that came together. Leaving early
@@ -97,47 +178,28 @@ class Answer(Protocol):
         Raises:
             RequestError: the prompt does not fit, the NPU failed, or the time ran out.
         """
+        return self._generations[-1].texts()
+
+    @property
+    def generations(self) -> Sequence[Generation]:
+        """What it took up to now; the last one counts."""
+        return self._generations
 
     @property
     def finish_reason(self) -> FinishReason:
         """Why the answer ended; valid once texts() is through, as is all below."""
-
-    @property
-    def usage(self) -> Usage: ...
-
-    @property
-    def timings(self) -> Timings: ...
-
-    @property
-    def report(self) -> JsonReport | None:
-        """How it came out, if it was to be JSON."""
-
-    @property
-    def figures(self) -> Sequence[Figures]:
-        """Of each generation that it took; valid at any time."""
-
-
-class Attempts:
-    """Base of an answer for which the model may be asked several times: the last attempt counts."""
-
-    report: JsonReport | None = None
-    _attempts: list[Answer]
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        return self._attempts[-1].finish_reason
+        return self.generations[-1].finish_reason
 
     @property
     def usage(self) -> Usage:
-        return self._attempts[-1].usage
+        usage = self.generations[-1].usage
+        if usage is None:
+            raise RequestError(Kind.INTERNAL_ERROR, "A generation ended before it began.")
+        return usage
 
     @property
     def timings(self) -> Timings:
-        return self._attempts[-1].timings
-
-    @property
-    def figures(self) -> Sequence[Figures]:
-        return self._attempts[-1].figures
+        return self.generations[-1].timings
 
 
 async def whole_text(answer: Answer) -> str:

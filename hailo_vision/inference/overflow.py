@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from hailo_vision.inference.answer import Answer, Attempts
+from hailo_vision.inference.answer import Answer, Generation
 from hailo_vision.inference.budget import ContextOverflow
 from hailo_vision.inference.request import GenerationRequest, Image, Turn
 from hailo_vision.npu.protocol import ModelInfo
@@ -20,40 +20,43 @@ _ROOM = 200
 _BETWEEN_IMAGES = 2  # tokens that the template puts around each image
 
 
-class SampledAnswer(Attempts):
+class SampledAnswer(Answer):
     """An answer about as many of a request's images as fit."""
 
     def __init__(
-        self, ask: Callable[[GenerationRequest, int], Answer], request: GenerationRequest, model: ModelInfo
+        self,
+        generate: Callable[[GenerationRequest, int], Generation],
+        request: GenerationRequest,
+        model: ModelInfo,
     ) -> None:
-        """Ask; ask's second argument is how many images are left out.
+        """Ask the model; generate's second argument is how many images are left out.
 
         Raises:
-            RequestError: as ask().
+            RequestError: as generate().
         """
-        self._ask = ask
+        self._generate = generate
         self._request = request
         self._model = model
         per_image = model.frame_tokens + _BETWEEN_IMAGES
         count = len(request.images)
         most = min(count, model.max_frames, (model.context_length - 1) // per_image)
-        self._attempts = [self._with(most)]
+        super().__init__(self._with(most))
 
-    def _with(self, images: int) -> Answer:
+    def _with(self, images: int) -> Generation:
         self._images = images
-        return self._ask(sample(self._request, images), len(self._request.images) - images)
+        return self._generate(sample(self._request, images), len(self._request.images) - images)
 
     async def texts(self) -> AsyncGenerator[list[str], None]:
         while True:
             try:
-                async with aclosing(self._attempts[-1].texts()) as parts:
+                async with aclosing(super().texts()) as parts:
                     async for texts in parts:
                         yield texts
                 return
             except ContextOverflow as overflow:
-                self._attempts.append(self._with_fewer(overflow))
+                self._generations = [self._with_fewer(overflow)]
 
-    def _with_fewer(self, overflow: ContextOverflow) -> Answer:
+    def _with_fewer(self, overflow: ContextOverflow) -> Generation:
         excess = overflow.prompt_tokens + _ROOM - overflow.context_length
         fewer = self._images - max(1, math.ceil(excess / (self._model.frame_tokens + _BETWEEN_IMAGES)))
         if fewer < 1:

@@ -9,8 +9,7 @@ from hailo_vision.config import Config
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.images.loader import ImageLoader, ImageWork
 from hailo_vision.inference import budget
-from hailo_vision.inference.answer import Answer
-from hailo_vision.inference.generation import Generation
+from hailo_vision.inference.answer import Answer, Generation
 from hailo_vision.inference.overflow import SampledAnswer
 from hailo_vision.inference.prompt import PromptTemplate
 from hailo_vision.inference.request import GenerationRequest, Image
@@ -109,7 +108,7 @@ class Service:
     def _ask(self, request: GenerationRequest) -> Answer:
         if self.config.media.overflow == "sample" and len(request.images) > 1:
             return SampledAnswer(self._generate, request, self._model)
-        return self._generate(request)
+        return Answer(self._generate(request))
 
     @property
     def _model(self) -> ModelInfo:
@@ -123,7 +122,7 @@ class Service:
         work = ImageWork(len(request.images), left_out)
         position = self.scheduler.waiting + self.scheduler.running
         job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
-        return Generation(job, request.stop, request.where, work, position)
+        return Generation(request, job, work, position)
 
     def _keep_alive(self, wanted: float | None) -> float:
         """Seconds that the idle model stays loaded: a client's wish, as far as the operator lets it go."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from msgspec.structs import replace
 
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.inference.answer import Answer, Attempts, Figures, JsonReport, Usage, whole_text
+from hailo_vision.inference.answer import Answer, Generation, JsonReport, Usage, whole_text
 from hailo_vision.inference.json_check import SchemaError, asks_for_object, check, check_schema
 from hailo_vision.inference.prompt import begun_answer
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
@@ -19,7 +19,7 @@ _ATTEMPTS = 2
 _ORDER = "Answer with one JSON {} and nothing else: no explanation, no code fence."
 
 
-class StructuredAnswer(Attempts):
+class StructuredAnswer(Answer):
     """An answer that is to be JSON. Its text comes at once, when it has been checked."""
 
     def __init__(self, ask: Callable[[GenerationRequest], Answer], request: GenerationRequest) -> None:
@@ -59,11 +59,11 @@ class StructuredAnswer(Attempts):
     @property
     def usage(self) -> Usage:
         """Of all attempts together."""
-        return sum((attempt.usage for attempt in self._attempts), Usage())
+        return sum((one.usage for one in self.generations if one.usage), Usage())
 
     @property
-    def figures(self) -> Sequence[Figures]:
-        return [figures for attempt in self._attempts for figures in attempt.figures]
+    def generations(self) -> Sequence[Generation]:
+        return [generation for attempt in self._attempts for generation in attempt.generations]
 
 
 async def require_schema(wanted: JsonFormat | None) -> None:

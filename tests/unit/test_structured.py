@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hailo_vision.inference.answer import FinishReason, Timings, Usage, whole_text
+from hailo_vision.inference.answer import Answer, FinishReason, Generation, Timings, Usage, whole_text
 from hailo_vision.inference.json_check import Finding, SchemaError, check, check_schema, find, validator
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
 from hailo_vision.inference.structured import StructuredAnswer
@@ -148,13 +148,11 @@ async def test_what_is_wrong_with_a_schema_names_its_place() -> None:
 
 
 class Said:
-    """An answer with a given text."""
+    """A generation with a given text."""
 
     finish_reason: FinishReason = "stop"
     usage = Usage()
     timings = Timings(0, 0, 0, 0)
-    report = None
-    figures = ()
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -174,9 +172,9 @@ async def test_an_answer_that_was_begun_is_json_with_its_beginning(said: list[st
     """The client puts its own text before what comes back."""
     asked: list[GenerationRequest] = []
 
-    def ask(request: GenerationRequest) -> Said:
+    def ask(request: GenerationRequest) -> Answer:
         asked.append(request)
-        return Said(said[len(asked) - 1])
+        return Answer(cast(Generation, Said(said[len(asked) - 1])))
 
     turns = [Turn("user", ["Is it day?"]), Turn("assistant", ["{"])]
     wanted = JsonFormat({"type": "object", "required": ["c"]}, "format")
