@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.protocol import Sampling
 from hailo_vision.npu.supervisor import State, Supervisor
+
+Supervise = Callable[[Server], Supervisor]
 
 # Seconds that the emulated chip takes for all but loading.
 QUICK = {"vdevice_open": 0.0, "frame_encode": 0.01, "prefill_chunk": 0.01, "token": 0.01}
@@ -36,6 +38,21 @@ def staged(
     return server
 
 
+@pytest.fixture
+async def supervise() -> AsyncIterator[Supervise]:
+    """Makes the supervisor of a stage's device, and stops it however the test ends: an event loop that is
+    closed before that waits for the NPU process for ever."""
+    made: list[Supervisor] = []
+
+    def one(stage: Server) -> Supervisor:
+        made.append(Supervisor(config.load(stage.config_file)))
+        return made[-1]
+
+    yield one
+    for supervisor in made:
+        await supervisor.stop()
+
+
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
@@ -43,11 +60,11 @@ async def until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 async def test_a_process_that_always_crashes_is_given_up(
-    stage: Server, monkeypatch: pytest.MonkeyPatch
+    stage: Server, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hailo_vision.npu.supervisor._DELAYS", (0.01, 0.01, 0.01))
     stage.inject(crash_in_load=True)
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     supervisor.start()
     await until(lambda: supervisor.state is State.FAILED)
     assert supervisor.problem
@@ -59,29 +76,31 @@ async def test_a_process_that_always_crashes_is_given_up(
     assert supervisor.state is State.STOPPED
 
 
-async def test_a_slow_load_is_ended(stage: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_load_is_ended(stage: Server, supervise: Supervise) -> None:
     stage.inject(load_hang=True)
     stage.configure({"model": {"resources_dir": str(stage.directory / "resources"), "load_timeout": 3.0}})
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     supervisor.start()
     await until(lambda: supervisor.state is State.RESTARTING)
     assert supervisor.problem
     assert supervisor.problem.code == "load_timeout"
     stage.inject()
     await until(lambda: supervisor.state is State.READY)
-    await supervisor.stop()
 
 
 @pytest.mark.parametrize("load_seconds", [2, 5.7])
 async def test_a_load_may_take_longer_than_the_npu_may_be_silent(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, load_seconds: float
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    supervise: Supervise,
+    load_seconds: float,
 ) -> None:
     """Loads of 60 s and 170 s against a stall_timeout of 30 s, all thirty times as fast."""
     stage = staged(
         tmp_path_factory, monkeypatch, emulator={"time_scale": 1.0, "timing": QUICK | {"load": load_seconds}}
     )
     stage.configure({"npu": {"stall_timeout": 1.0}})
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     states: list[State] = []
     supervisor.listeners.append(lambda: states.append(supervisor.state))
     supervisor.start()
@@ -89,44 +108,44 @@ async def test_a_load_may_take_longer_than_the_npu_may_be_silent(
     await asyncio.sleep(1.5)  # longer than the silence that is allowed
     assert states == [State.LOADING, State.READY]
     assert supervisor.loads == 1
-    await supervisor.stop()
 
 
-async def test_what_this_program_misses_is_no_silence(stage: Server) -> None:
+async def test_what_this_program_misses_is_no_silence(stage: Server, supervise: Supervise) -> None:
     """A healthy NPU process would be killed, and its memory perhaps lost until a reboot."""
     stage.configure({"npu": {"stall_timeout": 1.0}})
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     supervisor.start()
     await until(lambda: supervisor.state is State.READY)
     pid = supervisor.pid
     asyncio.get_running_loop().call_soon(time.sleep, 1.5)  # as on a machine that was paused
     await asyncio.sleep(3)  # twice as long as the silence that is allowed, from then on
-    found = (supervisor.state, supervisor.pid)
-    await supervisor.stop()
-    assert found == (State.READY, pid)
+    assert (supervisor.state, supervisor.pid) == (State.READY, pid)
 
 
 async def test_idle_time_begins_when_the_model_is_loaded(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, supervise: Supervise
 ) -> None:
     stage = staged(
         tmp_path_factory, monkeypatch, emulator={"time_scale": 1.0, "timing": QUICK | {"load": 2.0}}
     )
     stage.configure({"model": {"keep_alive": "1.5s"}})
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     supervisor.start()
     await until(lambda: supervisor.state is State.READY)
     loaded = time.monotonic()
     await until(lambda: supervisor.state is State.UNLOADED)
     assert time.monotonic() - loaded >= 1.5
-    await supervisor.stop()
 
 
 @pytest.mark.parametrize("what", ["is_fetched", "find", "fingerprint"])
 async def test_whatever_is_raised_ends_in_a_state_with_a_cause(
-    what: str, stage: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    what: str,
+    stage: Server,
+    supervise: Supervise,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     broken = [True]
     ours = getattr(supervisor.model_file, what)
 
@@ -148,11 +167,12 @@ async def test_whatever_is_raised_ends_in_a_state_with_a_cause(
     if what == "fingerprint":
         stage.hef.with_suffix(".away").rename(stage.hef)
     await until(lambda: supervisor.state is State.READY)
-    await supervisor.stop()
 
 
-async def test_a_listener_that_raises_stops_nothing(stage: Server, caplog: pytest.LogCaptureFixture) -> None:
-    supervisor = Supervisor(config.load(stage.config_file))
+async def test_a_listener_that_raises_stops_nothing(
+    stage: Server, supervise: Supervise, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = supervise(stage)
     states: list[State] = []
 
     def breaks() -> None:
@@ -166,8 +186,10 @@ async def test_a_listener_that_raises_stops_nothing(stage: Server, caplog: pytes
     assert "Telling a change of the NPU's state failed" in caplog.messages
 
 
-async def test_who_asks_in_the_moment_after_a_crash_is_told_the_cause(stage: Server) -> None:
-    supervisor = Supervisor(config.load(stage.config_file))
+async def test_who_asks_in_the_moment_after_a_crash_is_told_the_cause(
+    stage: Server, supervise: Supervise
+) -> None:
+    supervisor = supervise(stage)
     supervisor.start()
     await until(lambda: supervisor.state is State.READY)
     assert supervisor.pid
@@ -178,12 +200,13 @@ async def test_who_asks_in_the_moment_after_a_crash_is_told_the_cause(stage: Ser
     assert caught.value.problem.code == "npu_crashed"
     await until(lambda: supervisor.state is State.RESTARTING)
     await until(lambda: supervisor.state is State.READY)
-    await supervisor.stop()
 
 
-async def test_a_stop_while_an_unload_hangs_leaves_no_process_behind(stage: Server) -> None:
+async def test_a_stop_while_an_unload_hangs_leaves_no_process_behind(
+    stage: Server, supervise: Supervise
+) -> None:
     stage.configure({"model": {"resources_dir": str(stage.directory / "resources"), "keep_alive": 0}})
-    supervisor = Supervisor(config.load(stage.config_file))
+    supervisor = supervise(stage)
     pids: list[int | None] = []
     supervisor.listeners.append(lambda: pids.append(supervisor.pid))
     stage.inject(model_release_hang=True)

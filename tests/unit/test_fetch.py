@@ -73,6 +73,16 @@ def test_an_allowed_network_is_fetched_from(origin: Origin) -> None:
     assert fetch(origin.url("/"), allow_hosts=LOOPBACK) == IMAGE
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "http://[::1", "nonsense"])
+def test_no_proxy_of_the_environment_is_used(
+    proxy: str, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would dial what it resolves itself, and not the address that was checked."""
+    for name in ("http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    assert fetch(origin.url("/"), allow_hosts=LOOPBACK) == IMAGE
+
+
 def test_a_name_is_resolved_once_and_asked_for_by_name(origin: Origin) -> None:
     names = Names(camera_lan=iter(["127.0.0.1", "10.0.0.1"]))
     assert fetch(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK) == IMAGE
