@@ -5,7 +5,6 @@ HailoRT's numbers are those of hailort/libhailort/include/hailo/hailort.h (hailo
 
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +32,8 @@ _BINDINGS = {"hailo_platform", "_pyhailort"}  # HailoRT's Python package, and it
 # HailoRT gives up a transfer to the chip after so long, whatever its caller would wait (session_wrapper.hpp).
 _TRANSFER_SECONDS = 120
 _RELOAD = "No action is needed: the model is loaded again."
-_POWER_CYCLE = (
+_SEE_BOTH_LOGS = "see hailort.log and the chip's own log (hailortcli logs runtime)."
+POWER_CYCLE = (
     "The NPU process is restarted. If it comes back, power-cycle the Pi (a reboot keeps the chip "
     "powered), check the power supply, and try pcie_aspm=off in cmdline.txt."
 )
@@ -42,6 +42,73 @@ ONE_VERSION = (
 )
 REPLACE_HEF = "Delete it and run the playbook again (role hailo_model)."
 SAME_RELEASE = "Install the HEF of the installed runtime's version (role hailo_model)."
+
+_LOST = Problem("device_lost", "The link to the Hailo chip was lost.", POWER_CYCLE)
+_VERSIONS_DIFFER = Problem(
+    "driver_mismatch", "The versions of Hailo's driver, library and firmware differ.", ONE_VERSION, "never"
+)
+_BY_STATUS: dict[int | None, Problem] = {
+    3: Problem(
+        "out_of_memory", "The Pi is out of memory.", "Free memory or raise resource_limits.memory_max."
+    ),
+    TIMEOUT: Problem(
+        "npu_timeout",
+        "The chip did not answer HailoRT in time.",
+        "It is tried again. If it comes back, see hailort.log and power-cycle the Pi.",
+    ),
+    INVALID_OPERATION: Problem(
+        "model_poisoned", "The model refuses further work after a failed generation.", _RELOAD
+    ),
+    7: Problem(
+        "not_implemented", "This HailoRT lacks a function.", "Install HailoRT 5.1.1 or newer.", "never"
+    ),
+    INTERNAL_FAILURE: Problem(
+        "npu_error",
+        "HailoRT failed internally (HAILO_INTERNAL_FAILURE).",
+        f"The model is loaded again. If it comes back, {_SEE_BOTH_LOGS}",
+    ),
+    13: Problem("hef_unreadable", "{hef} can't be opened.", "Check the file and its permissions.", "hef"),
+    61: Problem(
+        "hef_unfit", "HailoRT did not find a part of {hef}: they are not of one release.", SAME_RELEASE, "hef"
+    ),
+    64: Problem(
+        "driver_missing",
+        "Hailo's driver is not loaded.",
+        "Install h10-hailort-pcie-driver for the running kernel, then reboot.",
+    ),
+    71: Problem(
+        "npu_memory", "The NPU's memory is full.", "Stop other services that have models loaded on the chip."
+    ),
+    79: Problem(
+        "not_supported",
+        "The chip can't run language models with this HailoRT.",
+        "Check with `hailortcli fw-control identify` that it is a Hailo-10H, and that driver, library and "
+        "firmware are of one version.",
+        "never",
+    ),
+    81: Problem(
+        "cma_exhausted",
+        "The kernel's contiguous memory (CMA) is used up; HailoRT gives it back only at a reboot.",
+        "Reboot the Pi. If it comes back soon, set dtoverlay=cma,cma-512 in config.txt.",
+        "never",
+    ),
+    87: Problem("device_lost", "Hailo's driver waited for the chip without an answer.", POWER_CYCLE),
+    88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
+    89: Problem(
+        "device_lost",
+        "The program on the chip that answers requests is not running: it starts anew, or the chip hangs.",
+        "It is tried again. If it stays so, take the power from the Pi for ten seconds: a reboot may leave "
+        "the chip as it is.",
+    ),
+    93: Problem(
+        "hef_wrong_device", "{hef} was compiled for another chip.", "Install the Hailo-10H's HEF.", "hef"
+    ),
+    **dict.fromkeys((36, COMMUNICATION_CLOSED, 96, 97), _LOST),
+    **dict.fromkeys((76, 85, 86), _VERSIONS_DIFFER),
+}
+_NO_MODEL = {14, 26, 91, 92}
+_IN_USE = {73, 74}
+_NODE_TELLS = {13, 36, *_IN_USE}
 
 
 class NpuError(Exception):
@@ -68,18 +135,16 @@ def status_of(error: BaseException) -> int | None:
 def opening_problem(error: BaseException, nodes: Sequence[str]) -> Problem:
     """Why the device could not be opened. Its node tells apart what HailoRT reports alike."""
     status = status_of(error)
+    problem = None
     if status in _NODE_TELLS or status not in _BY_STATUS:
-        in_the_way = node_problem(nodes)
-        if in_the_way:
-            return msgspec.structs.replace(in_the_way, status=status)
-    if status in _IN_USE:
-        return Problem(
+        problem = node_problem(nodes)
+    if problem is None and status in _IN_USE:
+        problem = Problem(
             "device_busy",
             f"Another program holds the Hailo device in another device group{_told(holders_of(nodes))}.",
             f"Stop it, or give both the same group (npu.device_group; hailo-apps use SHARED). {_find(nodes)}",
-            status=status,
         )
-    return runtime_problem(error)
+    return _with_status(problem or runtime_problem(error), status)
 
 
 def node_problem(nodes: Sequence[str]) -> Problem | None:
@@ -107,65 +172,53 @@ def loading_problem(
     """Why the model could not be loaded; seconds: how long it took to fail."""
     status = status_of(error)
     if status == INVALID_OPERATION:
-        return _refused(path, runtime_version)
-    if status == COMMUNICATION_CLOSED:
-        return _model_in_the_way(nodes)
-    if status == TIMEOUT and seconds > 0.9 * _TRANSFER_SECONDS:
-        return _slow_storage(path, seconds)
-    if status == INTERNAL_FAILURE:
-        return _not_genai(path)
-    if status in _NO_MODEL:
-        return bad_file(path, status)
-    return runtime_problem(error, path)
+        problem = _refused(path, runtime_version)
+    elif status == COMMUNICATION_CLOSED:
+        problem = _model_in_the_way(nodes)
+    elif status == TIMEOUT and seconds > 0.9 * _TRANSFER_SECONDS:
+        problem = _slow_storage(path, seconds)
+    elif status == INTERNAL_FAILURE:
+        problem = Problem(
+            "hef_not_genai",
+            f"HailoRT failed internally while loading {path}, as it does if a file holds no language model.",
+            f"Is it the served model's HEF? If so, {_SEE_BOTH_LOGS}",
+        )
+    elif status in _NO_MODEL:
+        problem = bad_file(path)
+    else:
+        problem = runtime_problem(error, path)
+    return _with_status(problem, status)
 
 
-def bad_file(path: Path, status: int | None = None) -> Problem:
+def bad_file(path: Path) -> Problem:
     """A file that is no model, or a damaged one, told by its size and first bytes."""
     try:
         begins = f"has {path.stat().st_size} bytes and begins with {hef.read_head(path, 16)!r}"
     except OSError as error:
         begins = f"can't be read ({error.strerror})"
     kind = "is damaged" if hef.has_magic(path) else "is no model file"
-    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", REPLACE_HEF, "hef", status)
-
-
-def cut_file(path: Path, size: int, announced: int) -> Problem:
-    """A model file that is shorter than its header says, in bytes."""
-    return Problem(
-        "hef_invalid", f"{path} is truncated: it has {size} of {announced} bytes.", REPLACE_HEF, "hef"
-    )
-
-
-def _not_genai(path: Path) -> Problem:
-    return Problem(
-        "hef_not_genai",
-        f"HailoRT failed internally while loading {path}, as it does if a file holds no language model.",
-        "Is it the served model's HEF? If so, see hailort.log and the chip's own log "
-        "(hailortcli logs runtime).",
-        status=INTERNAL_FAILURE,
-    )
+    return Problem("hef_invalid", f"{path} {kind}: it {begins}.", REPLACE_HEF, "hef")
 
 
 def _refused(path: Path, runtime_version: str) -> Problem:
     compiled_for = hef.sdk_version(path)
     if compiled_for and not hef.is_newer(compiled_for, runtime_version):
         said = f"HailoRT {runtime_version} refuses {path}, which was compiled for {compiled_for}."
-        return Problem("hef_refused", said, SAME_RELEASE, "hef", INVALID_OPERATION)
+        return Problem("hef_refused", said, SAME_RELEASE, "hef")
     known = f"HailoRT {compiled_for}" if compiled_for else "a newer HailoRT, as it seems"
     said = f"{path} was compiled for {known}, but {runtime_version} is installed."
-    return Problem("hef_too_new", said, SAME_RELEASE, "hef", INVALID_OPERATION)
+    return Problem("hef_too_new", said, SAME_RELEASE, "hef")
 
 
 def _model_in_the_way(nodes: Sequence[str]) -> Problem:
     """A chip that takes no model (5.2.0): it closes the connection at once."""
     holders = holders_of(nodes)
     if holders == []:
-        return _with_status(_LOST, COMMUNICATION_CLOSED)
+        return _LOST
     return Problem(
         "device_busy",
         f"Another program has a language model on the chip, which holds one at a time{_told(holders)}.",
         f"Stop it, or let it unload its model. {_find(nodes)}",
-        status=COMMUNICATION_CLOSED,
     )
 
 
@@ -186,148 +239,19 @@ def _slow_storage(path: Path, seconds: float) -> Problem:
         f"{size / seconds:.1f} MB/s came; {size / _TRANSFER_SECONDS:.0f} MB/s are needed.",
         "Put the model on faster storage (NVMe, USB 3, an A2 card), look for input/output errors in "
         "`journalctl -k`, and let nothing else read meanwhile. model.load_timeout can't lengthen it.",
-        status=TIMEOUT,
     )
 
 
 def runtime_problem(error: BaseException, path: Path | None = None) -> Problem:
-    """What a failed call of HailoRT means, by its status alone."""
+    """What a failed call of HailoRT means, by its status alone; path: the model file that it was about."""
     status = status_of(error)
-    if status in _BY_STATUS:
-        return _with_status(_BY_STATUS[status], status, path)
-    return Problem(
-        "npu_error",
-        f"HailoRT failed: {type(error).__name__}: {error}",
-        "See hailort.log in the service's state directory.",
-        status=status,
-    )
-
-
-def worker_problem(error: BaseException) -> Problem:
-    """A fault of the NPU process's own."""
-    return Problem(
-        "npu_crashed",
-        f"The NPU process failed: {type(error).__name__}: {error}",
-        "It is restarted. If it comes back, report it with the journal.",
-    )
-
-
-def aborted_problem(pid: int) -> Problem:
-    """HailoRT ends a process that releases a generation whose link is lost (std::terminate)."""
-    return Problem(
-        "device_lost",
-        f"The link to the Hailo chip was lost: HailoRT aborted the NPU process (pid {pid}, SIGABRT).",
-        _POWER_CYCLE,
-    )
-
-
-def missing_runtime(error: ImportError) -> Problem:
-    return Problem(
-        "runtime_missing",
-        f"HailoRT's Python package can't be imported: {error}",
-        "Install python3-h10-hailort (Raspberry Pi OS Trixie), or create the service's virtual environment "
-        "with system site packages and the system's own Python.",
-        "never",
-    )
-
-
-# Where hailo-ai/hailo_model_zoo_genai points to (docs/MODELS.rst).
-_PUBLISHED = ("Qwen2-VL-2B-Instruct.hef", "Qwen3-VL-2B-Instruct.hef")
-
-
-def missing_hef(path: str, runtime_version: str) -> Problem:
-    """There is no such file; which one fits is decided by HailoRT's version."""
-    alike = [name for name in _PUBLISHED if name.lower() == Path(path).name.lower()]
-    url = f"https://dev-public.hailo.ai/v{runtime_version}/blob/{(alike or _PUBLISHED)[0]}"
-    fetch = f"curl --fail --location --continue-at - --output {shlex.quote(path)} {url}"
-    return Problem(
-        "hef_missing",
-        f"There is no model file: {path}",
-        f"Run the playbook again (role hailo_model), or fetch it yourself: {fetch}",
-        "hef",
-    )
-
-
-def _with_status(problem: Problem, status: int, path: Path | None = None) -> Problem:
+    problem = _BY_STATUS.get(status)
+    if problem is None:
+        said = f"HailoRT failed: {type(error).__name__}: {error}"
+        problem = Problem("npu_error", said, "See hailort.log in the service's state directory.")
     message = problem.message.replace("{hef}", str(path or "the model file"))
     return msgspec.structs.replace(problem, message=message, status=status)
 
 
-_VERSIONS_DIFFER = Problem(
-    "driver_mismatch",
-    "The versions of Hailo's driver, library and firmware differ.",
-    ONE_VERSION,
-    "never",
-)
-_LOST = Problem("device_lost", "The link to the Hailo chip was lost.", _POWER_CYCLE)
-_NO_MODEL = {14, 26, 91, 92}
-_IN_USE = {73, 74}
-_NODE_TELLS = {13, 36, *_IN_USE}
-_BY_STATUS = {
-    3: Problem(
-        "out_of_memory", "The Pi is out of memory.", "Free memory or raise resource_limits.memory_max."
-    ),
-    TIMEOUT: Problem(
-        "npu_timeout",
-        "The chip did not answer HailoRT in time.",
-        "It is tried again. If it comes back, see hailort.log and power-cycle the Pi.",
-    ),
-    INVALID_OPERATION: Problem(
-        "model_poisoned", "The model refuses further work after a failed generation.", _RELOAD
-    ),
-    7: Problem(
-        "not_implemented", "This HailoRT lacks a function.", "Install HailoRT 5.1.1 or newer.", "never"
-    ),
-    INTERNAL_FAILURE: Problem(
-        "npu_error",
-        "HailoRT failed internally (HAILO_INTERNAL_FAILURE).",
-        "The model is loaded again. If it comes back, see hailort.log and the chip's own log "
-        "(hailortcli logs runtime).",
-    ),
-    13: Problem("hef_unreadable", "{hef} can't be opened.", "Check the file and its permissions.", "hef"),
-    36: _LOST,
-    61: Problem(
-        "hef_unfit",
-        "HailoRT did not find a part of {hef}: they are not of one release.",
-        SAME_RELEASE,
-        "hef",
-    ),
-    COMMUNICATION_CLOSED: _LOST,
-    64: Problem(
-        "driver_missing",
-        "Hailo's driver is not loaded.",
-        "Install h10-hailort-pcie-driver for the running kernel, then reboot.",
-    ),
-    71: Problem(
-        "npu_memory", "The NPU's memory is full.", "Stop other services that have models loaded on the chip."
-    ),
-    76: _VERSIONS_DIFFER,
-    79: Problem(
-        "not_supported",
-        "The chip can't run language models with this HailoRT.",
-        "Check with `hailortcli fw-control identify` that it is a Hailo-10H, and that driver, library and "
-        "firmware are of one version.",
-        "never",
-    ),
-    81: Problem(
-        "cma_exhausted",
-        "The kernel's contiguous memory (CMA) is used up; HailoRT gives it back only at a reboot.",
-        "Reboot the Pi. If it comes back soon, set dtoverlay=cma,cma-512 in config.txt.",
-        "never",
-    ),
-    85: _VERSIONS_DIFFER,
-    86: _VERSIONS_DIFFER,
-    87: Problem("device_lost", "Hailo's driver waited for the chip without an answer.", _POWER_CYCLE),
-    88: Problem("npu_interrupted", "A signal interrupted HailoRT.", _RELOAD),
-    89: Problem(
-        "device_lost",
-        "The program on the chip that answers requests is not running: it starts anew, or the chip hangs.",
-        "It is tried again. If it stays so, take the power from the Pi for ten seconds: a reboot may leave "
-        "the chip as it is.",
-    ),
-    93: Problem(
-        "hef_wrong_device", "{hef} was compiled for another chip.", "Install the Hailo-10H's HEF.", "hef"
-    ),
-    96: _LOST,
-    97: _LOST,
-}
+def _with_status(problem: Problem, status: int | None) -> Problem:
+    return msgspec.structs.replace(problem, status=status)

@@ -11,12 +11,12 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
 from hailo_vision.npu import protocol
-from hailo_vision.npu.problems import NpuError, aborted_problem
+from hailo_vision.npu.problems import POWER_CYCLE, NpuError
 from hailo_vision.npu.protocol import Problem, ProtocolError
 
 # HailoRT writes its warnings to the NPU process's stderr; this logger passes them on to the journal.
@@ -56,7 +56,7 @@ class Prompt:
     context_key: str | None = None
 
 
-class NpuProcess(asyncio.Protocol):
+class NpuProcess:
     """One NPU process, from its start to its end.
 
         started -- load() --> loaded <-- generate() --> generating
@@ -70,23 +70,24 @@ class NpuProcess(asyncio.Protocol):
 
     Attributes:
         ended: gets the cause of the end.
-        pid: its process id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Made by start()."""
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Problem] = loop.create_future()
+        self._process = process
+        self._reader = reader
+        self._writer = writer
         self._loaded: asyncio.Future[protocol.ModelInfo] = loop.create_future()
         self._finished: asyncio.Future[None] | None = None  # of the running generation
         self._generation = 0
         self._put: Callable[[protocol.GenerationEvent], None]
         self._heard = self._idle_since = self._pinged = time.monotonic()
-        self._buffer = bytearray()
         self._last_lines: deque[str] = deque(maxlen=_DETAIL_LINES)
-        self._end: asyncio.Task[None] | None = None
-        self._process: Process
-        self._stderr: asyncio.Task[None]
-        self._transport: asyncio.Transport
+        self._end: tuple[Problem | None, float] | None = None
+        self._stderr = asyncio.create_task(self._relay_stderr(), name="npu-stderr")
+        self._life = asyncio.create_task(self._live(), name="npu-process")
 
     @classmethod
     async def start(cls, command: Sequence[str] = WORKER) -> "NpuProcess":
@@ -100,16 +101,13 @@ class NpuProcess(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                child = await asyncio.create_subprocess_exec(
+                process = await asyncio.create_subprocess_exec(
                     *command, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=DEVNULL, stderr=PIPE
                 )
-            _, process = await asyncio.get_running_loop().create_connection(cls, sock=ours)
+            return cls(process, *await asyncio.open_connection(sock=ours))
         except BaseException:
-            ours.close()  # a child that runs already notices that and leaves
+            ours.close()  # a process that runs already notices that and leaves
             raise
-        process._process = child
-        process._stderr = asyncio.create_task(process._relay_stderr(), name="npu-stderr")
-        return process
 
     @property
     def pid(self) -> int:
@@ -134,7 +132,13 @@ class NpuProcess(asyncio.Protocol):
             async with asyncio.timeout(timeout):
                 return await self._unless_ended(self._loaded)
         except TimeoutError:
-            await self.kill(_slow_load(timeout))
+            await self.kill(
+                Problem(
+                    "load_timeout",
+                    f"The model did not load within {timeout:g} s.",
+                    "See hailort.log; raise model.load_timeout if the storage is slow.",
+                )
+            )
             raise NpuError(self.ended.result()) from None
 
     async def generate(self, prompt: Prompt, put: Callable[[protocol.GenerationEvent], None]) -> None:
@@ -176,7 +180,7 @@ class NpuProcess(asyncio.Protocol):
         now = time.monotonic()
         if self._finished is None and now - self._pinged >= every:
             self._pinged = now
-            self._send(protocol.Ping(0))
+            self._send(protocol.Ping())
 
     def silent_seconds(self) -> float:
         """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
@@ -199,7 +203,7 @@ class NpuProcess(asyncio.Protocol):
         await self._gone(cause, 0)
 
     async def _gone(self, cause: Problem, patience: float) -> None:
-        self._begin_end(cause, patience)
+        self._hang_up(cause, patience)
         await asyncio.wait({self.ended})
 
     def _send(self, message: protocol.ToNpu, frames: Sequence[memoryview] = ()) -> None:
@@ -207,11 +211,8 @@ class NpuProcess(asyncio.Protocol):
 
         What is queued is bounded by one Generate, since there is one generation at a time.
         """
-        if self._end or self._transport.is_closing():
-            return
-        self._transport.write(protocol.encode(message))
-        for frame in frames:
-            self._transport.write(frame)
+        if not self.ending and not self._writer.is_closing():
+            self._writer.writelines([protocol.encode(message), *frames])
 
     async def _unless_ended(self, outcome: "asyncio.Future[T]") -> T:
         ends: set[asyncio.Future[Any]] = {outcome, self.ended}
@@ -220,65 +221,78 @@ class NpuProcess(asyncio.Protocol):
             return outcome.result()
         raise NpuError(self.ended.result())
 
-    # What the event loop calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # in all but name, with uvloop
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
+    async def _live(self) -> None:
+        """Take what the process says until a side hangs up; then see to it that it is gone, and tell why."""
+        while self._end is None:
+            try:
+                if message := await self._receive():
+                    self._take(message)
+                else:
+                    self._hang_up(None, _EXIT_SECONDS)
+            except Exception as error:
+                if not isinstance(error, ProtocolError):  # the receiver's: without it the process is no use
+                    log.exception("What the NPU process said could not be passed on")
+                said = f"The NPU process could not be used: {error}"
+                self._hang_up(Problem("npu_protocol", said, "See the journal."), 0)
+        cause, patience = self._end
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), patience)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
         try:
-            while message := self._next_message():
-                self._take(message)
-        except ProtocolError as error:
-            self._begin_end(_nonsense(error), 0)
-        except Exception as error:  # of the receiver: without one the process must not go on
-            log.exception("What the NPU process said could not be passed on")
-            self._begin_end(_nonsense(error), 0)
+            async with asyncio.timeout(_KILL_SECONDS):
+                await self._process.wait()
+                await self._stderr
+            cause = cause or self._post_mortem()
+        except TimeoutError:
+            cause = Problem(
+                "npu_unkillable",
+                f"The NPU process (pid {self.pid}) can't be killed: it hangs in the driver.",
+                "See journalctl -k. Reboot the Pi; if it comes back, power-cycle it.",
+            )
+        self.ended.set_result(msgspec.structs.replace(cause, detail="\n".join(self._last_lines)))
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._begin_end(None, _EXIT_SECONDS)
+    async def _receive(self) -> protocol.FromNpu | None:
+        """The next message; None once a side has hung up."""
+        try:
+            prefix = await self._reader.readexactly(protocol.LENGTH_BYTES)
+            body = await self._reader.readexactly(protocol.body_length(prefix))
+        except (EOFError, OSError):
+            return None
+        return protocol.decode(body, protocol.from_npu)
 
-    def _next_message(self) -> protocol.FromNpu | None:
-        """Take the next whole message from the buffer."""
-        start = protocol.LENGTH_BYTES
-        if len(self._buffer) < start:
-            return None
-        end = start + protocol.body_length(bytes(self._buffer[:start]))
-        if len(self._buffer) < end:
-            return None
-        message: protocol.FromNpu = protocol.decode(self._buffer[start:end], protocol.from_npu)
-        del self._buffer[:end]
-        return message
+    def _hang_up(self, cause: Problem | None, patience: float) -> None:
+        """Let it end, by itself within `patience` seconds. The first cause counts; None: to be found out."""
+        if self._end is None:
+            self._end = cause, patience
+            self._writer.close()
+            self._reader.feed_eof()
 
     def _take(self, message: protocol.FromNpu) -> None:
         match message:
             case protocol.Hello(version):
                 if version != protocol.PROTOCOL:
                     raise ProtocolError(f"it speaks protocol {version} instead of {protocol.PROTOCOL}")
-            case protocol.Loaded(model) if not self._loaded.done():
+            case protocol.Loaded(model):
+                if self._loaded.done():
+                    raise ProtocolError("a second Loaded")
                 self._heard = self._idle_since = self._pinged = time.monotonic()
                 self._loaded.set_result(model)
             case protocol.Failed(problem):
-                self._begin_end(problem, _EXIT_SECONDS)
+                self._hang_up(problem, _EXIT_SECONDS)
             case protocol.Pong():
                 # During a generation it proves no progress of the chip, so it does not count.
                 if self._finished is None:
                     self._heard = time.monotonic()
             case protocol.Progress():
                 self._heard = time.monotonic()
-            case protocol.Loaded():
-                raise ProtocolError("a second Loaded")
             case event:
-                self._pass_on(event)
-
-    def _pass_on(self, event: protocol.GenerationEvent) -> None:
-        """Give an event to the running generation; those of one whose caller left are dropped."""
-        if self._finished and not self._finished.done() and event.id == self._generation:
-            self._heard = time.monotonic()
-            self._put(event)
-            if protocol.is_end(event):
-                self._finished.set_result(None)
+                # Those of a generation whose caller has left are dropped.
+                if self._finished and not self._finished.done() and event.id == self._generation:
+                    self._heard = time.monotonic()
+                    self._put(event)
+                    if protocol.is_end(event):
+                        self._finished.set_result(None)
 
     async def _relay_stderr(self) -> None:
         """Pass on to the journal what the process writes to stderr, and keep the last lines."""
@@ -294,60 +308,19 @@ class NpuProcess(asyncio.Protocol):
             self._last_lines.append(text)
             stderr_log.warning("%s", text)
 
-    # The end
-
-    def _begin_end(self, cause: Problem | None, patience: float) -> None:
-        """Hang up; the process has `patience` seconds to leave by itself. The first cause counts."""
-        if self._end is None:
-            self._transport.close()
-            self._end = asyncio.create_task(self._finish(cause, patience), name="npu-end")
-
-    async def _finish(self, cause: Problem | None, patience: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), patience)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        try:
-            async with asyncio.timeout(_KILL_SECONDS):
-                await self._process.wait()
-                await self._stderr
-            cause = cause or self._post_mortem()
-        except TimeoutError:
-            cause = _unkillable(self.pid)
-        self.ended.set_result(msgspec.structs.replace(cause, detail="\n".join(self._last_lines)))
-
     def _post_mortem(self) -> Problem:
         """Why the process is gone that has closed its end without a word."""
         code = self._process.returncode or 0
         if code == -signal.SIGABRT and self._loaded.done():
-            return aborted_problem(self.pid)
+            # HailoRT ends a process that releases a generation whose link is lost (std::terminate).
+            how = f"HailoRT aborted the NPU process (pid {self.pid}, SIGABRT)"
+            return Problem("device_lost", f"The link to the Hailo chip was lost: {how}.", POWER_CYCLE)
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-        how += _HINTS.get(-code, "")
         return Problem(
             "npu_crashed",
-            f"The NPU process ended {how}.",
+            f"The NPU process ended {how}{_HINTS.get(-code, '')}.",
             "It is restarted. If it comes back, see the journal and hailort.log.",
         )
 
 
 STOPPED = Problem("shutting_down", "The service is stopping.", "Ask again once it has started.")
-
-
-def _slow_load(seconds: float) -> Problem:
-    return Problem(
-        "load_timeout",
-        f"The model did not load within {seconds:g} s.",
-        "See hailort.log; raise model.load_timeout if the storage is slow.",
-    )
-
-
-def _nonsense(error: Exception) -> Problem:
-    return Problem("npu_protocol", f"The NPU process could not be used: {error}", "See the journal.")
-
-
-def _unkillable(pid: int) -> Problem:
-    return Problem(
-        "npu_unkillable",
-        f"The NPU process (pid {pid}) can't be killed: it hangs in the driver.",
-        "See journalctl -k. Reboot the Pi; if it comes back, power-cycle it.",
-    )

@@ -5,16 +5,14 @@ types below and nothing else. The frames of a Generate follow it as raw bytes, s
 can read them straight into the arrays that the model gets.
 """
 
-import struct
 from typing import TypeVar
 
 import msgspec
 
-PROTOCOL = 5
+PROTOCOL = 6
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
-_LENGTH = struct.Struct("!I")
-LENGTH_BYTES = _LENGTH.size
+LENGTH_BYTES = 4
 
 
 class ProtocolError(Exception):
@@ -114,7 +112,7 @@ class Abort(_Message, frozen=True):
 
 
 class Ping(_Message, frozen=True):
-    number: int
+    """Ask for a sign of life, which is Pong."""
 
 
 class Hello(_Message, frozen=True):
@@ -168,7 +166,7 @@ class Failed(_Message, frozen=True):
 
 
 class Pong(_Message, frozen=True):
-    number: int
+    """The process is alive."""
 
 
 ToNpu = Load | Generate | Abort | Ping
@@ -176,8 +174,8 @@ GenerationEvent = Started | Refused | Pieces | Ended
 FromNpu = Hello | Loaded | Failed | Pong | Progress | GenerationEvent
 
 _encoder = msgspec.msgpack.Encoder()
-to_npu = msgspec.msgpack.Decoder(ToNpu)
-from_npu = msgspec.msgpack.Decoder(FromNpu)
+to_npu: "msgspec.msgpack.Decoder[ToNpu]" = msgspec.msgpack.Decoder(ToNpu)
+from_npu: "msgspec.msgpack.Decoder[FromNpu]" = msgspec.msgpack.Decoder(FromNpu)
 
 M = TypeVar("M")
 
@@ -190,19 +188,19 @@ def is_end(event: GenerationEvent) -> bool:
 def encode(message: ToNpu | FromNpu) -> bytes:
     """The message with its length in front."""
     body = _encoder.encode(message)
-    return _LENGTH.pack(len(body)) + body
+    return len(body).to_bytes(LENGTH_BYTES) + body
 
 
-def body_length(prefix: bytes) -> int:
+def body_length(prefix: bytes | bytearray) -> int:
     """The length that a message's first LENGTH_BYTES bytes announce.
 
     Raises:
         ProtocolError: it is more than any message has.
     """
-    (length,) = _LENGTH.unpack(prefix)
+    length = int.from_bytes(prefix)
     if length > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"a message of {length} bytes was announced, {MAX_MESSAGE_BYTES} is the limit")
-    return int(length)
+    return length
 
 
 def decode(body: bytes | bytearray, decoder: "msgspec.msgpack.Decoder[M]") -> M:

@@ -266,8 +266,8 @@ async def test_silence_and_idleness_count_from_what_was_heard_last(start: Start)
 
 
 async def test_a_pong_is_a_sign_of_life_of_an_idle_process_only(loaded: Start) -> None:
-    pong = "assert isinstance(channel.receive(), Ping)\nchannel.send(Pong(0))\n"
-    process = await loaded(pong + "request = channel.receive()\nchannel.send(Pong(0))\n" + HANG)
+    pong = "assert isinstance(channel.receive(), Ping)\nchannel.send(Pong())\n"
+    process = await loaded(pong + "request = channel.receive()\nchannel.send(Pong())\n" + HANG)
     await asyncio.sleep(0.2)
     process.ping(every=60)  # too early for another one
     process.ping(every=0.1)

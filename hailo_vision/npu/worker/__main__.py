@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from hailo_vision.npu.problems import NpuError, worker_problem
+from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.protocol import PROTOCOL, Failed, Hello, Load, Loaded, Problem, ProtocolError
 from hailo_vision.npu.worker.channel import Channel
 from hailo_vision.npu.worker.device import Model
@@ -39,7 +39,9 @@ def main() -> NoReturn:
         os._exit(1)
     except BaseException as error:
         traceback.print_exc()
-        _tell(channel, worker_problem(error))
+        said = f"The NPU process failed: {type(error).__name__}: {error}"
+        cure = "It is restarted. If it comes back, report it with the journal."
+        _tell(channel, Problem("npu_crashed", said, cure))
     with contextlib.suppress(Exception):
         model.close()
     os._exit(status)

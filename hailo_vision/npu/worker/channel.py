@@ -27,13 +27,12 @@ class Channel:
             EOFError: the front process closed the socket.
         """
         prefix = self._read(protocol.LENGTH_BYTES)
-        message: ToNpu = protocol.decode(self._read(protocol.body_length(bytes(prefix))), protocol.to_npu)
-        return message
+        return protocol.decode(self._read(protocol.body_length(prefix)), protocol.to_npu)
 
     def receive_frame(self, shape: tuple[int, int, int]) -> Frame:
         """The next raw frame, read straight into the array that HailoRT gets."""
         frame = np.empty(shape, np.uint8)
-        self._read_into(frame.data.cast("B"))
+        self._fill(frame.data.cast("B"))
         return frame
 
     def has_message(self) -> bool:
@@ -41,10 +40,10 @@ class Channel:
 
     def _read(self, size: int) -> bytearray:
         buffer = bytearray(size)
-        self._read_into(memoryview(buffer))
+        self._fill(memoryview(buffer))
         return buffer
 
-    def _read_into(self, view: memoryview) -> None:
+    def _fill(self, view: memoryview) -> None:
         while view:
             received = self._socket.recv_into(view)
             if not received:

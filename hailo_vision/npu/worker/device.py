@@ -4,10 +4,10 @@ Its calls hold the GIL until they return (no GenAI binding releases it), so noth
 this process meanwhile.
 """
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hailo_vision.npu import hef, problems
 from hailo_vision.npu.problems import NpuError, status_of
-from hailo_vision.npu.protocol import Load, ModelInfo, Sampling
+from hailo_vision.npu.protocol import Load, ModelInfo, Problem, Sampling
 
 Frame = NDArray[np.uint8]
 
@@ -37,21 +37,12 @@ _BUSY_STEP_SECONDS = 0.5
 _SILENT_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Family:
-    """A family of models, told apart by the side of the square of pixels that makes one token.
-
-    Attributes:
-        max_frames: the most that one prompt may have; None for as many as the context holds.
-    """
-
-    pixels: int
-    max_frames: int | None = None
-
-
-# 14-pixel patches merged two by two (vlm/pre_process.hpp); Qwen3-VL's patches have 16 pixels. Hailo's
-# Qwen3-VL takes one image a prompt (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
-_FAMILIES = (Family(28), Family(32, max_frames=1))
+# Where hailo-ai/hailo_model_zoo_genai points to (docs/MODELS.rst).
+_PUBLISHED = ("Qwen2-VL-2B-Instruct.hef", "Qwen3-VL-2B-Instruct.hef")
+# By the side of the square of pixels that makes one token, 14-pixel patches merged two by two for Qwen2-VL
+# (vlm/pre_process.hpp) and 16-pixel ones for Qwen3-VL: the most frames that one prompt may have, if it is
+# not as many as the context holds. Hailo's Qwen3-VL takes one (hailo_model_zoo, docs/MODELS.rst of 5.3.0).
+_MAX_FRAMES = {28: None, 32: 1}
 
 
 def find_hef(hef_path: str | None, model_name: str, resources_dir: str, runtime: str) -> Path:
@@ -63,10 +54,14 @@ def find_hef(hef_path: str | None, model_name: str, resources_dir: str, runtime:
     Raises:
         NpuError: there is none.
     """
-    found = hef.find(hef_path, model_name, resources_dir)
-    if found is None:
-        raise NpuError(problems.missing_hef(hef_path or f"{resources_dir}/{model_name}.hef", runtime))
-    return found
+    if found := hef.find(hef_path, model_name, resources_dir):
+        return found
+    path = hef_path or f"{resources_dir}/{model_name}.hef"
+    alike = [name for name in _PUBLISHED if name.lower() == Path(path).name.lower()]
+    url = f"https://dev-public.hailo.ai/v{runtime}/blob/{(alike or _PUBLISHED)[0]}"
+    fetch = f"curl --fail --location --continue-at - --output {shlex.quote(path)} {url}"
+    cure = f"Run the playbook again (role hailo_model), or fetch it yourself: {fetch}"
+    raise NpuError(Problem("hef_missing", f"There is no model file: {path}", cure, "hef"))
 
 
 def runtime_version() -> tuple[str, bool]:
@@ -78,7 +73,14 @@ def runtime_version() -> tuple[str, bool]:
     try:
         import hailo_platform.genai
     except ImportError as error:
-        raise NpuError(problems.missing_runtime(error)) from error
+        problem = Problem(
+            "runtime_missing",
+            f"HailoRT's Python package can't be imported: {error}",
+            "Install python3-h10-hailort (Raspberry Pi OS Trixie), or create the service's virtual "
+            "environment with system site packages and the system's own Python.",
+            "never",
+        )
+        raise NpuError(problem) from error
     return str(hailo_platform.__version__), bool(getattr(hailo_platform, "EMULATED", False))
 
 
@@ -109,18 +111,6 @@ def parameters_of(sampling: Sampling) -> dict[str, Any]:
         if sampling.seed is not None:
             parameters["seed"] = sampling.seed % _RANDOM_SEED
     return parameters
-
-
-def family_of(shape: Sequence[int]) -> Family:
-    """The family of a model whose frames have this shape (height, width, channels).
-
-    Raises:
-        ValueError: it is none of the known ones.
-    """
-    for family in _FAMILIES:
-        if shape[0] % family.pixels == 0 and shape[1] % family.pixels == 0:
-            return family
-    raise ValueError(f"no known model takes frames of {shape[0]} x {shape[1]} pixels")
 
 
 @contextmanager
@@ -211,8 +201,10 @@ class Model:
         with _explaining(path):
             height, width, channels = self.vlm.input_frame_shape()
             context_length = self.vlm.max_context_capacity()
-            family = family_of((height, width))
-            frame_tokens = height * width // family.pixels**2
+            side = next((side for side in _MAX_FRAMES if height % side == width % side == 0), None)
+            if side is None:
+                raise ValueError(f"no known model takes frames of {height} x {width} pixels")
+            frame_tokens = height * width // side**2
             most = (context_length - 1) // frame_tokens
             before_5_2 = tuple(int(part) for part in version.split(".")[:2]) < (5, 2)
             self.frames_per_call = _MAX_FRAMES_BEFORE_5_2 if before_5_2 else most
@@ -221,7 +213,7 @@ class Model:
                 frame_shape=(height, width, channels),
                 context_length=context_length,
                 frame_tokens=frame_tokens,
-                max_frames=family.max_frames or most,
+                max_frames=_MAX_FRAMES[side] or most,
                 runtime_version=version,
                 emulated=emulated,
                 hef_path=str(path),
@@ -301,4 +293,5 @@ def _check_file(path: Path) -> None:
         raise NpuError(problems.bad_file(path))
     announced = hef.announced_size(path)
     if announced is not None and size < announced:
-        raise NpuError(problems.cut_file(path, size, announced))
+        said = f"{path} is truncated: it has {size} of {announced} bytes."
+        raise NpuError(Problem("hef_invalid", said, problems.REPLACE_HEF, "hef"))

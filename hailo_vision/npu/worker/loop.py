@@ -36,8 +36,8 @@ class Worker:
             match self._channel.receive():
                 case protocol.Generate() as request:
                     self._generate(request)
-                case protocol.Ping(number):
-                    self._channel.send(protocol.Pong(number))
+                case protocol.Ping():
+                    self._channel.send(protocol.Pong())
                 case protocol.Abort():  # crossed the end of the generation that it was meant for
                     pass
                 case protocol.Load():
@@ -135,8 +135,8 @@ class Worker:
             match self._channel.receive():
                 case protocol.Abort(number) if number == generation:
                     return True
-                case protocol.Ping(number):
-                    self._channel.send(protocol.Pong(number))
+                case protocol.Ping():
+                    self._channel.send(protocol.Pong())
                 case other:
                     raise protocol.ProtocolError(f"{type(other).__name__} during a generation")
         return False
