@@ -65,7 +65,7 @@ class NpuProcess:
     What callers can rely on:
     - It ends once and with one cause, which `ended` holds; by then the process is gone.
     - load() and generate() raise that cause if the process ends first; they never wait for ever.
-    - abort(), ping(), stop() and kill() can be called at any time, and again.
+    - abort(), stop() and kill() can be called at any time, and again.
     - Silence and idleness are counted from the moment the model is loaded.
 
     Attributes:
@@ -83,7 +83,7 @@ class NpuProcess:
         self._finished: asyncio.Future[None] | None = None  # of the running generation
         self._generation = 0
         self._put: Callable[[protocol.GenerationEvent], None]
-        self._heard = self._idle_since = self._pinged = time.monotonic()
+        self._heard = self._idle_since = time.monotonic()
         self._last_lines: deque[str] = deque(maxlen=_DETAIL_LINES)
         self._end: tuple[Problem | None, float] | None = None
         self._stderr = asyncio.create_task(self._relay_stderr(), name="npu-stderr")
@@ -175,13 +175,6 @@ class NpuProcess:
         if self._finished:
             self._send(protocol.Abort(self._generation))
 
-    def ping(self, every: float) -> None:
-        """Ask an idle process for a sign of life, at most once every given number of seconds."""
-        now = time.monotonic()
-        if self._finished is None and now - self._pinged >= every:
-            self._pinged = now
-            self._send(protocol.Ping())
-
     def silent_seconds(self) -> float:
         """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
         return time.monotonic() - self._heard
@@ -269,6 +262,7 @@ class NpuProcess:
             self._reader.feed_eof()
 
     def _take(self, message: protocol.FromNpu) -> None:
+        self._heard = time.monotonic()
         match message:
             case protocol.Hello(version):
                 if version != protocol.PROTOCOL:
@@ -276,20 +270,15 @@ class NpuProcess:
             case protocol.Loaded(model):
                 if self._loaded.done():
                     raise ProtocolError("a second Loaded")
-                self._heard = self._idle_since = self._pinged = time.monotonic()
+                self._idle_since = time.monotonic()
                 self._loaded.set_result(model)
             case protocol.Failed(problem):
                 self._hang_up(problem, _EXIT_SECONDS)
-            case protocol.Pong():
-                # During a generation it proves no progress of the chip, so it does not count.
-                if self._finished is None:
-                    self._heard = time.monotonic()
-            case protocol.Progress():
-                self._heard = time.monotonic()
+            case protocol.Alive() | protocol.Progress():
+                pass
             case event:
                 # Those of a generation whose caller has left are dropped.
                 if self._finished and not self._finished.done() and event.id == self._generation:
-                    self._heard = time.monotonic()
                     self._put(event)
                     if protocol.is_end(event):
                         self._finished.set_result(None)

@@ -85,11 +85,14 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class Load(_Message, frozen=True):
+    """Open the device and load the model; beat: seconds from one sign of life to the next while idle."""
+
     hef_path: str | None
     model_name: str
     resources_dir: str
     device_group: str
     device_nodes: tuple[str, ...]
+    beat: float = 5.0
 
 
 class Generate(_Message, frozen=True):
@@ -109,10 +112,6 @@ class Generate(_Message, frozen=True):
 
 class Abort(_Message, frozen=True):
     id: int
-
-
-class Ping(_Message, frozen=True):
-    """Ask for a sign of life, which is Pong."""
 
 
 class Hello(_Message, frozen=True):
@@ -165,13 +164,13 @@ class Failed(_Message, frozen=True):
     problem: Problem
 
 
-class Pong(_Message, frozen=True):
-    """The process is alive."""
+class Alive(_Message, frozen=True):
+    """A sign of life of an idle process, every Load.beat seconds."""
 
 
-ToNpu = Load | Generate | Abort | Ping
+ToNpu = Load | Generate | Abort
 GenerationEvent = Started | Refused | Pieces | Ended
-FromNpu = Hello | Loaded | Failed | Pong | Progress | GenerationEvent
+FromNpu = Hello | Loaded | Failed | Alive | Progress | GenerationEvent
 
 _encoder = msgspec.msgpack.Encoder()
 to_npu: "msgspec.msgpack.Decoder[ToNpu]" = msgspec.msgpack.Decoder(ToNpu)

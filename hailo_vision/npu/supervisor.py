@@ -107,7 +107,7 @@ class Supervisor:
         """Release the device and end the NPU process."""
         if self._task:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({self._task})
         self._become(State.STOPPED)
 
     async def ready(self) -> None:
@@ -166,7 +166,11 @@ class Supervisor:
                 problem = error.problem
             except Exception as error:  # whatever it is, it ends in a state with a cause
                 log.exception("Supervising the NPU process failed")
-                problem = _unexpected(error)
+                problem = Problem(
+                    "npu_error",
+                    f"Supervising the NPU process failed: {type(error).__name__}: {error}",
+                    "It is tried again. See the journal, and report it.",
+                )
 
     async def _fetch(self) -> None:
         """Wait while the model file is missing and being fetched."""
@@ -177,9 +181,14 @@ class Supervisor:
     async def _run(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""
         self._become(State.LOADING, self.problem)
+        model, npu = self._config.model, self._config.npu
         process = await NpuProcess.start()
         try:
-            self.model = await process.load(self._order(), self._config.model.load_timeout)
+            found = self.model_file.find()
+            path = str(found) if found else model.hef_path
+            beat = npu.stall_timeout / 4
+            order = Load(path, model.name, model.resources_dir, npu.device_group, npu.device_nodes, beat)
+            self.model = await process.load(order, model.load_timeout)
             self.loads += 1
             log.info("Model loaded in %.1f s from %s", self.model.load_seconds, self.model.hef_path)
             self._process = process
@@ -190,19 +199,11 @@ class Supervisor:
                 self._become(State.UNLOADING)
             return problem
         finally:
-            # Also when the service stops while the process is being ended: it is never left behind.
-            stopped = asyncio.ensure_future(process.stop())
             try:
-                await asyncio.shield(stopped)
-            finally:
-                await stopped
+                await process.stop()
+            finally:  # also when the service stops meanwhile: it is never left behind
+                await process.stop()
                 self._process = None
-
-    def _order(self) -> Load:
-        model, npu = self._config.model, self._config.npu
-        found = self.model_file.find()
-        path = str(found) if found else model.hef_path
-        return Load(path, model.name, model.resources_dir, npu.device_group, npu.device_nodes)
 
     async def _watch(self, process: NpuProcess) -> Problem | None:
         """Wait until the process has ended or fallen silent, or was idle for keep_alive (None)."""
@@ -211,21 +212,29 @@ class Supervisor:
             began = time.monotonic()
             await asyncio.wait({process.ended}, timeout=_TICK_SECONDS)
             process.excuse(time.monotonic() - began - _TICK_SECONDS)
-            if not process.ended.done() and process.silent_seconds() > stall_timeout:
-                await process.kill(_silent(process))
+            silent = process.silent_seconds()
+            if not process.ended.done() and silent > stall_timeout:
+                said = f"The NPU process (pid {process.pid}) gave no sign of life for {silent:.0f} s."
+                cure = "It is killed and restarted. If it comes back, see hailort.log and power-cycle the Pi."
+                await process.kill(Problem("npu_silent", said, cure))
             if process.ended.done():
                 return process.ended.result()
             if process.idle_seconds() >= self.keep_alive and not self.in_demand():
                 log.info("Unloading the model: idle for %g s (keep_alive)", self.keep_alive)
                 return None
-            process.ping(every=stall_timeout / 4)
 
     async def _recover(self, problem: Problem) -> None:
         """Report the fault; return when another try may help."""
         self._failures += 1
         self._crashes += problem.code in _CRASHES
         if self._crashes > len(_DELAYS):
-            problem = _gave_up(problem, self._crashes)
+            problem = Problem(
+                "npu_gave_up",
+                f"The NPU process failed {self._crashes} times in a row, last: {problem.message}",
+                "Each load may use up contiguous memory for good, so it is not tried again. See the journal "
+                "and hailort.log, then restart the service or the Pi.",
+                "never",
+            )
         log.error("%s: %s Cure: %s", problem.code, problem.message, problem.cure)
         if problem.recovery == "retry":
             delay = _DELAYS[min(self._failures, len(_DELAYS)) - 1]
@@ -244,37 +253,8 @@ class Supervisor:
             self._settled.set()
         else:
             self._settled.clear()
-        self._tell()
-
-    def _tell(self) -> None:
         for listener in self.listeners:
             try:
                 listener()
             except Exception:  # a broken listener must not end the supervision
                 log.exception("Telling a change of the NPU's state failed")
-
-
-def _silent(process: NpuProcess) -> Problem:
-    return Problem(
-        "npu_silent",
-        f"The NPU process (pid {process.pid}) gave no sign of life for {process.silent_seconds():.0f} s.",
-        "It is killed and restarted. If it comes back, see hailort.log and power-cycle the Pi.",
-    )
-
-
-def _unexpected(error: Exception) -> Problem:
-    return Problem(
-        "npu_error",
-        f"Supervising the NPU process failed: {type(error).__name__}: {error}",
-        "It is tried again. See the journal, and report it.",
-    )
-
-
-def _gave_up(problem: Problem, failures: int) -> Problem:
-    return Problem(
-        "npu_gave_up",
-        f"The NPU process failed {failures} times in a row, last: {problem.message}",
-        "Each load may use up contiguous memory for good, so it is not tried again. See the journal and "
-        "hailort.log, then restart the service or the Pi.",
-        "never",
-    )

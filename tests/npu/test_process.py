@@ -85,6 +85,14 @@ async def answer(process: NpuProcess) -> list[GenerationEvent]:
     return events
 
 
+async def until_heard_again(process: NpuProcess) -> None:
+    """Wait until its silence is shorter than it was a moment ago."""
+    silent = 0.0
+    async with asyncio.timeout(60):
+        while silent <= (silent := process.silent_seconds()):
+            await asyncio.sleep(0.01)
+
+
 def is_gone(process: NpuProcess) -> bool:
     return not Path("/proc", str(process.pid)).exists()
 
@@ -177,7 +185,6 @@ async def test_a_dead_process_answers_everything_at_once(loaded: Start) -> None:
     assert cause.code == "npu_crashed"
     assert await cause_of(answer(process)) == cause
     process.abort()
-    process.ping(every=0)
     await process.stop()
     await process.kill(CAUSE)
     assert process.ended.result() == cause
@@ -265,18 +272,9 @@ async def test_silence_and_idleness_count_from_what_was_heard_last(start: Start)
     assert 0 <= process.idle_seconds() < 0.2
 
 
-async def test_a_pong_is_a_sign_of_life_of_an_idle_process_only(loaded: Start) -> None:
-    pong = "assert isinstance(channel.receive(), Ping)\nchannel.send(Pong())\n"
-    process = await loaded(pong + "request = channel.receive()\nchannel.send(Pong())\n" + HANG)
-    await asyncio.sleep(0.2)
-    process.ping(every=60)  # too early for another one
-    process.ping(every=0.1)
-    while process.silent_seconds() >= 0.2:
-        await asyncio.sleep(0.01)
-    running = asyncio.create_task(answer(process))
-    await asyncio.sleep(0.3)
-    assert process.silent_seconds() >= 0.3
-    running.cancel()
+async def test_an_idle_process_gives_signs_of_life(loaded: Start) -> None:
+    process = await loaded("while True:\n    time.sleep(0.3)\n    channel.send(Alive())\n")
+    await until_heard_again(process)
 
 
 async def test_a_part_of_a_prompt_is_a_sign_of_life(loaded: Start) -> None:
@@ -286,8 +284,7 @@ async def test_a_part_of_a_prompt_is_a_sign_of_life(loaded: Start) -> None:
     running = asyncio.create_task(answer(process))
     await asyncio.sleep(0.3)
     process.abort()  # here only what the script waits for
-    while process.silent_seconds() >= 0.3:
-        await asyncio.sleep(0.01)
+    await until_heard_again(process)
     running.cancel()
 
 

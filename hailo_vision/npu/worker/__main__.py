@@ -54,7 +54,7 @@ def _serve(channel: Channel, model: Model) -> NoReturn:
     if not isinstance(order, Load):
         raise ProtocolError(f"{type(order).__name__} before Load")
     channel.send(Loaded(model.load(order)))
-    Worker(channel, model).run()
+    Worker(channel, model).run(order.beat)
 
 
 def _tell(channel: Channel, problem: Problem) -> None:

@@ -35,8 +35,9 @@ class Channel:
         self._fill(frame.data.cast("B"))
         return frame
 
-    def has_message(self) -> bool:
-        return bool(select.select([self._socket], [], [], 0)[0])
+    def has_message(self, seconds: float = 0) -> bool:
+        """Whether a message, or the end, comes within so long."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
 
     def _read(self, size: int) -> bytearray:
         buffer = bytearray(size)

@@ -36,7 +36,6 @@ _BUSY_STEP_SECONDS = 0.5
 # Without a token for so long it is asked whether the link is there: with it lost, read() only times out.
 _SILENT_SECONDS = 2.0
 
-
 # Where hailo-ai/hailo_model_zoo_genai points to (docs/MODELS.rst).
 _PUBLISHED = ("Qwen2-VL-2B-Instruct.hef", "Qwen3-VL-2B-Instruct.hef")
 # By the side of the square of pixels that makes one token, 14-pixel patches merged two by two for Qwen2-VL
@@ -96,21 +95,17 @@ def parameters_of(sampling: Sampling) -> dict[str, Any]:
     its default top_k of 1 (vlm.cpp, LLMGeneratorParams validation; post_process.cpp). Its
     frequency_penalty is the multiplicative penalty that others call repetition penalty.
     """
-    parameters: dict[str, Any] = {
-        "do_sample": not is_greedy(sampling),
+    greedy = is_greedy(sampling)
+    if greedy:
+        sampling = Sampling(temperature=1.0, top_k=1, repetition_penalty=sampling.repetition_penalty)
+    return {
+        "do_sample": not greedy,
         "frequency_penalty": sampling.repetition_penalty,
-        "temperature": 1.0,
-        "top_p": 1.0,
-        "top_k": 1,
-        "seed": _RANDOM_SEED,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": min(sampling.top_k, _ALL_TOKENS) if sampling.top_k > 0 else _ALL_TOKENS,
+        "seed": _RANDOM_SEED if sampling.seed is None else sampling.seed % _RANDOM_SEED,
     }
-    if parameters["do_sample"]:
-        parameters["temperature"] = sampling.temperature
-        parameters["top_p"] = sampling.top_p
-        parameters["top_k"] = min(sampling.top_k, _ALL_TOKENS) if sampling.top_k > 0 else _ALL_TOKENS
-        if sampling.seed is not None:
-            parameters["seed"] = sampling.seed % _RANDOM_SEED
-    return parameters
 
 
 @contextmanager

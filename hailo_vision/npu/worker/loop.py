@@ -30,14 +30,14 @@ class Worker:
         self._cache = PrefixCache()
         self._prefill = Prefill(model.tokenize, model.info.frame_tokens, model.frames_per_call)
 
-    def run(self) -> NoReturn:
-        """Work until the front process hangs up (EOFError)."""
+    def run(self, beat: float) -> NoReturn:
+        """Work until the front process hangs up (EOFError), with a sign of life every `beat` idle seconds."""
         while True:
+            while not self._channel.has_message(beat):
+                self._channel.send(protocol.Alive())
             match self._channel.receive():
                 case protocol.Generate() as request:
                     self._generate(request)
-                case protocol.Ping():
-                    self._channel.send(protocol.Pong())
                 case protocol.Abort():  # crossed the end of the generation that it was meant for
                     pass
                 case protocol.Load():
@@ -135,8 +135,6 @@ class Worker:
             match self._channel.receive():
                 case protocol.Abort(number) if number == generation:
                     return True
-                case protocol.Ping():
-                    self._channel.send(protocol.Pong())
                 case other:
                     raise protocol.ProtocolError(f"{type(other).__name__} during a generation")
         return False

@@ -8,23 +8,12 @@ extends this text, with the same frames in it, only needs its suffix to be sent.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
 def digest(frame: bytes | memoryview) -> bytes:
     """The identity of a frame's pixels: SHA-256, so that nobody can make two frames look the same."""
     return hashlib.sha256(frame).digest()
-
-
-@dataclass(frozen=True)
-class Contents:
-    """Text, frames and tokens of a context, and the key of the client that they came from."""
-
-    key: str
-    text: str
-    frames: tuple[bytes, ...]
-    tokens: int
 
 
 class Suffix(NamedTuple):
@@ -35,18 +24,20 @@ class Suffix(NamedTuple):
 
 
 class PrefixCache:
-    """Follows one model's context. After anything unforeseen it is empty, and nothing is reused."""
+    """Follows one model's context. After anything unforeseen it is empty, and nothing is reused.
+
+    Attributes:
+        tokens: what the context holds, as far as it is known.
+    """
 
     def __init__(self) -> None:
-        self._contents: Contents | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that the context holds, as far as they are known."""
-        return self._contents.tokens if self._contents else 0
+        self.clear()
 
     def clear(self) -> None:
-        self._contents = None
+        self._key: str | None = None  # of the client that the contents came from
+        self._text = ""
+        self._frames: tuple[bytes, ...] = ()
+        self.tokens = 0
 
     def suffix_of(self, prompt: str, frames: Sequence[bytes], key: str | None) -> Suffix | None:
         """What has to be sent so that the context holds the whole prompt; None if it can't be extended to it.
@@ -55,14 +46,11 @@ class PrefixCache:
             frames: the digests of the prompt's frames.
             key: whose conversation it is; another client's context is never extended.
         """
-        held = self._contents
-        if held is None or key != held.key:
+        held = len(self._frames)
+        extends = prompt.startswith(self._text) and len(prompt) > len(self._text)
+        if key is None or key != self._key or not extends or tuple(frames[:held]) != self._frames:
             return None
-        if not prompt.startswith(held.text) or len(prompt) == len(held.text):
-            return None
-        if tuple(frames[: len(held.frames)]) != held.frames:
-            return None
-        return Suffix(prompt[len(held.text) :], len(held.frames))
+        return Suffix(prompt[len(self._text) :], held)
 
     def record(
         self, key: str | None, prompt: str, frames: Sequence[bytes], prompt_tokens: int, pieces: Sequence[str]
@@ -76,4 +64,5 @@ class PrefixCache:
         if key is None or not pieces or (fed and fed[-1] == ""):
             self.clear()
             return
-        self._contents = Contents(key, prompt + "".join(fed), tuple(frames), prompt_tokens + len(fed))
+        self._key, self._text, self._frames = key, prompt + "".join(fed), tuple(frames)
+        self.tokens = prompt_tokens + len(fed)
