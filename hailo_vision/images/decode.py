@@ -73,7 +73,7 @@ _EXIF_SHORT = 3
 _BROKEN = "The image is truncated or broken."
 
 
-def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: MediaConfig) -> Frame:
+def to_frame(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Frame:
     """Decode an image into a frame: uint8 RGB of the given (height, width, 3), contiguous and writable.
 
     EXIF orientation is applied, transparency is laid on white, an animation gives its first frame.
@@ -83,14 +83,13 @@ def to_frame(data: bytes, shape: tuple[int, int, int], where: str, limits: Media
     """
     try:
         return _to_frame(data, shape, limits)
-    except RequestError as error:
-        error.where = where
+    except RequestError:
         raise
     except UnidentifiedImageError as error:
-        raise _unidentified(data, where) from error
+        raise _unidentified(data) from error
     except Exception as error:
         # Without the decoder's own words, which may hold addresses (CVE-2026-22778 in vLLM).
-        raise RequestError(Kind.INVALID_IMAGE, _BROKEN, where=where) from error
+        raise RequestError(Kind.INVALID_IMAGE, _BROKEN) from error
 
 
 def _to_frame(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Frame:
@@ -169,14 +168,14 @@ def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:
     return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
 
 
-def _unidentified(data: bytes, where: str) -> RequestError:
+def _unidentified(data: bytes) -> RequestError:
     supported = f"supported are {', '.join(FORMATS)}"
     start = data[:_SNIFFED]
     for name, signature in _OTHER_FORMATS:
         if signature.match(start):
             message = f"The image is of a format that is not read here ({name}); {supported}."
-            return RequestError(Kind.UNSUPPORTED_IMAGE_FORMAT, message, where=where)
-    return RequestError(Kind.INVALID_IMAGE, f"The data is not an image; {supported}.", where=where)
+            return RequestError(Kind.UNSUPPORTED_IMAGE_FORMAT, message)
+    return RequestError(Kind.INVALID_IMAGE, f"The data is not an image; {supported}.")
 
 
 def _framed(image: Image.Image, width: int, height: int, fit: Fit) -> Image.Image:

@@ -19,7 +19,7 @@ from typing import Any
 import httpcore
 
 from hailo_vision import __version__
-from hailo_vision.allow_list import Address, AllowList
+from hailo_vision.allow_list import AllowList
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
@@ -61,7 +61,7 @@ class Fetcher:
         """Trusts the operating system's certificates, to which an operator can add those of a camera."""
         return ssl.create_default_context()
 
-    async def get(self, link: str, where: str) -> bytes:
+    async def get(self, link: str) -> bytes:
         """The bytes behind a link.
 
         Raises:
@@ -72,34 +72,30 @@ class Fetcher:
         try:
             # The thread ends by its own deadline; only a name server can hold it longer.
             async with asyncio.timeout(self._config.fetch_timeout + _GRACE_SECONDS):
-                return await loop.run_in_executor(self._threads, self.fetch, link, where, deadline)
+                return await loop.run_in_executor(self._threads, self.fetch, link, deadline)
         except TimeoutError:
-            raise _failed(where) from None
+            raise _failed() from None
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def fetch(self, link: str, where: str, deadline: float) -> bytes:
+    def fetch(self, link: str, deadline: float) -> bytes:
         """As get(), for a thread; deadline is a time of time.monotonic()."""
         try:
             return self._follow(link, deadline)
-        except RequestError as error:
-            error.where = where
-            raise
-        except (Malformed, NoImage) as error:
-            raise RequestError(Kind.INVALID_IMAGE_URL, str(error), where=where) from None
+        except Malformed as error:
+            raise RequestError(Kind.INVALID_IMAGE_URL, str(error)) from None
         except Forbidden:
-            kind, message = Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed."
-            raise RequestError(kind, message, where=where) from None
+            raise RequestError(Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed.") from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
-            raise _failed(where) from error
+            raise _failed() from error
 
     def _follow(self, link: str, deadline: float) -> bytes:
         url = parse_url(link)
         login, confidant = url.login, url.origin
         for _ in range(_MAX_REDIRECTS + 1):
-            addresses = self._permitted(url.host, url.port)
-            is_told = url.origin == confidant and self._is_operators(url.host, addresses)
+            addresses, is_operators = self._permitted(url.host, url.port)
+            is_told = is_operators and url.origin == confidant
             if url.login and not is_told:
                 raise Forbidden
             with self._get(url, _Dialler(addresses, deadline), login if is_told else None) as response:
@@ -107,7 +103,7 @@ class Fetcher:
                     return self._body(response)
                 location = dict(_lower(response.headers)).get(b"location", b"")
             url = _redirected(url, location.strip().decode("utf-8", "surrogateescape"))
-        raise NoImage
+        raise _no_image()
 
     @contextlib.contextmanager
     def _get(self, url: Url, dialler: "_Dialler", login: Login | None) -> Iterator[httpcore.Response]:
@@ -133,14 +129,14 @@ class Fetcher:
         if response.status >= 500:
             raise OSError(f"status {response.status}")
         if response.status == _UNAUTHORIZED:
-            raise NoImage(
+            raise _no_image(
                 "The image link's host asks for a user and a password, or for other ones: expected "
                 "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts."
             )
         headers = dict(_lower(response.headers))
         encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
         if response.status != 200 or encoded:
-            raise NoImage
+            raise _no_image()
         is_stream = headers.get(b"content-type", b"").lower().startswith(b"multipart/x-mixed-replace")
         part = FirstPart() if is_stream else None
         body = bytearray()
@@ -151,42 +147,24 @@ class Fetcher:
             if part and (image := part.find(body)) is not None:
                 return image
         if part:
-            raise NoImage
+            raise _no_image()
         return bytes(body)
 
-    def _permitted(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, of which each must be public or allowed by the operator."""
-        if self._config.remote == "off":
+    def _permitted(self, host: str, port: int) -> tuple[list[str], bool]:
+        """The addresses of a host, of which each must be public or allowed by the operator, and whether it is
+        the operator's: allowed by its name or by all its addresses, not for being public."""
+        remote, by_name = self._config.remote, self._allowed.has_name(host)
+        if remote == "off" or (remote == "allowed" and not by_name and not self._config.allow_hosts):
             raise Forbidden
-        trusted = self._allowed.has_name(host)
-        if not trusted and not self._config.allow_hosts and self._config.remote == "allowed":
-            raise Forbidden
-        addresses = list(dict.fromkeys(self._addresses(host, port)))
-        if not trusted and not all(self._permits(ipaddress.ip_address(text)) for text in addresses):
-            raise Forbidden
-        return addresses
-
-    def _is_operators(self, host: str, addresses: list[str]) -> bool:
-        """Whether a host is allowed by its name or by all its addresses, not for being public."""
-        return self._allowed.has_name(host) or all(
-            self._allowed.has_address(ipaddress.ip_address(text)) for text in addresses
-        )
-
-    def _addresses(self, host: str, port: int) -> Sequence[str]:
         try:
-            return [str(ipaddress.ip_address(host))]
+            addresses = [str(ipaddress.ip_address(host))]
         except ValueError:
-            return self._resolver(host, port)
-
-    def _permits(self, address: Address) -> bool:
-        return self._allowed.has_address(address) or (self._config.remote == "public" and is_public(address))
-
-
-class NoImage(Exception):
-    """The host answers, but not with an image; the text is a sentence for the client."""
-
-    def __init__(self, message: str = "The image link's host answered with something else than an image."):
-        super().__init__(message)
+            addresses = list(dict.fromkeys(self._resolver(host, port)))
+        strange = [ip for ip in map(ipaddress.ip_address, addresses) if not self._allowed.has_address(ip)]
+        is_operators = by_name or not strange
+        if not is_operators and not (remote == "public" and all(map(is_public, strange))):
+            raise Forbidden
+        return addresses, is_operators
 
 
 class _Dialler(httpcore.NetworkBackend):
@@ -195,7 +173,6 @@ class _Dialler(httpcore.NetworkBackend):
     def __init__(self, addresses: list[str], deadline: float) -> None:
         self._addresses = addresses
         self._deadline = deadline
-        self._backend = httpcore.SyncBackend()
 
     def connect_tcp(
         self,
@@ -208,7 +185,7 @@ class _Dialler(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError("no address")
         for address in self._addresses:
             try:
-                stream = self._backend.connect_tcp(address, port, _left(self._deadline))
+                stream = httpcore.SyncBackend().connect_tcp(address, port, _left(self._deadline))
                 return _Stream(stream, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
@@ -237,9 +214,6 @@ class _Stream(httpcore.NetworkStream):
         stream = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
         return _Stream(stream, self._deadline)
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
 
 def _redirected(url: Url, location: str) -> Url:
     try:
@@ -264,6 +238,13 @@ def _lower(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, byte
     return ((name.lower(), value) for name, value in headers)
 
 
-def _failed(where: str) -> RequestError:
+def _no_image(
+    message: str = "The image link's host answered with something else than an image.",
+) -> RequestError:
+    """The host answers, but not with an image."""
+    return RequestError(Kind.INVALID_IMAGE_URL, message)
+
+
+def _failed() -> RequestError:
     """A fault of the link: most that fail once fail always, so no client should try again by itself."""
-    return RequestError(Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link.", where=where)
+    return RequestError(Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link.")

@@ -26,7 +26,7 @@ def is_link(source: str) -> bool:
     return _LINK.match(source, 0, _MAX_HEAD) is not None
 
 
-def decode_inline(source: str, where: str, limits: MediaConfig) -> bytes:
+def decode_inline(source: str, limits: MediaConfig) -> bytes:
     """The bytes of a data URI or of bare base64.
 
     The type that a data URI claims is not looked at: the content tells the format. Base64 may have line
@@ -44,17 +44,16 @@ def decode_inline(source: str, where: str, limits: MediaConfig) -> bytes:
         for part in _from_base64(source, start) if is_base64 else _unquoted(source, start):
             data.write(part)
             if data.tell() > limits.max_image_bytes:
-                raise too_large(limits, where)
+                raise too_large(limits)
     except ValueError as error:
         message = "Expected an image as a data URI, base64 text, or a link; this is not valid base64."
-        raise RequestError(Kind.INVALID_IMAGE, message, where=where) from error
+        raise RequestError(Kind.INVALID_IMAGE, message) from error
     return data.getvalue()
 
 
-def too_large(limits: MediaConfig, where: str | None = None) -> RequestError:
+def too_large(limits: MediaConfig) -> RequestError:
     """The error for more bytes than are allowed."""
-    message = f"The image is larger than {limits.max_image_bytes} bytes."
-    return RequestError(Kind.IMAGE_TOO_LARGE, message, where=where)
+    return RequestError(Kind.IMAGE_TOO_LARGE, f"The image is larger than {limits.max_image_bytes} bytes.")
 
 
 def _from_base64(text: str, start: int) -> Iterator[bytes]:

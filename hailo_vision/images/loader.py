@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hailo_vision.config import MediaConfig
+from hailo_vision.errors import RequestError
 from hailo_vision.images.decode import Frame, to_frame
 from hailo_vision.images.inline import decode_inline, is_link
 from hailo_vision.tuning import run_in_background
@@ -54,22 +55,26 @@ class ImageLoader:
             RequestError: the image can't be fetched, or is not an image.
         """
         data: bytes | None = None
-        if is_link(source):
-            started = time.monotonic()
-            try:
-                data = await self._fetcher.get(source.strip(), where)
-            finally:
-                work.fetch_seconds += time.monotonic() - started
 
         def decode() -> Frame:
             started = time.monotonic()
             try:
-                octets = decode_inline(source, where, self._config) if data is None else data
-                return to_frame(octets, shape, where, self._config)
+                octets = decode_inline(source, self._config) if data is None else data
+                return to_frame(octets, shape, self._config)
             finally:
                 work.decode_seconds += time.monotonic() - started
 
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+        try:
+            if is_link(source):
+                started = time.monotonic()
+                try:
+                    data = await self._fetcher.get(source.strip())
+                finally:
+                    work.fetch_seconds += time.monotonic() - started
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+        except RequestError as error:
+            error.where = where
+            raise
 
     def close(self) -> None:
         self._decoders.shutdown(wait=False, cancel_futures=True)

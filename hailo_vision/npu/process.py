@@ -252,7 +252,8 @@ class NpuProcess:
             body = await self._reader.readexactly(protocol.body_length(prefix))
         except (EOFError, OSError):
             return None
-        return protocol.decode(body, protocol.from_npu)
+        message: protocol.FromNpu = protocol.decode(body, protocol.from_npu)
+        return message
 
     def _hang_up(self, cause: Problem | None, patience: float) -> None:
         """Let it end, by itself within `patience` seconds. The first cause counts; None: to be found out."""

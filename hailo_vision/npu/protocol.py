@@ -5,7 +5,7 @@ types below and nothing else. The frames of a Generate follow it as raw bytes, s
 can read them straight into the arrays that the model gets.
 """
 
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
@@ -173,10 +173,8 @@ GenerationEvent = Started | Refused | Pieces | Ended
 FromNpu = Hello | Loaded | Failed | Alive | Progress | GenerationEvent
 
 _encoder = msgspec.msgpack.Encoder()
-to_npu: "msgspec.msgpack.Decoder[ToNpu]" = msgspec.msgpack.Decoder(ToNpu)
-from_npu: "msgspec.msgpack.Decoder[FromNpu]" = msgspec.msgpack.Decoder(FromNpu)
-
-M = TypeVar("M")
+to_npu = msgspec.msgpack.Decoder(ToNpu)
+from_npu = msgspec.msgpack.Decoder(FromNpu)
 
 
 def is_end(event: GenerationEvent) -> bool:
@@ -202,7 +200,7 @@ def body_length(prefix: bytes | bytearray) -> int:
     return length
 
 
-def decode(body: bytes | bytearray, decoder: "msgspec.msgpack.Decoder[M]") -> M:
+def decode(body: bytes | bytearray, decoder: "msgspec.msgpack.Decoder[Any]") -> Any:
     """The message that a body holds.
 
     Raises:

@@ -76,9 +76,7 @@ def image(data: bytes) -> None:
         if inline and is_link(text):
             continue
         try:
-            frame = to_frame(
-                decode_inline(text, "x", _LIMITS) if inline else data, (336, 336, 3), "x", _LIMITS
-            )
+            frame = to_frame(decode_inline(text, _LIMITS) if inline else data, (336, 336, 3), _LIMITS)
             require(frame.shape == (336, 336, 3), str(frame.shape))
         except RequestError as error:
             require(len(error.message) < 300 and "0x" not in error.message, error.message)

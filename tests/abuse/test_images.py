@@ -24,7 +24,7 @@ PEAK_BYTES = 1_200_000_000
 def frame_or_error(data: bytes) -> str:
     """ "" for a frame, else the error's code; anything else that is raised fails the test."""
     try:
-        frame = to_frame(data, (336, 336, 3), "image", LIMITS)
+        frame = to_frame(data, (336, 336, 3), LIMITS)
     except RequestError as error:
         return error.kind if "0x" not in error.message else f"an address: {error.message}"
     assert frame.shape == (336, 336, 3)

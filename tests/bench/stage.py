@@ -159,7 +159,7 @@ def jpeg(width: int, height: int) -> bytes:
 
 def frame_of(picture: bytes) -> Frame:
     """The frame that the service makes of a picture."""
-    return to_frame(picture, SHAPE, "picture", MediaConfig())
+    return to_frame(picture, SHAPE, MediaConfig())
 
 
 def chat(prompt: str, max_tokens: int, picture: bytes | None = None, **fields: object) -> bytes:

@@ -24,7 +24,7 @@ LIMITS = MediaConfig()
 
 
 def frame(image: bytes, **config: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return to_frame(image, SHAPE, "image", MediaConfig(**config))
+    return to_frame(image, SHAPE, MediaConfig(**config))
 
 
 def outcome(image: bytes) -> str:
@@ -134,13 +134,13 @@ def test_bytes_survive_every_spelling(data: bytes) -> None:
         "data:image/png," + "".join(f"%{byte:02X}" for byte in data),
     ]
     for spelling in spellings:
-        assert decode_inline(spelling, "image", LIMITS) == data
+        assert decode_inline(spelling, LIMITS) == data
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_data_or_an_error(text: str) -> None:
     with contextlib.suppress(RequestError):
-        assert isinstance(decode_inline(text, "image", LIMITS), bytes)
+        assert isinstance(decode_inline(text, LIMITS), bytes)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_bytes_survive_being_decoded_in_pieces(length: int, ending: str) -> None
     escaped = "".join(f"%{byte:02x}" for byte in data)
     safe = base64.urlsafe_b64encode(data).decode().rstrip("=")
     for spelling in (text, lines, safe, f"data:,{escaped}", "data:;base64," + text.replace("/", "%2f")):
-        assert decode_inline(spelling, "image", LIMITS) == data
+        assert decode_inline(spelling, LIMITS) == data
 
 
 @pytest.mark.parametrize(
@@ -181,16 +181,16 @@ def test_what_is_no_base64_is_told(text: str) -> None:
     with pytest.raises(
         RequestError, match="Expected an image as a data URI, base64 text, or a link"
     ) as caught:
-        decode_inline(text, "image", LIMITS)
+        decode_inline(text, LIMITS)
     assert caught.value.kind == "invalid_image"
 
 
 @pytest.mark.parametrize("spelling", ["data:,{0}", "data:;base64,{1}", "{1}"])
 def test_bytes_are_counted_while_they_are_decoded(spelling: str) -> None:
     text = spelling.format("%00" * 1001, base64.b64encode(bytes(1001)).decode())
-    assert len(decode_inline(text, "image", MediaConfig(max_image_bytes=1001))) == 1001
+    assert len(decode_inline(text, MediaConfig(max_image_bytes=1001))) == 1001
     with pytest.raises(RequestError, match="larger than 1000 bytes"):
-        decode_inline(text, "image", MediaConfig(max_image_bytes=1000))
+        decode_inline(text, MediaConfig(max_image_bytes=1000))
 
 
 @pytest.mark.parametrize("size", [(1, 49_900_000), (49_900_000, 1), (65_536, 1), (7100, 7100)])
@@ -270,7 +270,7 @@ def test_frames_are_as_pillow_makes_them(size: tuple[int, int], wanted: tuple[in
             expected = ImageOps.fit(whole, wanted, Image.Resampling.BICUBIC)
         else:
             expected = whole.resize(wanted, Image.Resampling.BICUBIC)
-        made = to_frame(image, (wanted[1], wanted[0], 3), "image", MediaConfig(fit=fit))
+        made = to_frame(image, (wanted[1], wanted[0], 3), MediaConfig(fit=fit))
         assert np.abs(made.astype(int) - np.asarray(expected).astype(int)).mean() < 2
 
 

@@ -27,7 +27,8 @@ class Channel:
             EOFError: the front process closed the socket.
         """
         prefix = self._read(protocol.LENGTH_BYTES)
-        return protocol.decode(self._read(protocol.body_length(prefix)), protocol.to_npu)
+        message: ToNpu = protocol.decode(self._read(protocol.body_length(prefix)), protocol.to_npu)
+        return message
 
     def receive_frame(self, shape: tuple[int, int, int]) -> Frame:
         """The next raw frame, read straight into the array that HailoRT gets."""

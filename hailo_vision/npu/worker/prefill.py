@@ -11,8 +11,8 @@ turn out to be those of the whole.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 _CHUNK = 96  # tokens that the chip prefills at once; the rest of a prompt takes as long as a whole chunk
 _TEXT_CHUNKS = 5  # some 1.5 s, for which an abort has to wait
@@ -25,17 +25,21 @@ IMAGE, TURN_END = "<|image_pad|>", "<|im_end|>"
 Tokenize = Callable[[str], list[int]]
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A place where a prompt may be cut: what is before it, in characters, context tokens and frames."""
+class Cut(NamedTuple):
+    """A place where a prompt may be cut: the characters, token ids and frames before it.
+
+    A frame has one id, though it takes many tokens of the context.
+    """
 
     characters: int
-    tokens: int
+    ids: int
     frames: int
 
 
-@dataclass(frozen=True)
-class Part:
+_START = Cut(0, 0, 0)
+
+
+class Part(NamedTuple):
     """Text for one call, and how many of the prompt's frames belong to it."""
 
     text: str
@@ -67,24 +71,20 @@ class Prefill:
         Raises:
             ValueError: it has more frames than a call takes, and can't be cut.
         """
-        end = self._cut(len(prompt), len(tokens), prompt.count(IMAGE))
+        end = Cut(len(prompt), len(tokens), prompt.count(IMAGE))
         frames = self._frames_per_call if few else min(_FRAMES, self._frames_per_call)
-        if end.frames <= frames and (few or _excess(Cut(0, 0, 0), end) == 0):
+        if end.frames <= frames and (few or self._excess(_START, end) == 0):
             return [Part(prompt, end.frames)]
-        cuts = [Cut(0, 0, 0), *self._special_cuts(prompt, tokens), end]
+        cuts = [_START, *self._special_cuts(prompt, tokens), end]
         if not few:
             cuts = self._with_word_cuts(prompt, tokens, cuts)
         parts = [
             Part(prompt[one.characters : other.characters], other.frames - one.frames)
-            for one, other in pairwise(_cheapest(cuts, frames, few=few))
+            for one, other in pairwise(self._cheapest(cuts, frames, few=few))
         ]
         if any(part.frames > self._frames_per_call for part in parts):
             raise ValueError("the prompt's tokens don't tell where its frames are")
         return parts
-
-    def _cut(self, characters: int, tokens: int, frames: int) -> Cut:
-        """A cut after some characters and the text's tokens, of which some stand for whole frames."""
-        return Cut(characters, tokens + frames * (self._frame_tokens - 1), frames)
 
     def _special_cuts(self, prompt: str, tokens: Sequence[int]) -> list[Cut]:
         """A cut before each special token but the first, and those that end a turn: another begins soon."""
@@ -101,7 +101,7 @@ class Prefill:
         cuts, frames = [], 0
         for (start, number), place in zip(found, places, strict=True):
             if start > 0 and number != turn_end:
-                cuts.append(self._cut(start, place, frames))
+                cuts.append(Cut(start, place, frames))
             frames += number == image
         return cuts
 
@@ -116,10 +116,9 @@ class Prefill:
         """The cuts, and more of them in texts that take too long to prefill."""
         out = [cuts[0]]
         for one, other in pairwise(cuts):
-            if one.frames == other.frames and _chunks(one, other) > _TEXT_CHUNKS:
-                first = one.tokens - one.frames * (self._frame_tokens - 1)
-                last = other.tokens - other.frames * (self._frame_tokens - 1)
-                out += self._word_cuts(prompt[one.characters : other.characters], tokens[first:last], one)
+            if one.frames == other.frames and self._chunks(one, other) > _TEXT_CHUNKS:
+                text = prompt[one.characters : other.characters]
+                out += self._word_cuts(text, tokens[one.ids : other.ids], one)
             out.append(other)
         return out
 
@@ -134,38 +133,38 @@ class Prefill:
             if not head or list(tokens[fed : fed + len(head)]) != head:
                 break
             done, fed = places[-1], fed + len(head)
-            cuts.append(Cut(begin.characters + done, begin.tokens + fed, begin.frames))
+            cuts.append(Cut(begin.characters + done, begin.ids + fed, begin.frames))
         return cuts if self._tokenize(text[done:]) == list(tokens[fed:]) else []
 
+    def _chunks(self, one: Cut, other: Cut) -> int:
+        """How many chunks the chip needs for what is between two cuts."""
+        frames = other.frames - one.frames
+        return -(-(other.ids - one.ids + frames * (self._frame_tokens - 1)) // _CHUNK)
 
-def _chunks(one: Cut, other: Cut) -> int:
-    return -(-(other.tokens - one.tokens) // _CHUNK)
+    def _excess(self, one: Cut, other: Cut) -> int:
+        """Chunks by which a part is longer than an abort should have to wait for."""
+        most = _FRAME_CHUNKS if other.frames > one.frames else _TEXT_CHUNKS
+        return max(0, self._chunks(one, other) - most)
 
-
-def _excess(one: Cut, other: Cut) -> int:
-    """Chunks by which a part is longer than an abort should have to wait for."""
-    return max(0, _chunks(one, other) - (_FRAME_CHUNKS if other.frames > one.frames else _TEXT_CHUNKS))
-
-
-def _cheapest(cuts: Sequence[Cut], frames: int, *, few: bool) -> list[Cut]:
-    """The cuts to use, both ends included, with at most `frames` frames between two: those with the fewest
-    chunks in all, then the fewest parts; with `few` the other way round. Each chunk by which a part is too
-    long counts as one more."""
-    best: list[tuple[tuple[int, int], int]] = [((0, 0), 0)]
-    for number in range(1, len(cuts)):
-        cut = cuts[number]
-        ways: list[tuple[tuple[int, int], int]] = []
-        for before in range(number - 1, -1, -1):
-            one = cuts[before]
-            excess = 0 if few else _excess(one, cut)
-            if ways and (excess > 0 or cut.frames - one.frames > frames):
-                break  # from here on they only grow
-            (first, second), _ = best[before]
-            chunks = _chunks(one, cut)
-            cost = (first + 1, second + chunks) if few else (first + chunks + excess, second + 1)
-            ways.append((cost, before))
-        best.append(min(ways))
-    chosen = [len(cuts) - 1]
-    while chosen[-1] > 0:
-        chosen.append(best[chosen[-1]][1])
-    return [cuts[number] for number in reversed(chosen)]
+    def _cheapest(self, cuts: Sequence[Cut], frames: int, *, few: bool) -> list[Cut]:
+        """The cuts to use, both ends included, with at most `frames` frames between two: those with the
+        fewest chunks in all, then the fewest parts; with `few` the other way round. Each chunk by which a
+        part is too long counts as one more."""
+        best: list[tuple[tuple[int, int], int]] = [((0, 0), 0)]  # of each cut: the cost, the cut before it
+        for number in range(1, len(cuts)):
+            cut = cuts[number]
+            ways: list[tuple[tuple[int, int], int]] = []
+            for before in range(number - 1, -1, -1):
+                one = cuts[before]
+                excess = 0 if few else self._excess(one, cut)
+                if ways and (excess > 0 or cut.frames - one.frames > frames):
+                    break  # from here on they only grow
+                (first, second), _ = best[before]
+                chunks = self._chunks(one, cut)
+                cost = (first + 1, second + chunks) if few else (first + chunks + excess, second + 1)
+                ways.append((cost, before))
+            best.append(min(ways))
+        chosen = [len(cuts) - 1]
+        while chosen[-1] > 0:
+            chosen.append(best[chosen[-1]][1])
+        return [cuts[number] for number in reversed(chosen)]
