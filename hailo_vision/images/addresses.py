@@ -10,7 +10,7 @@ import re
 import urllib.parse
 from typing import NamedTuple
 
-from hailo_vision.allow_list import HOST_NAME, Address
+from hailo_vision.allow_list import HOST_NAME, Address, AllowList
 from hailo_vision.images.login import Login
 
 _MAX_LENGTH = 8192
@@ -32,9 +32,8 @@ _FIRST_UNPRIVILEGED_PORT = 1024
 _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 # Global by the registries, but they carry or relay to addresses of any kind; and, as the ipaddress module
 # of some supported Python says otherwise, ranges that are not global.
-_NEVER_PUBLIC = tuple(
-    ipaddress.ip_network(text)
-    for text in (
+_NEVER_PUBLIC = AllowList(
+    (
         "100.64.0.0/10",  # carrier-grade NAT
         "192.88.99.0/24",  # 6to4 relays
         "192.0.0.0/24",
@@ -156,6 +155,6 @@ def is_public(address: Address) -> bool:
         address.is_global
         and not address.is_multicast
         and (address.version == 4 or address in _PUBLIC_IPV6)
-        and not any(address.version == net.version and address in net for net in _NEVER_PUBLIC)
+        and not _NEVER_PUBLIC.has_address(address)
         and getattr(address, "scope_id", None) is None
     )

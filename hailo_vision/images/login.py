@@ -59,13 +59,13 @@ class Login:
         request = digest("GET", target)
         user = re.sub(r'(["\\])', r"\\\1", self.user)
         answer = {"username": user, "realm": realm, "nonce": nonce, "uri": target}
-        answer |= {name: asked[name] for name in ("opaque",) if name in asked}
+        fields = [f"algorithm={asked['algorithm']}"] if "algorithm" in asked else []
+        if "opaque" in asked:
+            answer["opaque"] = asked["opaque"]
         if "qop" in asked:
-            response = digest(secret, nonce, _FIRST_USE, own_nonce, "auth", request)
-            answer |= {"cnonce": own_nonce}
+            answer["cnonce"] = own_nonce
+            answer["response"] = digest(secret, nonce, _FIRST_USE, own_nonce, "auth", request)
+            fields += ["qop=auth", f"nc={_FIRST_USE}"]
         else:
-            response = digest(secret, nonce, request)
-        fields = [f'{name}="{value}"' for name, value in (answer | {"response": response}).items()]
-        fields += [f"algorithm={asked['algorithm']}"] if "algorithm" in asked else []
-        fields += ["qop=auth", f"nc={_FIRST_USE}"] if "qop" in asked else []
-        return "Digest " + ", ".join(fields)
+            answer["response"] = digest(secret, nonce, request)
+        return "Digest " + ", ".join([*(f'{name}="{value}"' for name, value in answer.items()), *fields])

@@ -81,7 +81,7 @@ class NpuProcess:
         self._writer = writer
         self._loaded: asyncio.Future[protocol.ModelInfo] = loop.create_future()
         self._finished: asyncio.Future[None] | None = None  # of the running generation
-        self._generation = 0
+        self._unfinished = 0  # generations whose end has not come, though their callers may have left
         self._put: Callable[[protocol.GenerationEvent], None]
         self._heard = self._idle_since = time.monotonic()
         self._last_lines: deque[str] = deque(maxlen=_DETAIL_LINES)
@@ -132,13 +132,8 @@ class NpuProcess:
             async with asyncio.timeout(timeout):
                 return await self._unless_ended(self._loaded)
         except TimeoutError:
-            await self.kill(
-                Problem(
-                    "load_timeout",
-                    f"The model did not load within {timeout:g} s.",
-                    "See hailort.log; raise model.load_timeout if the storage is slow.",
-                )
-            )
+            cure = "See hailort.log; raise model.load_timeout if the storage is slow."
+            await self.kill(Problem("load_timeout", f"The model did not load within {timeout:g} s.", cure))
             raise NpuError(self.ended.result()) from None
 
     async def generate(self, prompt: Prompt, put: Callable[[protocol.GenerationEvent], None]) -> None:
@@ -150,15 +145,13 @@ class NpuProcess:
         Raises:
             NpuError: the process ended.
         """
-        self._generation += 1
+        self._unfinished += 1
         self._put = put
         self._finished = asyncio.get_running_loop().create_future()
         self._heard = time.monotonic()
         frames = len(prompt.frames)
         self._send(
-            protocol.Generate(
-                self._generation, prompt.text, frames, prompt.sampling, prompt.max_tokens, prompt.context_key
-            ),
+            protocol.Generate(prompt.text, frames, prompt.sampling, prompt.max_tokens, prompt.context_key),
             prompt.frames,
         )
         try:
@@ -173,7 +166,7 @@ class NpuProcess:
     def abort(self) -> None:
         """End the running generation, if there is one, as soon as the chip can leave it."""
         if self._finished:
-            self._send(protocol.Abort(self._generation))
+            self._send(protocol.Abort())
 
     def silent_seconds(self) -> float:
         """Since a running generation's last token or part of its prompt, or an idle process's last sign."""
@@ -263,7 +256,9 @@ class NpuProcess:
             self._reader.feed_eof()
 
     def _take(self, message: protocol.FromNpu) -> None:
-        self._heard = time.monotonic()
+        # Alive proves no progress of a generation: it was sent before.
+        if not (self._finished and isinstance(message, protocol.Alive)):
+            self._heard = time.monotonic()
         match message:
             case protocol.Hello(version):
                 if version != protocol.PROTOCOL:
@@ -278,11 +273,15 @@ class NpuProcess:
             case protocol.Alive() | protocol.Progress():
                 pass
             case event:
-                # Those of a generation whose caller has left are dropped.
-                if self._finished and not self._finished.done() and event.id == self._generation:
+                if self._unfinished == 0:
+                    raise ProtocolError(f"{type(event).__name__} without a generation")
+                is_end = protocol.is_end(event)
+                # What comes of generations before, whose callers have left, is dropped.
+                if self._unfinished == 1 and self._finished and not self._finished.done():
                     self._put(event)
-                    if protocol.is_end(event):
+                    if is_end:
                         self._finished.set_result(None)
+                self._unfinished -= is_end
 
     async def _relay_stderr(self) -> None:
         """Pass on to the journal what the process writes to stderr, and keep the last lines."""

@@ -3,6 +3,9 @@
 A message is a 4-byte big-endian length and that many bytes of MessagePack, decoded into one of the
 types below and nothing else. The frames of a Generate follow it as raw bytes, so that the receiver
 can read them straight into the arrays that the model gets.
+
+There is one generation at a time. Its events are Started, Pieces and Ended, or Refused alone; whatever comes
+after the last event belongs to the next Generate, so none of them needs a number.
 """
 
 from typing import Any
@@ -102,7 +105,6 @@ class Generate(_Message, frozen=True):
     only what was cached under the same key is reused, and nothing under None.
     """
 
-    id: int
     prompt: str
     frames: int
     sampling: Sampling
@@ -111,7 +113,7 @@ class Generate(_Message, frozen=True):
 
 
 class Abort(_Message, frozen=True):
-    id: int
+    """End the running generation; without effect if it has just ended."""
 
 
 class Hello(_Message, frozen=True):
@@ -125,7 +127,6 @@ class Loaded(_Message, frozen=True):
 class Started(_Message, frozen=True):
     """The prompt fits and is being prefilled; counts are tokens."""
 
-    id: int
     prompt_tokens: int
     image_tokens: int
     cached_tokens: int
@@ -139,7 +140,6 @@ class Progress(_Message, frozen=True):
 class Refused(_Message, frozen=True):
     """The prompt does not fit; nothing was sent to the model."""
 
-    id: int
     prompt_tokens: int
     context_length: int
 
@@ -147,14 +147,12 @@ class Refused(_Message, frozen=True):
 class Pieces(_Message, frozen=True):
     """The texts of the next tokens, each empty where a character is still incomplete."""
 
-    id: int
     texts: list[str]
 
 
 class Ended(_Message, frozen=True):
     """The generation is over and the NPU is free: "stop", "length" or "aborted"."""
 
-    id: int
     reason: str
 
 

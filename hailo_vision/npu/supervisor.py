@@ -157,7 +157,9 @@ class Supervisor:
                 if problem:
                     await self._recover(problem)
                 problem = None
-                await self._fetch()
+                while self.model_file.is_fetched():
+                    self._become(State.FETCHING, self.model_file.problem())
+                    await asyncio.sleep(_FETCH_WATCH_SECONDS)
                 problem = await self._run()
                 if problem is None:
                     self._become(State.UNLOADED)
@@ -171,12 +173,6 @@ class Supervisor:
                     f"Supervising the NPU process failed: {type(error).__name__}: {error}",
                     "It is tried again. See the journal, and report it.",
                 )
-
-    async def _fetch(self) -> None:
-        """Wait while the model file is missing and being fetched."""
-        while self.model_file.is_fetched():
-            self._become(State.FETCHING, self.model_file.problem())
-            await asyncio.sleep(_FETCH_WATCH_SECONDS)
 
     async def _run(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""

@@ -46,9 +46,9 @@ def wire() -> Iterator[Wire]:
 
 
 def test_the_first_piece_waits_for_nothing(wire: Wire) -> None:
-    outbox = Outbox(wire.channel, 1)
+    outbox = Outbox(wire.channel)
     outbox.add("a")
-    assert wire.heard() == [Pieces(1, ["a"])]
+    assert wire.heard() == [Pieces(["a"])]
     assert not outbox.waiting
 
 
@@ -56,24 +56,24 @@ def test_pieces_that_come_thick_go_together_and_none_is_lost(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "_PACE_MS", 60_000)
-    outbox = Outbox(wire.channel, 1)
+    outbox = Outbox(wire.channel)
     for piece in "abc":
         outbox.add(piece)
-    assert wire.heard() == [Pieces(1, ["a"])]
+    assert wire.heard() == [Pieces(["a"])]
     assert outbox.waiting
     outbox.flush()
     outbox.flush()
-    assert wire.heard() == [Pieces(1, ["b", "c"])]
+    assert wire.heard() == [Pieces(["b", "c"])]
     outbox.add("d")
     outbox.end("stop")
-    assert wire.heard() == [Pieces(1, ["d"]), Ended(1, "stop")]
+    assert wire.heard() == [Pieces(["d"]), Ended("stop")]
 
 
 def test_pieces_at_the_pace_of_the_chip_go_one_by_one(wire: Wire) -> None:
-    outbox = Outbox(wire.channel, 1)
+    outbox = Outbox(wire.channel)
     for piece in "ab":
         outbox.add(piece)
-        assert wire.heard() == [Pieces(1, [piece])]
+        assert wire.heard() == [Pieces([piece])]
         time.sleep(loop._PACE_MS / 1000)
     outbox.end("length")
-    assert wire.heard() == [Ended(1, "length")]
+    assert wire.heard() == [Ended("length")]

@@ -9,7 +9,7 @@ from hailo_vision.npu.protocol import Abort, Failed, Generate, Pieces, Problem, 
 
 
 def test_messages_survive_the_wire() -> None:
-    request = Generate(7, "text", 2, Sampling(0.5, 0.9, 20, 1.1, 42), 100, "key")
+    request = Generate("text", 2, Sampling(0.5, 0.9, 20, 1.1, 42), 100, "key")
     encoded = protocol.encode(request)
     length = protocol.body_length(encoded[: protocol.LENGTH_BYTES])
     assert length == len(encoded) - protocol.LENGTH_BYTES
@@ -17,8 +17,8 @@ def test_messages_survive_the_wire() -> None:
 
 
 def test_each_direction_has_its_own_messages() -> None:
-    pieces = protocol.encode(Pieces(1, ["a"]))[protocol.LENGTH_BYTES :]
-    abort = protocol.encode(Abort(1))[protocol.LENGTH_BYTES :]
+    pieces = protocol.encode(Pieces(["a"]))[protocol.LENGTH_BYTES :]
+    abort = protocol.encode(Abort())[protocol.LENGTH_BYTES :]
     with pytest.raises(ProtocolError):
         protocol.decode(pieces, protocol.to_npu)
     with pytest.raises(ProtocolError):

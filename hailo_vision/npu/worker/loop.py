@@ -50,14 +50,14 @@ class Worker:
         prompt_tokens = len(tokens) + len(frames) * (info.frame_tokens - 1)
         room = info.context_length - prompt_tokens
         if room < 1:
-            self._channel.send(protocol.Refused(request.id, prompt_tokens, info.context_length))
+            self._channel.send(protocol.Refused(prompt_tokens, info.context_length))
             return
         digests = [digest(frame.data.cast("B")) for frame in frames]
         text, tokens, first_frame, cached = self._reuse(request, digests, tokens, prompt_tokens)
         max_tokens = min(request.max_tokens, room)
         image_tokens = len(frames) * info.frame_tokens
-        self._channel.send(protocol.Started(request.id, prompt_tokens, image_tokens, cached, max_tokens))
-        outbox = Outbox(self._channel, request.id)
+        self._channel.send(protocol.Started(prompt_tokens, image_tokens, cached, max_tokens))
+        outbox = Outbox(self._channel)
         self._cache.clear()
         # The token that each part but the last generates stays in the penalty's history.
         parts = self._prefill.parts(text, tokens, few=request.sampling.repetition_penalty != 1.0)
@@ -65,10 +65,10 @@ class Worker:
         pieces: list[str] = []
         try:
             for part in parts[:-1]:
-                for _ in self._call(request.id, part, unsent, protocol.Sampling(), 1, outbox):
+                for _ in self._call(part, unsent, protocol.Sampling(), 1, outbox):
                     pass  # nobody wants what a part generates
                 self._channel.send(protocol.Progress())
-            for piece in self._call(request.id, parts[-1], unsent, request.sampling, max_tokens, outbox):
+            for piece in self._call(parts[-1], unsent, request.sampling, max_tokens, outbox):
                 # After max_tokens pieces HailoRT delivers its recovery sequence, which is no part of the
                 # answer (llm_server.cpp, apply_recovery_sequence).
                 if len(pieces) < max_tokens:
@@ -105,7 +105,6 @@ class Worker:
 
     def _call(
         self,
-        generation: int,
         part: Part,
         unsent: Iterator[Frame],
         sampling: protocol.Sampling,
@@ -114,11 +113,11 @@ class Worker:
     ) -> Iterator[str]:
         """The pieces of one call of HailoRT's, which takes its frames from those unsent; after Aborted, the
         chip is free."""
-        if self._abort_requested(generation):
+        if self._abort_requested():
             raise Aborted
         frames = list(islice(unsent, part.frames))
         completion = self._model.generate(part.text, frames, sampling, max_tokens)
-        while not self._abort_requested(generation):
+        while not self._abort_requested():
             piece = completion.read(_PACE_MS if outbox.waiting else _READ_MS)
             if piece is None:
                 outbox.flush()
@@ -130,14 +129,13 @@ class Worker:
         completion.release()
         raise Aborted
 
-    def _abort_requested(self, generation: int) -> bool:
-        while self._channel.has_message():
-            match self._channel.receive():
-                case protocol.Abort(number) if number == generation:
-                    return True
-                case other:
-                    raise protocol.ProtocolError(f"{type(other).__name__} during a generation")
-        return False
+    def _abort_requested(self) -> bool:
+        if not self._channel.has_message():
+            return False
+        message = self._channel.receive()
+        if not isinstance(message, protocol.Abort):
+            raise protocol.ProtocolError(f"{type(message).__name__} during a generation")
+        return True
 
 
 def _context_key(request: protocol.Generate) -> str | None:
@@ -154,9 +152,8 @@ def _context_key(request: protocol.Generate) -> str | None:
 class Outbox:
     """The pieces of one generation on their way: sent at once, unless others were sent just before."""
 
-    def __init__(self, channel: Channel, generation: int) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._generation = generation
         self._sent_at = 0.0
         self._texts: list[str] = []
 
@@ -171,11 +168,11 @@ class Outbox:
 
     def flush(self) -> None:
         if self._texts:
-            self._channel.send(protocol.Pieces(self._generation, self._texts))
+            self._channel.send(protocol.Pieces(self._texts))
             self._sent_at = time.monotonic()
             self._texts = []
 
     def end(self, reason: str) -> None:
         """Send what waits, and that it was all."""
-        rest = [protocol.Pieces(self._generation, self._texts)] if self._texts else []
-        self._channel.send(*rest, protocol.Ended(self._generation, reason))
+        rest = [protocol.Pieces(self._texts)] if self._texts else []
+        self._channel.send(*rest, protocol.Ended(reason))
