@@ -16,11 +16,12 @@ import re
 import stat
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import hailo_boot, hailo_state
+from ..module_utils import hailo_state
 from ..module_utils.hailo_text import read
 from ..module_utils.hailo_tree import is_intact
 
@@ -95,6 +96,11 @@ THROTTLING = {
 PCI_VENDOR = "0x1e60"
 SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
+KERNELS = "/lib/modules/*"
+# Where the firmware looks since Bookworm, and before: there, newer systems have files that only name the others.
+BOOT = ("/boot/firmware", "/boot")
+BOOT_FILES = ("config.txt", "cmdline.txt")
+BOOT_RECORD = "/var/lib/hailo-driver/boot.json"
 RULE = "/etc/udev/rules.d/70-hailo.rules"
 HELD = "/var/lib/hailo-driver/held-packages"
 GROUP_MADE = "/var/lib/hailo-driver/group"
@@ -128,6 +134,7 @@ UNIT_PROPERTIES = (
 def system() -> dict[str, Any]:
     """Operating system, processor and what the running kernel offers."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', read("/etc/os-release"), re.MULTILINE))
+    found = kernels()
     return {
         "machine": platform.machine(),
         "bits": struct.calcsize("P") * 8,
@@ -142,9 +149,13 @@ def system() -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "systemd": os.path.isdir("/run/systemd/system"),
         "time": int(time.time()),
-        "headers": os.path.exists(f"/lib/modules/{platform.release()}/build"),
-        "headers_of": sorted(kernel for kernel, has_headers in kernels() if has_headers),
-        "kernels_without_headers": newer_kernels_without_headers(),
+        "headers_of": [kernel for kernel, has_headers in found.items() if has_headers],
+        # A later boot may bring them, and DKMS has built no driver for them.
+        "kernels_without_headers": [
+            kernel
+            for kernel, has_headers in found.items()
+            if not has_headers and numbers(kernel) > numbers(platform.release())
+        ],
         "read_only": [
             path for path in WRITTEN if os.path.isdir(path) and os.statvfs(path).f_flag & os.ST_RDONLY
         ],
@@ -154,32 +165,17 @@ def system() -> dict[str, Any]:
     }
 
 
-def flavour(kernel: str) -> str:
-    """What kind of kernel it is, as in 6.12.47+rpt-rpi-2712."""
-    found = re.search(r"-([a-z][\w-]*)$", kernel)
-    return found[1] if found else ""
+def kernels() -> dict[str, bool]:
+    """The kernels of the running one's flavour, which ends its name, and whether their headers are there."""
+    found = {os.path.basename(path): os.path.exists(f"{path}/build") for path in sorted(glob.glob(KERNELS))}
+    flavour = re.compile(r"-[a-z][\w-]*$")
+    mine = flavour.findall(platform.release())
+    return {kernel: built for kernel, built in found.items() if flavour.findall(kernel) == mine}
 
 
 def numbers(kernel: str) -> list[int]:
     """A kernel's version for comparison."""
     return [int(number) for number in re.findall(r"\d+", kernel.partition("-")[0])]
-
-
-def kernels() -> list[tuple[str, bool]]:
-    """The kernels of the running one's flavour, and whether their headers are there."""
-    return [
-        (entry.name, os.path.exists(os.path.join(entry.path, "build")))
-        for entry in scan("/lib/modules")
-        if flavour(entry.name) == flavour(platform.release())
-    ]
-
-
-def newer_kernels_without_headers() -> list[str]:
-    """Kernels that a later boot may bring, and for which DKMS has built no driver."""
-    running = numbers(platform.release())
-    return sorted(
-        kernel for kernel, has_headers in kernels() if numbers(kernel) > running and not has_headers
-    )
 
 
 def throttling(module: AnsibleModule) -> dict[str, Any]:
@@ -195,50 +191,81 @@ def throttling(module: AnsibleModule) -> dict[str, Any]:
 
 def device() -> dict[str, Any]:
     """The Hailo device as the PCI bus and the device nodes show it."""
-    nodes = []
-    for path in sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern)):
-        info = os.stat(path)
-        nodes.append(
-            {"path": path, "group": group_name(info.st_gid), "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
-        )
-    vendors = [
-        (read(path).strip(), read(path[:-6] + "device").strip())
+    chips = [
+        os.path.dirname(path)
         for path in glob.glob("/sys/bus/pci/devices/*/vendor")
+        if read(path).strip() == PCI_VENDOR
     ]
-    modules = [
-        os.path.basename(os.path.realpath(path[:-6] + "driver/module"))
-        for path in glob.glob("/sys/bus/pci/devices/*/vendor")
-        if read(path).strip() == PCI_VENDOR and os.path.exists(path[:-6] + "driver/module")
-    ]
-    pci = sorted(product for vendor, product in vendors if vendor == PCI_VENDOR)
-    return {"nodes": nodes, "pci": pci, "driver_modules": sorted(modules)}
+    modules = [f"{chip}/driver/module" for chip in chips if os.path.exists(f"{chip}/driver/module")]
+    return {
+        "nodes": [{"path": path, **access(path)} for path in nodes()],
+        "pci": sorted(read(f"{chip}/device").strip() for chip in chips),
+        "driver_modules": sorted(os.path.basename(os.path.realpath(module)) for module in modules),
+    }
 
 
-def await_device(seconds: int) -> None:
-    """Return when there is a device node, or after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not any(glob.glob(pattern) for pattern in DEVICE_NODES):
-        time.sleep(0.5)
+def nodes() -> list[str]:
+    """Paths of the device nodes."""
+    return sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern))
 
 
-def group_name(gid: int) -> str:
-    """Name of a group, or its number."""
+def access(path: str) -> dict[str, str]:
+    """Owner, group and mode, as modules take them."""
+    info = os.stat(path)
+    return {
+        "owner": name_of(pwd.getpwuid, info.st_uid),
+        "group": name_of(grp.getgrgid, info.st_gid),
+        "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+    }
+
+
+def name_of(lookup: Callable[[int], Any], number: int) -> str:
+    """Name of a user or group, or its number."""
     try:
-        return grp.getgrgid(gid).gr_name
+        return str(lookup(number)[0])
     except KeyError:
-        return str(gid)
-
-
-def booted_at() -> float:
-    """When process 1 started, in seconds since the epoch."""
-    boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
-    ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
-    return int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
+        return str(number)
 
 
 def driver_pending() -> bool:
-    """Whether the driver was installed after the last boot, so that module and firmware are the old ones."""
-    return any(os.stat(path).st_mtime > booted_at() for path in glob.glob(DRIVER_LISTS))
+    """Whether the driver was installed after process 1 started, so that module and firmware are the old ones."""
+    boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
+    ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
+    booted = int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
+    return any(os.stat(path).st_mtime > booted for path in glob.glob(DRIVER_LISTS))
+
+
+def boot() -> dict[str, Any]:
+    """What a Raspberry Pi's firmware reads, and what the role remembers of its changes to it."""
+    places = [place for place in BOOT if all(os.path.isfile(f"{place}/{name}") for name in BOOT_FILES)]
+    folder = places[0] if places else ""
+    space = os.statvfs(folder or "/")
+    return {
+        "folder": folder,
+        "files": {name: file(f"{folder}/{name}") for name in BOOT_FILES if folder},
+        "kept": [name for name in BOOT_FILES if os.path.exists(f"{folder}/{name}.before-hailo")],
+        "room": 0 if space.f_flag & os.ST_RDONLY else space.f_bavail * space.f_frsize,
+        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD),
+        "id": read("/proc/sys/kernel/random/boot_id").strip(),
+        "running": read("/proc/cmdline").split(),
+    }
+
+
+def file(path: str) -> dict[str, Any]:
+    """A file as hailo_paths takes it; without its text if that is not UTF-8, which Ansible does not carry."""
+    try:
+        with open(path, encoding="utf-8", newline="") as opened:
+            return {"content": opened.read(), **access(path)}
+    except UnicodeDecodeError:
+        return {"content": None, **access(path)}
+
+
+def load(path: str) -> dict[str, Any]:
+    """A mapping in a file of JSON, empty if there is none."""
+    try:
+        return dict(json.loads(read(path)))
+    except (ValueError, TypeError):
+        return {}
 
 
 def runtime_since() -> int:
@@ -279,12 +306,8 @@ def waiting(module: AnsibleModule, names: list[str]) -> dict[str, str]:
 
 def supplied() -> dict[str, Any]:
     """What was installed from files that the operator had supplied."""
-    try:
-        found = json.loads(read(SUPPLIED))
-    except ValueError:
-        found = {}
     empty: dict[str, Any] = {"digests": {}, "packages": {}, "requires": [], "distribution": ""}
-    return empty | found | {"importable": bool(glob.glob(BINDINGS))}
+    return empty | load(SUPPLIED) | {"importable": bool(glob.glob(BINDINGS))}
 
 
 def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
@@ -293,18 +316,8 @@ def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
         return {}
     command = ["systemctl", "show", "--timestamp=unix", f"--property={UNIT_PROPERTIES}", "--", *names]
     _, out, _ = module.run_command(command)
-    states = [
-        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")
-    ]
+    states = [dict(re.findall(r"^(\w+)=(.*)$", block, re.MULTILINE)) for block in out.split("\n\n")]
     return {state["Id"]: state for state in states if "Id" in state}
-
-
-def scan(folder: str) -> list[os.DirEntry[str]]:
-    """Entries of a folder, none if there is no such folder."""
-    try:
-        return list(os.scandir(folder))
-    except OSError:
-        return []
 
 
 def trees() -> dict[str, dict[str, Any]]:
@@ -315,7 +328,11 @@ def trees() -> dict[str, dict[str, Any]]:
         sealed = sorted(os.path.basename(path)[1:-7] for path in glob.glob(f"{folder}/.*.sealed"))
         found[name] = {
             "current": os.path.basename(target) if os.path.isdir(target) else "",
-            "present": sorted(entry.name for entry in scan(folder) if entry.is_dir(follow_symlinks=False)),
+            "present": [
+                os.path.basename(path)
+                for path in sorted(glob.glob(f"{folder}/*"))
+                if os.path.isdir(path) and not os.path.islink(path)
+            ],
             "intact": [release for release in sealed if is_intact(os.path.join(folder, release))],
         }
     return found
@@ -323,11 +340,8 @@ def trees() -> dict[str, dict[str, Any]]:
 
 def predecessor() -> dict[str, Any]:
     """What is left of the service before this one, and its settings; both empty where it never was."""
-    try:
-        settings = dict(json.loads(read(PREDECESSOR_SETTINGS)))
-    except (ValueError, TypeError):
-        settings = {}
-    settings = {name: section for name, section in settings.items() if isinstance(section, dict)}
+    sections = load(PREDECESSOR_SETTINGS).items()
+    settings = {name: section for name, section in sections if isinstance(section, dict)}
     return {"remains": [path for path in PREDECESSOR if os.path.lexists(path)], "settings": settings}
 
 
@@ -351,14 +365,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    await_device(module.params["device_timeout"])
+    deadline = time.monotonic() + module.params["device_timeout"]
+    while time.monotonic() < deadline and not nodes():
+        time.sleep(0.5)
     handed = supplied()
     names = [*module.params["packages"], *handed["packages"], *handed["requires"]]
     installed, held = packages(module, [*PACKAGES, *names])
     runtime = installed.get("h10-hailort") or installed.get("hailort") or ""
     states = units(module, [*module.params["units"], JOURNAL, DEVICE_MANAGER])
+    firmware = boot()
     facts = system() | device()
-    boot = hailo_boot.look()
     facts |= {
         "packages": installed,
         "supplied": handed,
@@ -370,8 +386,8 @@ def main() -> None:
         "dpkg_interrupted": bool(glob.glob(UPDATES)),
         "runtime": re.split(r"[-+~]", runtime)[0],
         "runtime_since": runtime_since(),
-        "reboot_pending": driver_pending() or boot["pending"],
-        "boot": boot,
+        "reboot_pending": driver_pending() or firmware["record"]["boot_id"] == firmware["id"],
+        "boot": firmware,
         "throttling": throttling(module),
         "models": sorted(path for pattern in MODELS for path in glob.glob(pattern)),
         "predecessor": predecessor(),

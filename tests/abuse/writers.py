@@ -25,8 +25,8 @@ tree: Any = shared("hailo_tree")
 state: Any = load("plugins/module_utils/hailo_state.py", "writing_state")
 with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
     fetch: Any = load("roles/hailo_model/files/fetch.py", "writing_model")
-boot: Any = load("plugins/modules/hailo_boot.py", "writing_boot")
-boot.boot = load("plugins/module_utils/hailo_boot.py", "writing_boot_files")
+boot: Any = load("plugins/filter/hailo_boot.py", "writing_boot")
+facts: Any = load("plugins/modules/hailo_facts.py", "writing_boot_facts")
 wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "writing_wheelhouse")
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 
@@ -98,9 +98,11 @@ def _order(root: Path, address: str) -> Any:
 
 def firmware(root: Path) -> None:
     """What a Pi reads at boot."""
-    boot.boot.FOLDERS = (f"{root}/firmware",)
-    boot.boot.RECORD = f"{root}/lib/boot.json"
-    done(call(boot, config=["dtparam=pciex1_gen=3"], cmdline=["cgroup_enable=memory"]))
+    facts.BOOT = (f"{root}/firmware",)
+    facts.BOOT_RECORD = boot.RECORD = f"{root}/lib/boot.json"
+    boot.STATE = f"{root}/lib"
+    for step in boot.plan(facts.boot(), ["dtparam=pciex1_gen=3"], ["cgroup_enable=memory"])["steps"]:
+        done(call(paths, paths=[{**MINE, **item} for item in step]))
 
 
 def archive(root: Path) -> None:

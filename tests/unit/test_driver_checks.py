@@ -1,14 +1,15 @@
 """What the driver's role makes of a host's facts: reasons to refuse it, and reasons to warn."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from support.modules import TOP, load
 
-ROLE = Path(__file__).resolve().parents[2] / "roles/hailo_driver"
+plugin = load("plugins/filter/hailo_boot.py", "hailo_boot_of_checks")
+ROLE = TOP / "roles/hailo_driver"
 HEALTHY: dict[str, Any] = {
     "machine": "aarch64",
     "bits": 64,
@@ -33,7 +34,15 @@ HEALTHY: dict[str, Any] = {
     "predecessor": {"remains": [], "settings": {}},
     "device_manager": "active",
     "waiting": {},
-    "boot": {"folder": "/boot/firmware", "config": [], "cmdline": [], "added": [], "running": []},
+    "boot": {
+        "folder": "/boot/firmware",
+        "files": {"config.txt": {"content": ""}, "cmdline.txt": {"content": ""}},
+        "kept": [],
+        "room": 10**9,
+        "record": {"words": [], "boot_id": ""},
+        "id": "first",
+        "running": [],
+    },
     "reboot_pending": False,
 }
 
@@ -46,7 +55,9 @@ def judge(facts: dict[str, Any], **settings: object) -> dict[str, list[str]]:
         loader.load_from_file(str(ROLE / folder / "main.yml"), trusted_as_template=True)
         for folder in ("defaults", "vars")
     )
-    variables = {**defaults, **names, "__hailo_driver_host": host, **settings}
+    wanted = (settings.get(f"hailo_driver_boot_{name}", []) for name in ("config", "cmdline"))
+    boot = plugin.plan(host["boot"], *wanted)
+    variables = {**defaults, **names, "__hailo_driver_host": host, "__hailo_driver_boot": boot, **settings}
     asked = "{{ {'problems': __hailo_driver_problems, 'warnings': __hailo_driver_warnings} }}"
     return dict(Templar(loader, variables).template(trust_as_template(asked)))
 
@@ -65,7 +76,7 @@ def test_every_reason_to_refuse_a_host_is_told_with_its_cure() -> None:
         "wheels": {"python": "3.11"},
         "read_only": ["/etc"],
         "time": 0,
-        "boot": {**HEALTHY["boot"], "folder": ""},
+        "boot": {**HEALTHY["boot"], "files": {}},
     }
     settings = {"hailo_driver_boot_cmdline": ["two words"], "hailo_driver_boot_config": ["x" * 99]}
     settings["hailo_driver_packages"] = ["python3-numpy"]

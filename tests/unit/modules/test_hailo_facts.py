@@ -59,11 +59,11 @@ def test_only_newer_kernels_of_the_running_flavour_count(
     for name in ("6.12.9+rpt-rpi-2712", "6.12.47+rpt-rpi-2712", "6.12.62+rpt-rpi-v8", "6.12.75+rpt-rpi-2712"):
         (tmp_path / name).mkdir()
     (tmp_path / "6.12.62+rpt-rpi-2712" / "build").mkdir(parents=True)
-    scan = facts.scan
-    monkeypatch.setattr(facts, "scan", lambda folder: scan(str(tmp_path)) if folder == "/lib/modules" else [])
+    monkeypatch.setattr(facts, "KERNELS", str(tmp_path / "*"))
     monkeypatch.setattr(facts.platform, "release", lambda: "6.12.47+rpt-rpi-2712")
-    assert facts.newer_kernels_without_headers() == ["6.12.75+rpt-rpi-2712"]
-    assert facts.system()["headers_of"] == ["6.12.62+rpt-rpi-2712"]
+    found = facts.system()
+    assert found["kernels_without_headers"] == ["6.12.75+rpt-rpi-2712"]
+    assert found["headers_of"] == ["6.12.62+rpt-rpi-2712"]
 
 
 @pytest.mark.parametrize("text", ["", "null", "[1]", "{", '{"server": 5}'])
