@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.modules import load
 
-plugin = load("plugins/filter/hailo_bundle_faults.py", "hailo_bundle_faults_filter")
+plugin = load("plugins/filter/hailo_supplied.py", "hailo_bundle_faults_filter")
 
 
 @pytest.fixture
@@ -23,18 +23,18 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_a_whole_bundle_has_no_faults(bundle: Path) -> None:
     (bundle / "notes.txt").touch()
-    assert plugin.faults(str(bundle)) == []
+    assert plugin.bundle_faults(str(bundle)) == []
 
 
 def test_each_file_that_is_missing_or_cut_is_named(bundle: Path) -> None:
     (bundle / "models/a model.hef").write_text("models/a model.he")
     (bundle / "apps.tar").unlink()
-    assert plugin.faults(str(bundle)) == [
+    assert plugin.bundle_faults(str(bundle)) == [
         f"models/a model.hef of the site bundle {bundle} is damaged or cut. Copy it again.",
         f"apps.tar of the site bundle {bundle} can't be read: No such file or directory. Copy it again.",
     ]
 
 
 def test_a_folder_that_is_no_bundle_is_told(tmp_path: Path) -> None:
-    (fault,) = plugin.faults(str(tmp_path))
+    (fault,) = plugin.bundle_faults(str(tmp_path))
     assert fault.startswith(f"{tmp_path} is no site bundle, as SHA256SUMS can't be read there: ")

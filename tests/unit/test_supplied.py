@@ -2,14 +2,11 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.modules import load
 
-from .conftest import Run
-
-supplied = load("plugins/modules/hailo_supplied.py", "hailo_supplied")
+supplied = load("plugins/filter/hailo_supplied.py", "hailo_supplied_filter").supplied
 
 HOST = {"python": "3.11", "machine": "aarch64"}
 METADATA = """\
@@ -42,22 +39,19 @@ def wheel(
     return path
 
 
-def test_good_files_give_their_digests_and_what_the_wheel_needs(run: Run, tmp_path: Path, deb: Path) -> None:
-    result = run(supplied, debs=[str(deb)], wheel=str(wheel(tmp_path)), **HOST)
+def test_good_files_give_their_digests_and_what_the_wheel_needs(tmp_path: Path, deb: Path) -> None:
+    result = supplied([str(deb)], str(wheel(tmp_path)), HOST)
     assert result["problems"] == []
     assert set(result["digests"]) == {deb.name, "hailort-5.1.1-cp311-cp311-linux_aarch64.whl"}
     assert result["distribution"] == "hailort"
     assert result["requires"] == ["python3-net-addr", "python3-numpy"]
 
 
-def test_every_bad_file_is_named_at_once(run: Run, tmp_path: Path) -> None:
+def test_every_bad_file_is_named_at_once(tmp_path: Path) -> None:
     page = tmp_path / "page.deb"
     page.write_text("<!DOCTYPE html>")
-    files: dict[str, Any] = {
-        "debs": [str(tmp_path / "none.deb"), str(page)],
-        "wheel": str(wheel(tmp_path, "cp313-cp313-any")),
-    }
-    missing, html, other = run(supplied, **files, **HOST)["problems"]
+    debs = [str(tmp_path / "none.deb"), str(page)]
+    missing, html, other = supplied(debs, str(wheel(tmp_path, "cp313-cp313-any")), HOST)["problems"]
     assert missing == f"{tmp_path}/none.deb can't be read on the controller: No such file or directory."
     assert "page.deb is no Debian package: it starts with b'<!DOCTYP'" in html
     assert "cp313-cp313-any, and the host has Python 3.11 on aarch64" in other
@@ -71,15 +65,15 @@ def test_every_bad_file_is_named_at_once(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_wheel_is_named(
-    run: Run, tmp_path: Path, deb: Path, name: str, content: bytes, part: str
+    tmp_path: Path, deb: Path, name: str, content: bytes, part: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    (problem,) = run(supplied, debs=[str(deb)], wheel=str(path), **HOST)["problems"]
+    (problem,) = supplied([str(deb)], str(path), HOST)["problems"]
     assert part in problem
 
 
-def test_another_wheel_is_named(run: Run, tmp_path: Path, deb: Path) -> None:
+def test_another_wheel_is_named(tmp_path: Path, deb: Path) -> None:
     other = wheel(tmp_path, "py3-none-any", "numpy/__init__.py")
-    (problem,) = run(supplied, debs=[str(deb)], wheel=str(other), **HOST)["problems"]
+    (problem,) = supplied([str(deb)], str(other), HOST)["problems"]
     assert "is not HailoRT's Python module" in problem
