@@ -6,7 +6,6 @@ No builtin module reads what a wheel or a package in a file is for, or compares 
 from __future__ import annotations
 
 import email
-import hashlib
 import re
 import zipfile
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from ..module_utils.hailo_wheel import applies
+from ..module_utils.hailo_wheel import applies, sha256
 
 SUMS = "SHA256SUMS"
 DEBIAN_MAGIC = b"!<arch>\n"
@@ -42,7 +41,7 @@ def bundle_faults(folder: str) -> list[str]:
 
 def _bundle_fault(folder: Path, digest: str, name: str) -> str:
     try:
-        found = _sha256(folder / name)
+        found = sha256(folder / name)
     except OSError as error:
         return f"{name} of the site bundle {folder} can't be read: {error.strerror}. Copy it again."
     return "" if found == digest else f"{name} of the site bundle {folder} is damaged or cut. Copy it again."
@@ -63,7 +62,7 @@ def supplied(debs: list[str], wheel: str, host: Mapping[str, str]) -> dict[str, 
     for name in [*debs, wheel]:
         path = Path(name).expanduser()
         try:
-            result["digests"][path.name] = _sha256(path)
+            result["digests"][path.name] = sha256(path)
             result |= _judge_wheel(path, host) if name == wheel else _judge_deb(path)
         except OSError as error:
             result["problems"].append(f"{path} can't be read on the controller: {error.strerror}.")
@@ -112,11 +111,6 @@ def _judge_wheel(path: Path, host: Mapping[str, str]) -> dict[str, Any]:
         if applies(requirement, python, machine)
     }
     return {"distribution": str(metadata["Name"]), "requires": sorted(requires)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class FilterModule:

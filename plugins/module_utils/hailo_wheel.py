@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -29,7 +30,7 @@ def applies(requirement: Requirement, python: str, machine: str) -> bool:
     return requirement.marker is None or requirement.marker.evaluate(host)
 
 
-def sha256(path: str) -> str:
+def sha256(path: Path) -> str:
     """SHA-256 of a file."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,7 +27,7 @@ with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
     fetch: Any = load("roles/hailo_model/files/fetch.py", "writing_model")
 boot: Any = load("plugins/filter/hailo_boot.py", "writing_boot")
 facts: Any = load("plugins/modules/hailo_facts.py", "writing_boot_facts")
-wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "writing_wheelhouse")
+wheelhouse = load("plugins/action/hailo_wheelhouse.py", "writing_wheelhouse")
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 
 
@@ -112,7 +112,7 @@ def archive(root: Path) -> None:
         wheels.mkdir()
         (wheels / "one.whl").write_bytes(b"wheel" * 5000)
     if not (root / "release.tar").exists():
-        wheelhouse.pack(str(wheels), str(root / "release.tar"))
+        wheelhouse.pack(wheels, root / "release.tar")
 
 
 WRITERS: dict[str, Callable[..., None]] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support import userland
-from support.modules import TOP, call, load
+from support.modules import TOP, load
 from support.pictures import photo, user
 from support.server import Server
 
@@ -39,10 +39,9 @@ def python(tmp_path: Path, debian: tuple[str, str, str]) -> list[str]:
         [*run, "/usr/bin/python3", "-I", "-m", "venv", "--without-pip", "--system-site-packages", str(venv)],
         env=os.environ | userland.ENVIRONMENT, check=True,
     )  # fmt: skip
-    wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "wheelhouse_for_aarch64")
+    wheelhouse = load("plugins/action/hailo_wheelhouse.py", "wheelhouse_for_aarch64")
     kind: dict[str, Any] = {"python": python, "machine": "aarch64", "glibc": glibc}
-    result = call(wheelhouse, source=str(TOP), lock=str(LOCK), dest=str(tmp_path), **kind)
-    assert "failed" not in result, result
+    result = wheelhouse.collect({"source": str(TOP), "lock": str(LOCK), "dest": str(tmp_path), **kind})
     wheels = tmp_path / "wheels"
     with tarfile.open(result["archive"]) as archive:
         archive.extractall(wheels, filter="data")

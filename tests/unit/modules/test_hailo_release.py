@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from support.modules import TOP, load, shared
 
-from .conftest import Run
-
-wheelhouse = load("plugins/modules/hailo_wheelhouse.py", "hailo_wheelhouse")
+wheelhouse = load("plugins/action/hailo_wheelhouse.py", "hailo_wheelhouse")
 tree = shared("hailo_tree")
 
 LOCK = """\
@@ -33,7 +31,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
     return {
         "source": str(TOP),
         "lock": str(lock),
-        "wheel": None,
+        "wheel": "",
         "python": "3.13",
         "machine": "aarch64",
         "glibc": "2.41",
@@ -43,7 +41,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("python", "numpy"), [("3.11", "2.4.6"), ("3.12", "2.5.5"), ("3.13", "2.5.5")])
 def test_conditions_are_judged_for_the_hosts_python(params: dict[str, Any], python: str, numpy: str) -> None:
-    kept = wheelhouse.requirements({**params, "python": python})
+    kept = wheelhouse.requirements(Path(params["lock"]), python, "aarch64")
     assert [line.split()[0] for line in kept.splitlines() if "==" in line] == [
         f"numpy=={numpy}",
         "uvloop==0.23.0",
@@ -54,7 +52,7 @@ def test_conditions_are_judged_for_the_hosts_python(params: dict[str, Any], pyth
 def test_every_entry_of_the_real_lock_file_is_understood(params: dict[str, Any]) -> None:
     lock = TOP / "roles/hailo_vision/files/requirements.lock"
     names = {line.split("==")[0] for line in lock.read_text().splitlines() if line[:1].isalpha()}
-    kept = wheelhouse.requirements({**params, "lock": str(lock)})
+    kept = wheelhouse.requirements(lock, "3.13", "aarch64")
     assert {line.split("==")[0] for line in kept.splitlines() if line[:1].isalpha()} == names
     assert kept.count("--hash=") > len(names)
 
@@ -66,10 +64,10 @@ def test_wheels_for_older_c_libraries_are_taken_and_newer_ones_not() -> None:
     assert "manylinux_2_41_aarch64" not in names
 
 
-def test_a_release_is_named_by_all_that_goes_into_it(run: Run, params: dict[str, Any]) -> None:
-    first = run(wheelhouse, check=True, **params)["release"]
-    assert run(wheelhouse, check=True, **params)["release"] == first
-    assert run(wheelhouse, check=True, **{**params, "python": "3.11"})["release"] != first
+def test_a_release_is_named_by_all_that_goes_into_it(params: dict[str, Any]) -> None:
+    first = wheelhouse.collect(params, check=True)["release"]
+    assert wheelhouse.collect(params, check=True)["release"] == first
+    assert wheelhouse.collect({**params, "python": "3.11"}, check=True)["release"] != first
     elsewhere = [Path(params["dest"]).with_name(name) / "requirements.lock" for name in ("0", "z")]
     for lock in elsewhere:
         lock.parent.mkdir()
@@ -79,17 +77,17 @@ def test_a_release_is_named_by_all_that_goes_into_it(run: Run, params: dict[str,
         link.symlink_to(TOP)
     for lock, source in zip(elsewhere, reversed(sources), strict=True):
         where = {"lock": str(lock), "source": str(source)}
-        assert run(wheelhouse, check=True, **{**params, **where})["release"] == first
+        assert wheelhouse.collect({**params, **where}, check=True)["release"] == first
     Path(params["lock"]).write_text(LOCK + "# another\n")
-    assert run(wheelhouse, check=True, **params)["release"] != first
+    assert wheelhouse.collect(params, check=True)["release"] != first
     assert not Path(params["dest"]).exists()
 
 
-def test_an_archive_that_is_there_is_not_made_again(run: Run, params: dict[str, Any]) -> None:
-    archive = Path(run(wheelhouse, check=True, **params)["archive"])
+def test_an_archive_that_is_there_is_not_made_again(params: dict[str, Any]) -> None:
+    archive = Path(wheelhouse.collect(params, check=True)["archive"])
     archive.parent.mkdir()
     archive.touch()
-    assert run(wheelhouse, **params)["changed"] is False
+    assert wheelhouse.collect(params)["changed"] is False
 
 
 @pytest.mark.parametrize("damage", ["edit", "add", "remove", "mode", "link"])
