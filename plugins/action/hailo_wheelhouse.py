@@ -1,4 +1,4 @@
-"""Collects everything that one kind of host installs into one archive on the controller, by the controller's pip.
+"""Collects everything that one kind of host installs into one archive, by the controller's pip.
 
 M(ansible.builtin.pip) installs; it downloads nothing for another Python, machine and C library.
 """
@@ -34,7 +34,8 @@ def version(source: Path, wheel: Path | None) -> str:
     """Version of the service, without building or importing it."""
     if wheel:
         return wheel.name.split("-")[1]
-    found = re.search(r'(?m)^__version__ = "([^"]+)"', (source / "hailo_vision/__init__.py").read_text("utf-8"))
+    text = (source / "hailo_vision/__init__.py").read_text("utf-8")
+    found = re.search(r'(?m)^__version__ = "([^"]+)"', text)
     if not found:
         raise Failure("hailo_vision/__init__.py names no __version__.")
     return found[1]
@@ -131,7 +132,8 @@ def collect(arguments: dict[str, str], check: bool = False) -> dict[str, Any]:
             choice += ["--implementation=cp", f"--python-version={python}", "--only-binary=:all:"]
             pinned = folder / "requirements.lock"
             pinned.write_text(requirements(lock, python, machine), "utf-8")
-            pip("download", "--require-hashes", "--no-deps", *choice, "--dest", folder, "--requirement", pinned)
+            choice += ["--require-hashes", "--no-deps", f"--requirement={pinned}"]
+            pip("download", *choice, "--dest", folder)
             with pinned.open("a", encoding="utf-8") as file:
                 file.write(f"hailo-vision=={number} --hash=sha256:{hailo_wheel.sha256(wheel)}\n")
             pack(folder, archive)

@@ -71,8 +71,9 @@ def _fault(config: str | None, cmdline: str | None) -> str:
     """Why these files can't be changed."""
     if config is None or cmdline is None:
         return (
-            "hailo_driver_boot_config or hailo_driver_boot_cmdline is set, and neither /boot/firmware nor /boot has "
-            "the config.txt and cmdline.txt of a Raspberry Pi, in UTF-8. Leave both empty on another system."
+            "hailo_driver_boot_config or hailo_driver_boot_cmdline is set, and neither /boot/firmware nor "
+            "/boot has the config.txt and cmdline.txt of a Raspberry Pi, in UTF-8. Leave both empty "
+            "on another system."
         )
     marks = [line for line in config.splitlines() if line in (BEGIN, END)]
     if marks not in ([], [BEGIN, END]):

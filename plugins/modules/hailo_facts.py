@@ -97,7 +97,7 @@ PCI_VENDOR = "0x1e60"
 SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
 KERNELS = "/lib/modules/*"
-# Where the firmware looks since Bookworm, and before: there, newer systems have files that only name the others.
+# Where the firmware looks since Bookworm, and before: there, newer systems have files that name the others.
 BOOT = ("/boot/firmware", "/boot")
 BOOT_FILES = ("config.txt", "cmdline.txt")
 BOOT_RECORD = "/var/lib/hailo-driver/boot.json"
@@ -212,11 +212,8 @@ def nodes() -> list[str]:
 def access(path: str) -> dict[str, str]:
     """Owner, group and mode, as modules take them."""
     info = os.stat(path)
-    return {
-        "owner": name_of(pwd.getpwuid, info.st_uid),
-        "group": name_of(grp.getgrgid, info.st_gid),
-        "mode": f"{stat.S_IMODE(info.st_mode):04o}",
-    }
+    owner, group = name_of(pwd.getpwuid, info.st_uid), name_of(grp.getgrgid, info.st_gid)
+    return {"owner": owner, "group": group, "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
 
 
 def name_of(lookup: Callable[[int], Any], number: int) -> str:
@@ -228,7 +225,7 @@ def name_of(lookup: Callable[[int], Any], number: int) -> str:
 
 
 def driver_pending() -> bool:
-    """Whether the driver was installed after process 1 started, so that module and firmware are the old ones."""
+    """Whether the driver was installed after the last boot, so that module and firmware are the old ones."""
     boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
     ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
     booted = int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")

@@ -157,6 +157,25 @@ def test_a_driver_that_does_not_build_is_taken_back_with_the_end_of_its_log(pi: 
 
 
 @pytest.mark.usefixtures("archive")
+def test_a_driver_whose_former_version_no_archive_has_any_more_is_removed_and_said(
+    pi: Pi, tmp_path: Path
+) -> None:
+    new_driver(pi, tmp_path, UNBUILDABLE)
+    pi.run("mv /etc/apt/sources.list.d /root/sources; mkdir /etc/apt/sources.list.d")
+    pi.run("mv /root/sources/archive.list /etc/apt/sources.list.d")
+    try:
+        settings = "hailo_driver_upgrade=true"
+        result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", settings)
+    finally:
+        pi.run("cp /root/sources/* /etc/apt/sources.list.d; rm -r /root/sources")
+    assert result.returncode != 0
+    told = " ".join(result.stdout.split())
+    assert "h10-hailort-pcie-driver had to be removed, as no archive has the former version." in told
+    assert pi.run("dpkg --audit") == ""
+    assert pi.ask("coffee.jpg")
+
+
+@pytest.mark.usefixtures("archive")
 def test_a_driver_that_brings_up_no_device_is_taken_back_with_a_reboot(pi: Pi, tmp_path: Path) -> None:
     before = pi.run(VERSIONS)
     new_driver(pi, tmp_path, "#!/bin/sh\n")

@@ -119,8 +119,8 @@ def test_one_reason_is_told_once(facts: dict[str, Any], part: str) -> None:
 
 def test_headers_that_are_to_come_count_if_they_are_of_the_running_kernels_kind() -> None:
     def coming(*kernels: str) -> list[str]:
-        changes = [[f"linux-headers-{kernel}", "", "1"] for kernel in (*kernels, "rpi-2712")]
-        return list(judge({}, __hailo_driver_changes=changes)["problems"])
+        versions = dict.fromkeys((f"linux-headers-{kernel}" for kernel in (*kernels, "rpi-2712")), "1")
+        return list(judge({}, __hailo_driver_changes={"versions": versions})["problems"])
 
     assert coming("6.12.62+rpt-common-rpi", "6.12.62+rpt-rpi-v8", "6.12.47+rpt-rpi-2712") == []
     (problem,) = coming("6.12.62+rpt-common-rpi", "6.12.62+rpt-rpi-2712")

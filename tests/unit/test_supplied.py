@@ -64,9 +64,7 @@ def test_every_bad_file_is_named_at_once(tmp_path: Path) -> None:
         ("hailort-5.1.1-py3-none-any.whl", b"<html>", "is no wheel, or not all of one"),
     ],
 )
-def test_what_is_no_wheel_is_named(
-    tmp_path: Path, deb: Path, name: str, content: bytes, part: str
-) -> None:
+def test_what_is_no_wheel_is_named(tmp_path: Path, deb: Path, name: str, content: bytes, part: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     (problem,) = supplied([str(deb)], str(path), HOST)["problems"]
