@@ -17,11 +17,8 @@ def applies(requirement: Requirement, python: str, machine: str) -> bool:
         machine: of the host, as in aarch64.
     """
     host = {
-        "extra": "",
-        "implementation_name": "cpython",
         "os_name": "posix",
         "platform_machine": machine,
-        "platform_python_implementation": "CPython",
         "platform_system": "Linux",
         "python_full_version": f"{python}.0",
         "python_version": python,

@@ -83,16 +83,8 @@ TREES = {
 }
 DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 THROTTLED = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
-THROTTLING = {
-    0: "too low a voltage now",
-    1: "a capped frequency now",
-    2: "throttling now",
-    3: "the soft temperature limit now",
-    16: "too low a voltage since its boot",
-    17: "a capped frequency since its boot",
-    18: "throttling since its boot",
-    19: "the soft temperature limit since its boot",
-}
+# The bits of what the firmware says: the first four for now, those from the seventeenth since the boot.
+THROTTLING = ("too low a voltage", "a capped frequency", "throttling", "the soft temperature limit")
 PCI_VENDOR = "0x1e60"
 SUPPLIED = "/var/lib/hailo-driver/supplied.json"
 BINDINGS = "/usr/local/lib/python3*/dist-packages/hailo_platform/__init__.py"
@@ -186,7 +178,13 @@ def throttling(module: AnsibleModule) -> dict[str, Any]:
         _, said, _ = module.run_command([command, "get_throttled"])
     found = re.search(r"(?:^|=0x)([0-9a-f]+)\s*$", said)
     value = int(found[1], 16) if found else 0
-    return {"value": f"{value:#x}", "states": [text for bit, text in THROTTLING.items() if value >> bit & 1]}
+    states = [
+        f"{text} {when}"
+        for first, when in ((0, "now"), (16, "since its boot"))
+        for bit, text in enumerate(THROTTLING, first)
+        if value >> bit & 1
+    ]
+    return {"value": f"{value:#x}", "states": states}
 
 
 def device() -> dict[str, Any]:

@@ -94,6 +94,17 @@ def test_an_inventory_without_the_group(tmp_path: Path) -> None:
     assert "The inventory has no hosts in the group hailo_nodes. Copy inventory/example/one" in result.stdout
 
 
+@pytest.mark.parametrize("setting", [{"hailo_serial": []}, {"hailo_serial": "abc"}, {"hailo_pause": [1]}])
+def test_a_rollout_of_no_batches(tmp_path: Path, setting: dict[str, object]) -> None:
+    """Also where --limit leaves out the controller."""
+    (tmp_path / "hosts.yml").write_text("hailo_nodes: {hosts: {pi-kitchen: {}}}\n")
+    command = ["ansible-playbook", "-i", str(tmp_path), "playbooks/site.yml", "--limit", "pi-kitchen"]
+    command += ["--extra-vars", json.dumps(setting)]
+    result = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "hailo_serial must be numbers of hosts or shares of them" in result.stdout
+
+
 def test_a_mirror_that_answers_with_a_page_half_a_file_or_another_file(pi: Pi) -> None:
     with serve(str(SCENARIO.gateway)) as mirror:
         whole = mirror.content

@@ -1,5 +1,6 @@
 """Hosts in trouble that is none of ours: told at once with cause and cure, or mended."""
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -54,6 +55,77 @@ def test_what_dpkg_was_interrupted_in_is_finished(pi: Pi) -> None:
     # Besides it, the first whole run after tests with other settings sets those right.
     assert changes(result, pi) >= 1
     assert pi.run("apt-get check >/dev/null 2>&1 || echo refused") == ""
+
+
+@pytest.mark.parametrize(
+    ("lock", "named"),
+    [
+        ("/var/lib/apt/lists/lock", "can't read the lists of all its apt sources:"),
+        ("/var/cache/apt/archives/lock", "apt refused "),
+    ],
+)
+def test_another_apt_that_does_not_end_is_named(pi: Pi, lock: str, named: str) -> None:
+    program = f'import fcntl, time; lock = open("{lock}", "w"); fcntl.lockf(lock, fcntl.LOCK_EX)'
+    pi.run(f"systemd-run --unit=other-apt python3 -c '{program}; time.sleep(3600)'")
+    try:
+        told = said(pi, "--extra-vars", "hailo_driver_upgrade=true __hailo_driver_patience=2")
+    finally:
+        pi.run("systemctl stop other-apt.service")
+    assert f"{pi.name}" in told
+    assert named in told
+    assert f"Could not get lock {lock}" in told
+    assert "Another program has held " in told
+
+
+def test_a_user_without_rights_is_told_what_is_needed(pi: Pi) -> None:
+    pi.run(
+        "useradd --create-home few; cp --recursive /home/pi/.ssh /home/few; chown --recursive few: /home/few"
+    )
+    try:
+        told = said(pi, "--extra-vars", "ansible_user=few")
+    finally:
+        pi.run("userdel --remove few")
+    assert f"{pi.name} can't be looked at: " in told
+    assert "sudo usermod --append --groups sudo USER" in told
+
+
+def test_a_host_without_python_is_told_of(pi: Pi) -> None:
+    pi.run("mv /usr/bin/python3 /usr/bin/python3-away")
+    try:
+        told = said(pi)
+    finally:
+        pi.run("mv /usr/bin/python3-away /usr/bin/python3")
+    assert f"{pi.name} can't be looked at: " in told
+    assert "sudo apt install python3" in told
+
+
+def test_a_full_boot_partition_is_told_before_anything_is_changed(pi: Pi) -> None:
+    """Nothing waits for a boot that has nothing to bring."""
+    boot = "/boot/firmware"
+    pi.run(f"mount -t tmpfs -o size=64k full /mnt && cp {boot}/* /mnt && mount --bind /mnt {boot}")
+    try:
+        told = said(pi, "--extra-vars", json.dumps({"hailo_driver_boot_cmdline": ["pcie_aspm=off"]}))
+        assert "pcie_aspm" not in pi.run(f"cat {boot}/*")
+    finally:
+        pi.run(f"umount {boot} /mnt")
+    assert f"{pi.name} can't be deployed to: {boot} is full, or mounted read-only." in told
+    assert "pcie_aspm" not in pi.run("cat /var/lib/hailo-driver/boot.json 2>/dev/null", check=False)
+
+
+def test_a_disk_without_room_for_hailo_apps(pi: Pi) -> None:
+    vendor = "/opt/hailo-vision/vendor"
+    pi.run(f"""
+        mount -t tmpfs -o mode=0755,size=$(du --summarize --block-size=1 {vendor} | cut --fields=1) full /mnt
+        cp --archive {vendor}/. /mnt; mount --bind /mnt {vendor}; rm {vendor}/.*.sealed
+        cat /dev/zero > {vendor}/zero || true
+    """)
+    try:
+        told = said(pi)
+    finally:
+        pi.run(f"umount --lazy {vendor} /mnt")
+    assert f"{pi.name} could not unpack hailo-apps-" in told
+    assert f"to {vendor}, where 0 MB are free: " in told
+    assert "Make room on that disk" in told
 
 
 @pytest.fixture
