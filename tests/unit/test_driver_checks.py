@@ -8,7 +8,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from support.modules import TOP, load
 
-plugin = load("plugins/filter/hailo_boot.py", "hailo_boot_of_checks")
+boot = load("plugins/filter/hailo_boot.py", "hailo_boot_of_checks")
+packages = load("plugins/filter/hailo_packages.py", "hailo_packages_of_checks")
 ROLE = TOP / "roles/hailo_driver"
 HEALTHY: dict[str, Any] = {
     "machine": "aarch64",
@@ -55,9 +56,16 @@ def judge(facts: dict[str, Any], **settings: object) -> dict[str, list[str]]:
         loader.load_from_file(str(ROLE / folder / "main.yml"), trusted_as_template=True)
         for folder in ("defaults", "vars")
     )
-    wanted = (settings.get(f"hailo_driver_boot_{name}", []) for name in ("config", "cmdline"))
-    boot = plugin.plan(host["boot"], *wanted)
-    variables = {**defaults, **names, "__hailo_driver_host": host, "__hailo_driver_boot": boot, **settings}
+    variables = {**defaults, **names, "__hailo_driver_host": host, **settings}
+    wish = {
+        "packages": variables["hailo_driver_packages"],
+        "version": variables.get("hailo_driver_version", ""),
+        **{name: {} for name in ("hold", "upgrade", "judged")},
+        **{name: [] for name in ("build", "files", "madison", "known")},
+    }
+    variables["__hailo_driver_plan"] = packages.plan(host, wish)
+    wanted = (variables[f"hailo_driver_boot_{name}"] for name in ("config", "cmdline"))
+    variables["__hailo_driver_boot"] = boot.plan(host["boot"], *wanted)
     asked = "{{ {'problems': __hailo_driver_problems, 'warnings': __hailo_driver_warnings} }}"
     return dict(Templar(loader, variables).template(trust_as_template(asked)))
 
