@@ -273,7 +273,7 @@ def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], l
     """Versions of those packages that are installed, and which of these are held."""
     if not os.path.exists("/usr/bin/dpkg-query"):
         return {}, []
-    form = "${db:Status-Want} ${db:Status-Status} ${binary:Package} ${Version}\\n"
+    form = "${db:Status-Want} ${db:Status-Status} ${Package} ${Version}\\n"
     code, out, err = module.run_command(["/usr/bin/dpkg-query", "--show", f"--showformat={form}", *names])
     # 1 is for a name that it does not know.
     if code > 1:
@@ -281,13 +281,9 @@ def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], l
             msg=f"dpkg can't read its database: {err.strip()}. Take the file that it names from before: "
             "/var/lib/dpkg/status-old or /var/backups/dpkg.status.0 for /var/lib/dpkg/status."
         )
-    found, held = {}, []
-    for line in out.splitlines():
-        want, status, name, version = line.split(" ", 3)
-        if status == "installed":
-            found[name.partition(":")[0]] = version
-            held += [name.partition(":")[0]] if want == "hold" else []
-    return found, sorted(held)
+    rows = [line.split(" ", 3) for line in out.splitlines()]
+    found = {name: version for _, status, name, version in rows if status == "installed"}
+    return found, sorted({name for want, _, name, _ in rows if want == "hold" and name in found})
 
 
 def waiting(module: AnsibleModule, names: list[str]) -> dict[str, str]:
