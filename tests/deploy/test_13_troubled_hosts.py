@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from support.fleets import SCENARIO
@@ -19,6 +20,24 @@ def said(pi: Pi, *arguments: str) -> str:
     assert result.returncode != 0
     assert pi.run(SERVING) == before
     return result.stdout
+
+
+@contextmanager
+def another_apt(pi: Pi, lock: str) -> Iterator[None]:
+    """A program that has one of apt's locks and does not end."""
+    program = f"""
+import fcntl, os, time
+lock = open("{lock}", "a")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+os.system("systemd-notify --ready")
+time.sleep(3600)
+"""
+    options = "--unit=other-apt --service-type=notify --property=NotifyAccess=all"
+    pi.run(f"systemd-run {options} python3 -c '{program}'")
+    try:
+        yield
+    finally:
+        pi.run("systemctl stop other-apt.service")
 
 
 def test_an_apt_source_that_does_not_answer_is_named(pi: Pi) -> None:
@@ -49,6 +68,10 @@ def test_a_broken_database_of_dpkg_is_not_taken_for_a_host_without_packages(pi: 
 def test_what_dpkg_was_interrupted_in_is_finished(pi: Pi) -> None:
     """As after a loss of power: apt refuses to work until somebody runs dpkg."""
     pi.run("dpkg-query --status less > /var/lib/dpkg/updates/0000")
+    with another_apt(pi, "/var/lib/dpkg/lock-frontend"):
+        told = said(pi, "--extra-vars", "__hailo_driver_patience=5")
+    assert f"dpkg of {pi.name} can't finish what it was interrupted in: " in told
+    assert "Run again when the program with that number is done." in told
     assert pi.run("apt-get check >/dev/null 2>&1 || echo refused") == "refused"
     result = playbook("site.yml", "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
@@ -65,12 +88,8 @@ def test_what_dpkg_was_interrupted_in_is_finished(pi: Pi) -> None:
     ],
 )
 def test_another_apt_that_does_not_end_is_named(pi: Pi, lock: str, named: str) -> None:
-    program = f'import fcntl, time; lock = open("{lock}", "w"); fcntl.lockf(lock, fcntl.LOCK_EX)'
-    pi.run(f"systemd-run --unit=other-apt python3 -c '{program}; time.sleep(3600)'")
-    try:
+    with another_apt(pi, lock):
         told = said(pi, "--extra-vars", "hailo_driver_upgrade=true __hailo_driver_patience=2")
-    finally:
-        pi.run("systemctl stop other-apt.service")
     assert f"{pi.name}" in told
     assert named in told
     assert f"Could not get lock {lock}" in told
