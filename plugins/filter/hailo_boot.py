@@ -49,13 +49,13 @@ def plan(boot: Mapping[str, Any], lines: list[str], words: list[str]) -> dict[st
     gone = [name for name in texts if not ours[name] and (name in changed or name in boot["kept"])]
     waits = CONFIG in changed or (set(words) - set(boot["running"])) or set(stale) & set(boot["running"])
     this_boot = boot["id"] if changed and waits else boot["record"]["boot_id"]
-    path = f"{boot['folder']}/{{}}".format
+    paths = {name: f"{boot['folder']}/{name}" for name in texts}
     steps: list[list[Item]] = [
-        [{**files[name], "path": path(name + KEPT)} for name in changed if name not in boot["kept"]],
+        [{**files[name], "path": paths[name] + KEPT} for name in changed if name not in boot["kept"]],
         # Words that are in the file and in no record would never be taken out.
         _record({*added, *stale}, this_boot) if changed or stale else [],
-        [{**files[name], "path": path(name), "content": texts[name]} for name in changed]
-        + [{"path": path(name + KEPT), "state": "absent"} for name in gone],
+        [{**files[name], "path": paths[name], "content": texts[name]} for name in changed]
+        + [{"path": paths[name] + KEPT, "state": "absent"} for name in gone],
         _record(added, this_boot) if stale else [],
     ]
     if changed and boot["room"] < ROOM:
