@@ -58,7 +58,7 @@ def plan(host: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
         "files": files,
         "requires": requires,
         "names": _union((name for name in missing if name not in pinned), pins_of_release, requires, newest),
-        "to_install": [*missing, *others, *files, *newest],
+        "to_install": _union(missing, others, files, newest),
         "to_hold": to_hold,
         "holds": sorted({*host["held_for_driver"]} & {*holdable} | {*to_hold}),
         "to_release": bool(host["held_for_driver"]) and not wish["hold"],
