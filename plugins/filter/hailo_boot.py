@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-CONFIG, CMDLINE = "config.txt", "cmdline.txt"
+CONFIG = "config.txt"
+CMDLINE = "cmdline.txt"
 BEGIN = "# BEGIN hailo_driver, kept by Ansible"
 END = "# END hailo_driver"
 # Added to a file's name for its text before the first change.
