@@ -84,6 +84,12 @@ def test_an_address_is_a_text() -> None:
         ("hailo_model_resources_dir", "a whole path", ["/srv/my models"], ["m", "/a/../home", "/", "/m\n"]),
         ("hailo_model_file", "without its folder", ["m.hef", "Qwen2.5"], ["a/m.hef", "../m", ".m", "m\n"]),
         ("hailo_model_limit_rate", "bytes a second", ["2M", "300k", "9"], ["fast", "0", "2 M", "2MB"]),
+        (
+            "hailo_model_proxy",
+            "no address of a proxy",
+            ["http://p.example:3128", "socks5h://me:secret@[2001:db8::1]:1080/"],
+            ["nonsense", "proxy:3128", "ftp://proxy", "http://proxy:port", "http://a b", "http://p/x"],
+        ),
         ("hailo_model_retries", "0 or more", [0, "3"], [-1, "-1"]),
         ("hailo_model_timeout", "0 or more", [1, "3"], [0, "-1"]),
         ("hailo_vision_hef_path", "a whole path", ["/srv/m.hef"], ["m.hef", "/srv/../root/m.hef"]),
