@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Tell who holds a port that a unit is to listen on.
+"""Tell who holds a port that a unit is to listen on, but for the unit itself and systemd for it.
 
 M(ansible.builtin.wait_for) tells whether a port is taken; no builtin module tells by whom.
 """
@@ -13,35 +13,6 @@ import socket
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.hailo_holders import describe, unit_of
-
-DOCUMENTATION = r"""
-module: hailo_port
-short_description: Tell who holds a port that a unit is to listen on
-description:
-  - Looks for a process that listens on the port and is not the unit's or the systemd that holds it for the
-    unit. Changes nothing.
-options:
-  host:
-    description: Address that the unit is to listen on.
-    type: str
-    required: true
-  port:
-    description: TCP port that the unit is to listen on.
-    type: int
-    required: true
-  units:
-    description: Names of the units that may hold it, without their type.
-    type: list
-    elements: str
-    default: [hailo-vision]
-"""
-
-RETURN = r"""
-holder:
-  description: The process in the way, and its unit; empty if the port can be had.
-  returned: always
-  type: str
-"""
 
 
 def listeners(table: str, host: str, port: int) -> list[str]:
@@ -91,11 +62,12 @@ def in_the_way(module: AnsibleModule, pids: list[str], port: int) -> str:
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point; the result has `holder`, the process in the way with its unit, empty if there is none."""
     module = AnsibleModule(
         argument_spec={
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
+            # Names of the units that may hold it, without their type.
             "units": {"type": "list", "elements": "str", "default": ["hailo-vision"]},
         },
         supports_check_mode=True,
