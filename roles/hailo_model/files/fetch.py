@@ -12,6 +12,7 @@ alone: an address may have secrets in it.
 
 from __future__ import annotations
 
+import contextlib
 import email
 import errno
 import fcntl
@@ -63,24 +64,19 @@ def curl(order: Order, options: dict[str, Any], enough: Callable[[], bool]) -> N
     lines = ["fail", "location", "silent", "show-error", "suppress-connect-headers"]
     for name, value in options.items():
         lines += [] if value is None else [f"{name} = {json.dumps(str(value), ensure_ascii=False)}"]
-    with tempfile.TemporaryDirectory() as folder:
-        # Everybody can read the words of a command, and nobody else a file in there.
-        config, said = Path(folder, "config"), Path(folder, "said")
-        config.write_text("\n".join(lines), encoding="utf-8")
-        with said.open("w") as errors:
-            process = subprocess.Popen(["curl", "--disable", "--config", str(config)], stderr=errors)
+    # Everybody can read the words of a command, and nobody else what it reads from a pipe.
+    command, pipe = ["curl", "--disable", "--config", "-"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, encoding="utf-8") as process:
         try:
-            while process.poll() is None and not enough():
-                try:
-                    process.wait(LOOK_SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
+            process.stdin.write("\n".join(lines))
+            while process.returncode is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    reason = process.communicate(timeout=LOOK_SECONDS)[1].strip().rpartition("\n")[2]
+                if process.returncode is None and enough():
+                    return
         finally:
-            stopped = process.poll() is None
             process.kill()
-            process.wait()
-        reason = said.read_text().strip().rpartition("\n")[2]
-    if process.returncode == 0 or stopped:
+    if process.returncode == 0:
         return
     answered = re.search(r"error: (\d{3})$", reason)
     if answered:
@@ -367,9 +363,6 @@ def main(verb: str, source: str, *rest: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
     order = Order.read(source)
-    if verb == "follow":
-        print(json.dumps(follow(order, source, float(rest[0]), *rest[1:])))
-        return 0
     verbs = {
         "begin": begin,
         "fetch": fetch,
@@ -383,7 +376,10 @@ def main(verb: str, source: str, *rest: str) -> int:
         with open(source, encoding="utf-8") as lock:
             if verb in ("fetch", "take"):
                 fcntl.flock(lock, fcntl.LOCK_EX)  # of two that fetch the same, the second finds it there
-            result = verbs[verb](order, *map(Path, rest))
+            if verb == "follow":
+                result = follow(order, source, float(rest[0]), *rest[1:])
+            else:
+                result = verbs[verb](order, *map(Path, rest))
         if result is not None:
             print(json.dumps(result))
     except Failure as failure:
