@@ -77,7 +77,7 @@ def keep(state: State, folder: str = FOLDER) -> None:
     """
     if not os.path.isdir(folder):
         os.makedirs(folder, mode=0o700)
-        hailo_disk.sync_folder(os.path.dirname(folder))
+        hailo_disk.sync(os.path.dirname(folder))
     before = load("last", folder)
     exchanged = packages(before) not in ({}, packages(state))
     if release(before) and (exchanged or release(before) != release(state)):

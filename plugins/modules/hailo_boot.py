@@ -69,7 +69,7 @@ def remember(known: dict[str, Any]) -> None:
     folder = os.path.dirname(boot.RECORD)
     if not os.path.isdir(folder):
         os.makedirs(folder, mode=0o755)
-        hailo_disk.sync_folder(os.path.dirname(folder))
+        hailo_disk.sync(os.path.dirname(folder))
     hailo_disk.write(boot.RECORD, json.dumps(known), lambda new: os.chmod(new, 0o644))
 
 

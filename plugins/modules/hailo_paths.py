@@ -160,7 +160,7 @@ def remove(path: str) -> None:
     info = lstat(path)
     if info is not None and stat.S_ISDIR(info.st_mode):
         remove_tree(path)
-        hailo_disk.sync_folder(os.path.dirname(path))
+        hailo_disk.sync(os.path.dirname(path))
     else:
         hailo_disk.unlink(path)
 
@@ -207,7 +207,7 @@ def put(item: Item, made: list[str]) -> None:
             if not os.path.isdir(path) or (os.path.islink(path) and not leads_to_folder(path)):
                 remove(path)
                 os.makedirs(path)
-                hailo_disk.sync_folder(os.path.dirname(path))
+                hailo_disk.sync(os.path.dirname(path))
             set_owner(item, path)
         case _:
             # Nothing goes before what comes before it in the list is there: a link may lead away from it.

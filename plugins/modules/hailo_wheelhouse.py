@@ -173,8 +173,8 @@ def pack(folder: str, archive: str) -> None:
     with tarfile.open(temporary, "w") as tar:
         for name in sorted(os.listdir(folder)):
             tar.add(os.path.join(folder, name), arcname=name)
-    hailo_disk.sync_file(temporary)
-    hailo_disk.move(temporary, archive)
+    hailo_disk.sync(temporary)
+    hailo_disk.place([archive])
 
 
 def main() -> None:
