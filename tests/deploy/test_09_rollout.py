@@ -122,7 +122,7 @@ def test_while_the_canary_is_off_nobody_is_switched(pis: list[Pi]) -> None:
 
 
 def test_a_host_that_fails_stops_the_run_after_its_batch(pis: list[Pi]) -> None:
-    """Also a batch of which no host is left. With another canary: pi02, pi03, pi04, and pi05 has the gateway, too."""
+    """Also a batch of which no host is left. Of pi02, pi03, pi04 and pi05, the last also has the gateway."""
     failing = pis[3]
     broken = "[Service]\\nExecStart=\\nExecStart=/bin/false\\n"
     failing.run(f"mkdir -p {Path(BROKEN).parent}")

@@ -1,10 +1,10 @@
-"""What the roles of the service and the gateway refuse, and what they make of the settings."""
+"""What the roles refuse before they change anything."""
 
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 from support.modules import TOP
 
 
@@ -15,12 +15,6 @@ def variables(role: str, **settings: object) -> dict[str, Any]:
         path = str(TOP / "roles" / role / folder / "main.yml")
         found |= DataLoader().load_from_file(path, trusted_as_template=True)
     return found | settings
-
-
-def value(role: str, expression: str, **settings: object) -> Any:
-    """An expression of Jinja as the role has it."""
-    template = trust_as_template(f"{{{{ {expression} }}}}")
-    return Templar(DataLoader(), variables(role, **settings)).template(template)
 
 
 def refused(role: str, part: str, **settings: object) -> bool:
@@ -50,20 +44,6 @@ def test_each_of_the_gateways_ports_is_another() -> None:
 
     assert [wrong(80), wrong("80", 11434), wrong(65535, "1")] == [False] * 3
     assert [wrong(80, "80"), wrong(80, 8404), wrong(80, 65536), wrong(80, 0), wrong(8404)] == [True] * 5
-
-
-@pytest.mark.parametrize(
-    ("server", "address", "url"),
-    [
-        ({"host": "0.0.0.0"}, "192.0.2.1", "http://192.0.2.1:80"),
-        ({"host": "::"}, "2001:db8::1", "http://[2001:db8::1]:80"),
-        ({"host": "10.0.0.1"}, "192.0.2.1", "http://10.0.0.1:80"),
-        ({"host": "2001:db8::2", "tls_cert": "/x"}, "192.0.2.1", "https://[2001:db8::2]:80"),
-    ],
-)
-def test_verify_asks_where_the_service_listens(server: dict[str, str], address: str, url: str) -> None:
-    settings = {"__hailo_vision_server": {**server, "port": 80}, "ansible_host": address}
-    assert value("hailo_vision", "__hailo_vision_outside", **settings) == url
 
 
 def test_a_persons_account_is_not_taken_for_the_services() -> None:
