@@ -131,6 +131,7 @@ def test_a_host_that_fails_stops_the_run_after_its_batch(pis: list[Pi]) -> None:
     assert result.returncode != 0
     assert settled(pis[1:], 52) == [pis[1].name, pis[2].name]
     told = " ".join(result.stdout.split())
+    assert f"Now {failing.name}, afterwards {pis[4].name}." in told
     assert f"The rollout stopped with the batch of {failing.name}, which failed or vanished." in told
     assert f"{pis[4].name} was not switched over any more." in told
     assert "hailo_gateway : " not in result.stdout
