@@ -213,13 +213,11 @@ def is_wanted(order: Order, path: Path) -> bool:
 
 def adopt(order: Order) -> bool:
     """Record a file that somebody else put in place, if it is the one wanted."""
-    try:
-        wanted = is_wanted(order, order.path)
-        if wanted:
+    with contextlib.suppress(Failure):
+        if is_wanted(order, order.path):
             save(beside(order.path, "json"), model.verify(order, order.path))
-        return wanted
-    except Failure:
-        return False
+            return True
+    return False
 
 
 def take(order: Order, *paths: Path) -> bool:
