@@ -220,13 +220,13 @@ def adopt(order: Order) -> bool:
     return False
 
 
-def take(order: Order, *paths: Path) -> bool:
+def take(order: Order, *paths: str) -> bool:
     """Use one of the files that other programs brought instead of fetching the model; whether one was.
 
     What lies below the model's own folder is linked, which takes neither time nor room; others keep theirs.
     """
     part = beside(order.path, "part")
-    for source in paths if model.look(order)["reason"] else ():
+    for source in map(Path, paths if model.look(order)["reason"] else ()):
         if not source.is_file() or not is_wanted(order, source):
             continue
         part.unlink(missing_ok=True)
@@ -318,7 +318,7 @@ def sweep(order: Order, waits: bool) -> bool:
     return bool(left)
 
 
-def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[str, Any]:
+def follow(order: Order, seconds: str, unit: str = "") -> dict[str, Any]:
     """Have the model fetched, by the unit or by a process of this one, and look on for a while.
 
     Returns:
@@ -333,13 +333,13 @@ def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[st
         subprocess.run(["systemctl", "start", unit], check=False)
     else:
         begin(order)
-        own = subprocess.Popen([sys.executable, "-B", __file__, "fetch", source], stdout=sys.stderr)
+        own = subprocess.Popen([sys.executable, "-B", __file__, "fetch", sys.argv[2]], stdout=sys.stderr)
 
     def works() -> bool:
         asked = ["systemctl", "--quiet", "is-active", unit]
         return own.poll() is None if own else subprocess.run(asked, check=False).returncode == 0
 
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + float(seconds)
     while (working := works()) and time.monotonic() < deadline and not load(transfer.path).get("lasting"):
         time.sleep(LOOK_SECONDS)
     state = load(transfer.path)
@@ -356,28 +356,18 @@ def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[st
     return {**now, "changed": True, "reason": found["reason"]}
 
 
-def main(verb: str, source: str, *rest: str) -> int:
+def main(name: str, source: str, *rest: str) -> int:
     """Run one verb; the exit status is 2 where another run would end alike."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
     order = Order.read(source)
-    verbs = {
-        "begin": begin,
-        "fetch": fetch,
-        "take": take,
-        "look": model.look,
-        "place": model.place,
-        "keep": model.keep,
-        "restore": model.restore,
-    }
+    functions = (begin, fetch, take, follow, model.look, model.place, model.keep, model.restore)
+    verbs = {function.__name__: function for function in functions}
     try:
         with open(source, encoding="utf-8") as lock:
-            if verb in ("fetch", "take"):
+            if name in ("fetch", "take"):
                 fcntl.flock(lock, fcntl.LOCK_EX)  # of two that fetch the same, the second finds it there
-            if verb == "follow":
-                result = follow(order, source, float(rest[0]), *rest[1:])
-            else:
-                result = verbs[verb](order, *map(Path, rest))
+            result = verbs[name](order, *rest)
         if result is not None:
             print(json.dumps(result))
     except Failure as failure:
