@@ -1,3 +1,26 @@
-from hailo_vision.cli import main
+"""The command `hailo-vision`, which `python -m hailo_vision` runs as well."""
 
-raise SystemExit(main())
+import os
+import signal
+from typing import NoReturn
+
+
+def main() -> int:
+    """Run cli.main() so that Ctrl-C ends it with status 130 at any time: importing the rest takes a while, and
+    Python would end with a traceback."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # of a job in the background
+        signal.signal(signal.SIGINT, _leave)
+    from hailo_vision import cli
+
+    return cli.main()
+
+
+def _leave(*_: object) -> NoReturn:
+    try:
+        os.write(2, b"Interrupted.\n")
+    finally:
+        os._exit(128 + signal.SIGINT)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
