@@ -6,9 +6,11 @@ from typing import NoReturn
 
 
 def main() -> int:
-    """Run cli.main() so that Ctrl-C ends it with status 130 at any time: importing the rest takes a while, and
-    Python would end with a traceback."""
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # of a job in the background
+    """Run cli.main(), which Ctrl-C ends with status 130 at any time.
+
+    Importing the rest takes a while, and Python would end with a traceback meanwhile.
+    """
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a job in the background has it
         signal.signal(signal.SIGINT, _leave)
     from hailo_vision import cli
 

@@ -1,6 +1,6 @@
 """`hailo-vision doctor`: finds what keeps this machine from answering, and says how to cure it."""
 
-import contextlib
+import argparse
 import errno
 import http.client
 import json
@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
 from hailo_vision.cli.finding import Finding, bad, bad_for, good
@@ -21,9 +23,17 @@ from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.problems import ONE_VERSION, REPLACE_HEF, SAME_RELEASE, NpuError, node_problem
 from hailo_vision.npu.worker.device import find_hef, runtime_version
 
-_MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")
 _ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print the findings; the exit status is 0 if nothing is wrong, else 1."""
+    # HailoRT would leave its logs wherever somebody calls the doctor.
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    findings = examine(options.config)
+    print(msgspec.json.encode(findings).decode() if options.json else report(findings))
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 def examine(path: Path | None) -> list[Finding]:
@@ -80,9 +90,11 @@ def _device(npu: config.NpuConfig) -> Finding:
 def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding:
     """Library, driver and firmware must have the same version. A chip in use is not asked for its firmware,
     as hailortcli can disturb it."""
-    found = {"library": runtime, "hailortcli": _tool("--version")}
-    with contextlib.suppress(OSError):
-        found["driver"] = _MODULE_VERSION.read_text().strip()
+    found = {
+        "library": runtime,
+        "hailortcli": _tool("--version"),
+        "driver": tools.read(tools.MODULE_VERSION),
+    }
     if service is None:
         found["firmware"] = _tool("fw-control", "identify")
     known = {name: version for name, version in found.items() if version}

@@ -31,10 +31,7 @@ def firmware_was_kept(kernel_log: str) -> bool:
 
 
 def _binding(root: Path) -> Iterator[Finding]:
-    for vendor in sorted(root.glob("sys/bus/pci/devices/*/vendor")):
-        if tools.read(vendor) != tools.HAILO_VENDOR:
-            continue
-        device = vendor.parent
+    for device in tools.hailo_devices(root):
         kind, module = tools.read(device / "device"), _link(device / "driver/module")
         where = f"{tools.HAILO_VENDOR[2:]}:{kind[2:]} at {device.name}"
         if kind != _HAILO_10H:

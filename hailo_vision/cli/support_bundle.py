@@ -4,9 +4,9 @@ It is meant to run as the service's own user, and holds nothing that this user m
 could not be collected says why.
 """
 
+import argparse
 import io
 import os
-import platform
 import re
 import socket
 import stat
@@ -14,9 +14,10 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from hailo_vision import __version__, config
+from hailo_vision import config
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.doctor import ask_own_service, examine, report
@@ -47,26 +48,21 @@ _PATTERNS = (
 )
 
 
-def support_bundle(path: Path | None, output: str | None, lines: int) -> None:
-    """Collect and write the archive.
-
-    Args:
-        path: the configuration file, None for the default one.
-        output: a file that does not exist yet, "-" for standard output, None for one in the current folder.
-        lines: how many of the newest lines of each log.
+def support_bundle(options: argparse.Namespace) -> None:
+    """Write the archive into a file that does not exist yet or, for "-", to standard output.
 
     Raises:
         Failed: the archive can't be written.
     """
-    archive = pack(collect(path, lines))
-    if output == "-":
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    archive = pack(collect(options.config, options.lines))
+    if options.output == "-":
         sys.stdout.buffer.write(archive)
         sys.stdout.buffer.flush()
         return
-    name = output or f"hailo-vision-{socket.gethostname()}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
+    name = options.output or f"hailo-vision-{socket.gethostname()}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with open(name, "xb", opener=partial(os.open, mode=0o600)) as file:
             file.write(archive)
     except OSError as error:
         raise Failed(f"{name}: {error.strerror}") from error
@@ -98,7 +94,7 @@ def collect(path: Path | None, lines: int) -> dict[str, str]:
         "state.txt": lambda: _printed("systemctl", "status", "--no-pager", "--lines=0", *_UNITS),
         "storage.txt": lambda: _printed("df", "--human-readable"),
         "units.txt": lambda: _printed("systemctl", "cat", "--no-pager", *_UNITS),
-        "versions.txt": _versions,
+        "versions.txt": lambda: "".join(f"{name}: {version}\n" for name, version in _versions().items()),
     }
     found = {name: _safely(source) for name, source in sources.items()} | logs_in(_STATE)
     return {name: cut_out(text, keys) for name, text in found.items()}
@@ -182,13 +178,5 @@ def _printed(*command: str) -> str:
     return done.stdout + done.stderr + (f"(status {done.returncode})\n" if done.returncode else "")
 
 
-def _versions() -> str:
-    found = {
-        "hailo-vision": __version__,
-        "Python": platform.python_version(),
-        "kernel": f"{platform.release()} {platform.machine()}",
-        "system": tools.system_name(),
-        "board": tools.board_name(),
-        "hailortcli": _printed("hailortcli", "--version").strip(),
-    }
-    return "".join(f"{name}: {value}\n" for name, value in found.items())
+def _versions() -> dict[str, str]:
+    return tools.versions() | {"hailortcli": _printed("hailortcli", "--version").strip()}

@@ -142,8 +142,7 @@ async def _start(app: App) -> None:
 
 
 async def _stop_on_signals(app: App) -> None:
-    """Have the first signal stop the service, and no other one. With Sanic's handlers a second one would break
-    off the stop."""
+    """Stop the service on the first signal only: with Sanic's handlers, a second one breaks off the stop."""
     loop = asyncio.get_running_loop()
     app.ctx.stopping = False
 

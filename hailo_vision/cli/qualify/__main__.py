@@ -1,6 +1,6 @@
 """The process that holds the chip: `python -m hailo_vision.cli.qualify FD` runs the steps that it is sent.
 
-A step is [name, arguments] in JSON, its outcome [values, null] or [null, cause]; after a failed one the
+A step is (name, arguments); its outcome is (values, "") or (None, cause). After a failed one the
 process ends, as the chip's state is not known any more.
 """
 
@@ -8,8 +8,6 @@ import os
 import sys
 from multiprocessing.connection import Connection
 from typing import NoReturn
-
-import msgspec
 
 from hailo_vision.cli.qualify.measure import Measurements
 from hailo_vision.npu.problems import NpuError
@@ -23,9 +21,8 @@ def main() -> NoReturn:
     steps = Measurements()
     try:
         while True:
-            name, arguments = msgspec.json.decode(connection.recv_bytes())
-            values = getattr(steps, name)(*arguments)
-            connection.send_bytes(msgspec.json.encode([values, None]))
+            name, arguments = connection.recv()
+            connection.send((getattr(steps, name)(*arguments), ""))
     except EOFError:
         steps.unload()
         os._exit(0)
@@ -33,7 +30,7 @@ def main() -> NoReturn:
         cause = f"{error.problem.message} {error.problem.cure}"
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
-    connection.send_bytes(msgspec.json.encode([None, cause]))
+    connection.send((None, cause))
     os._exit(1)
 
 

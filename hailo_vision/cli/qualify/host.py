@@ -4,7 +4,6 @@ import contextlib
 import grp
 import hashlib
 import os
-import platform
 import pwd
 import re
 import stat
@@ -12,9 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hailo_vision import __version__
 from hailo_vision.cli import tools
-from hailo_vision.cli.qualify.chip import Deadline, StepFailed
+from hailo_vision.cli.qualify.chip import StepFailed
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 
@@ -22,6 +20,7 @@ _RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/u
 _BLOCK = 4 * 1024 * 1024
 _SAMPLE = 256 * 1024 * 1024
 _WANTED = re.compile(r"\S*(?:pci|cma|hailo|modprobe)\S*")
+_READ_SECONDS = 180
 _LOG_LINES = 80
 _DEFAULTS = b"default_generation_params"
 _DEFAULTS_BYTES = 500
@@ -31,34 +30,27 @@ def versions() -> Values:
     form = "--showformat=${db:Status-Abbrev}${binary:Package} ${Version}\n"
     packages = tools.run("dpkg-query", "--show", form, "*hailo*").stdout
     return {
-        "hailo-vision": __version__,
-        "Python": platform.python_version(),
-        "system": tools.system_name(),
+        **tools.versions(),
         "packages": [line.removeprefix("ii ") for line in packages.splitlines() if line.startswith("ii ")],
         "hailortcli": _printed("hailortcli", "--version"),
-        "driver": tools.read("/sys/module/hailo1x_pci/version") or "not loaded",
+        "driver": tools.read(tools.MODULE_VERSION) or "not loaded",
         "hailortcli fw-control identify": _printed("hailortcli", "fw-control", "identify"),
     }
 
 
 def board() -> Values:
+    memory = tools.meminfo()
     values: Values = {
-        "board": tools.board_name(),
-        "kernel": f"{platform.release()} {platform.machine()}",
         "processors": os.cpu_count(),
-        "memory (MB)": tools.meminfo().get("MemTotal"),
-        "CMA (MB)": tools.meminfo().get("CmaTotal", "this kernel has none"),
+        "memory (MB)": memory.get("MemTotal"),
+        "CMA (MB)": memory.get("CmaTotal", "this kernel has none"),
         "bootloader": _printed("vcgencmd", "bootloader_version"),
         "command line": _WANTED.findall(tools.read("/proc/cmdline")),
     }
-    for vendor in sorted(Path("/sys/bus/pci/devices").glob("*/vendor")):
-        if tools.read(vendor) == tools.HAILO_VENDOR:
-            device = vendor.parent
-            speed, width = (
-                tools.read(device / "current_link_speed"),
-                tools.read(device / "current_link_width"),
-            )
-            values[f"PCIe {device.name}"] = f"{tools.read(device / 'device')}, {speed}, x{width}"
+    for device in tools.hailo_devices():
+        names = ("device", "current_link_speed", "current_link_width")
+        kind, speed, width = (tools.read(device / name) for name in names)
+        values[f"PCIe {device.name}"] = f"{kind}, {speed}, x{width}"
     return values
 
 
@@ -78,29 +70,28 @@ def storage(model: Path) -> Values:
     }
 
 
-def model_file(model: Path, deadline: Deadline) -> Values:
+def model_file(model: Path) -> Values:
     """Size, digest, and what stands in the file as text."""
-    total, defaults, tail = hashlib.sha256(), "", b""
+    end = time.monotonic() + _READ_SECONDS
+    total, defaults, tail = hashlib.sha256(), b"", b""
     with model.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             total.update(block)
             window = tail + block
             at = window.find(_DEFAULTS)
-            if not defaults and 0 <= at <= len(window) - _DEFAULTS_BYTES:
-                defaults = _printable(window[at : at + _DEFAULTS_BYTES])
-            tail = window[-(_DEFAULTS_BYTES + len(_DEFAULTS)) :]
-            if not deadline.left():
-                raise StepFailed(f"The file could not be read within {deadline.seconds:g} s.")
-    at = tail.find(_DEFAULTS)
-    if not defaults and at >= 0:
-        defaults = _printable(tail[at:])
+            if at >= 0 and len(defaults) < _DEFAULTS_BYTES:
+                defaults = window[at : at + _DEFAULTS_BYTES]
+            tail = window[-2 * _DEFAULTS_BYTES :]
+            if time.monotonic() > end:
+                raise StepFailed(f"The file could not be read within {_READ_SECONDS} s.")
+    text = re.split(rb"[^\x20-\x7e\n]", defaults, maxsplit=1)[0].decode().strip()
     return {
         "path": str(model),
         "bytes": model.stat().st_size,
         "SHA-256": total.hexdigest(),
         "compiled for HailoRT": hef.sdk_version(model) or "unknown",
         "format": hef.format_version(model),
-        _DEFAULTS.decode(): defaults or "not in the file as text",
+        _DEFAULTS.decode(): text or "not in the file as text",
     }
 
 
@@ -155,11 +146,6 @@ def _node(path: str) -> str:
     with contextlib.suppress(KeyError):
         group = grp.getgrgid(status.st_gid).gr_name
     return f"{path} {stat.filemode(status.st_mode)} {owner}:{group}"
-
-
-def _printable(raw: bytes) -> str:
-    """The text at the beginning of some bytes."""
-    return re.split(r"[^\x20-\x7e\n]", raw.decode("latin-1"), maxsplit=1)[0].strip()
 
 
 def _printed(*command: str) -> str:
