@@ -101,8 +101,9 @@ def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding
     told = ", ".join(f"{name} {version}" for name, version in known.items()) or "no version could be read"
     if len(set(known.values())) == 1:
         return good("versions", told)
+    # The driver never replaces firmware that runs.
     firmware = known.pop("firmware", None)
-    if firmware and len(set(known.values())) == 1 and driver_checks.firmware_was_kept(_kernel_log()):
+    if firmware and len(set(known.values())) == 1 and tools.kernel_lines("hailo.*firmware.*already loaded"):
         told += "; the chip kept its firmware over the reboot"
         return bad("versions", told, "Shut the Pi down and take its power away for ten seconds.")
     return bad("versions", told, ONE_VERSION)
@@ -114,11 +115,6 @@ def _tool(*arguments: str) -> str | None:
         r"(?:CLI|Firmware) [Vv]ersion:? (\d+\.\d+\.\d+)", tools.run("hailortcli", *arguments).stdout
     )
     return found[1] if found else None
-
-
-def _kernel_log() -> str:
-    """The kernel's messages since its boot, as far as the user may read them."""
-    return tools.run("journalctl", "--dmesg", "--no-pager").stdout + tools.run("dmesg").stdout
 
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:

@@ -31,21 +31,13 @@ _SECONDS = 30
 _LARGEST_FILE = 4 * 1024 * 1024
 _SHORTEST_SECRET = 6
 _HIDDEN = "(secret)"
-_PATTERNS = (
-    (
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-        _HIDDEN,
-    ),
-    (re.compile(r"(\b(?:Bearer|Basic)\s+)\S+", re.IGNORECASE), rf"\1{_HIDDEN}"),
-    (
-        re.compile(
-            r"((?:password|passwd|secret|token(?!s)|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*)\S+", re.IGNORECASE
-        ),
-        rf"\1{_HIDDEN}",
-    ),
-    (re.compile(r"(\bhttps?://)[^/\s@]+@"), rf"\1{_HIDDEN}@"),
-    (re.compile(r"(\bhttps?://[^\s?\"']+\?)[^\s\"']+"), rf"\1{_HIDDEN}"),
-)
+_PATTERNS = {
+    r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)": _HIDDEN,
+    r"(?i)(\b(?:Bearer|Basic)\s+)\S+": rf"\1{_HIDDEN}",
+    r"(?i)((?:password|passwd|secret|token(?!s)|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*)\S+": rf"\1{_HIDDEN}",
+    r"(\bhttps?://)[^/\s@]+@": rf"\1{_HIDDEN}@",
+    r"(\bhttps?://[^\s?\"']+\?)[^\s\"']+": rf"\1{_HIDDEN}",
+}
 
 
 def support_bundle(options: argparse.Namespace) -> None:
@@ -76,7 +68,8 @@ def collect(path: Path | None, lines: int) -> dict[str, str]:
     except config.ConfigError:
         settings = config.Config()
     keys = _keys(settings.auth)
-    health = _asked(settings.server, "/health", keys)
+    ask = partial(ask_own_service, settings.server, key=keys[0] if keys else "")
+    health = _safely(lambda: ask("/health"))
     journal = ("journalctl", "--no-pager", f"--lines={lines}", "--output=short-iso-precise")
     sources: dict[str, Callable[[], str]] = {
         "chip.txt": lambda: _chip_logs(health),
@@ -86,7 +79,7 @@ def collect(path: Path | None, lines: int) -> dict[str, str]:
         "journal.txt": lambda: _printed(*journal, *(f"--unit={unit}" for unit in _UNITS)),
         "kernel.txt": lambda: _printed(*journal, "--dmesg", "--grep=hailo|pcie|cma|under-?voltage|oom"),
         "memory.txt": lambda: read_regular(Path("/proc/meminfo")),
-        "metrics.txt": lambda: _asked(settings.server, "/metrics", keys),
+        "metrics.txt": lambda: ask("/metrics"),
         "packages.txt": lambda: _printed(
             "dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:Package} ${Version}\n"
         ),
@@ -138,8 +131,8 @@ def cut_out(text: str, secrets: Iterable[str]) -> str:
     """A text without the secrets, and without what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    for pattern, replacement in _PATTERNS.items():
+        text = re.sub(pattern, replacement, text)
     return text
 
 
@@ -156,13 +149,6 @@ def _keys(auth: config.AuthConfig) -> list[str]:
     text = read_regular(Path(auth.keys_file) if auth.keys_file else _CREDENTIALS / "api-keys", follow=True)
     keys = [line.strip() for line in text.splitlines() if not line.startswith(("#", "("))]
     return [key for key in keys if len(key) >= _SHORTEST_SECRET]
-
-
-def _asked(server: config.ServerConfig, path: str, keys: list[str]) -> str:
-    try:
-        return ask_own_service(server, path, keys[0] if keys else "")
-    except OSError as error:
-        return f"({error})\n"
 
 
 def _chip_logs(health: str) -> str:

@@ -48,6 +48,18 @@ def read(path: str | Path) -> str:
         return ""
 
 
+def kernel_lines(pattern: str) -> list[str]:
+    """The lines of the kernel's log since its boot that match a pattern; none if the user may not read it.
+
+    The journal comes second: the kernel's own buffer needs no systemd, but may have lost the oldest lines.
+    """
+    for command in (("dmesg",), ("journalctl", "--dmesg", "--no-pager", "--output=short-monotonic")):
+        lines = run(*command).stdout.splitlines()
+        if found := [line for line in lines if re.search(pattern, line, re.IGNORECASE)]:
+            return found
+    return []
+
+
 def hailo_devices(root: Path = Path("/")) -> list[Path]:
     """The Hailo devices on the PCI bus, as folders of sysfs in the system below root."""
     vendors = sorted(root.glob("sys/bus/pci/devices/*/vendor"))

@@ -97,13 +97,8 @@ def model_file(model: Path) -> Values:
 
 def driver_log() -> Values:
     """The driver's lines in the kernel's log."""
-    log = tools.run("dmesg")
-    if log.returncode:
-        log = tools.run("journalctl", "--dmesg", "--no-pager", "--output=short-monotonic")
-    if log.returncode:
-        raise StepFailed(f"The kernel's log can't be read: {log.stderr.strip()}")
-    lines = [line for line in log.stdout.splitlines() if re.search(r"hailo|\bcma\b", line, re.IGNORECASE)]
-    return {"lines": "\n".join(lines[-_LOG_LINES:]) or "none"}
+    lines = tools.kernel_lines(r"hailo|\bcma\b")
+    return {"lines": "\n".join(lines[-_LOG_LINES:]) or "none that can be read"}
 
 
 def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
