@@ -16,7 +16,7 @@ import msgspec
 
 from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
-from hailo_vision.cli.finding import Finding, bad, bad_for, good
+from hailo_vision.cli.finding import Finding, bad, good
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.model_file import ModelFile
@@ -73,14 +73,14 @@ def _runtime() -> tuple[str | None, Finding]:
     try:
         version, emulated = runtime_version()
     except NpuError as error:
-        return None, bad_for("runtime", error.problem)
+        return None, bad("runtime", error.problem.message, error.problem.cure)
     return version, good("runtime", f"HailoRT {version}{' (emulated)' if emulated else ''}")
 
 
 def _device(npu: config.NpuConfig) -> Finding:
     problem = node_problem(npu.device_nodes)
     if problem:
-        return bad_for("device", problem)
+        return bad("device", problem.message, problem.cure)
     node = next(node for node in npu.device_nodes if os.path.exists(node))
     holders = holders_of(npu.device_nodes)
     used = f"; in use by {', '.join(holders)}" if holders else ""
@@ -129,7 +129,7 @@ def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
         size = path.stat().st_size
         path.open("rb").close()
     except NpuError as error:
-        return bad_for("model file", error.problem)
+        return bad("model file", error.problem.message, error.problem.cure)
     except OSError as error:
         return bad("model file", f"{path}: {error.strerror}", "Check the file and its permissions.")
     if not hef.has_magic(path):

@@ -15,8 +15,9 @@ import pytest
 from support.server import HEF, ROOT, Server
 
 from hailo_vision.cli import tools
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import report, steps
-from hailo_vision.cli.qualify.chip import Chip, StepFailed
+from hailo_vision.cli.qualify.chip import Chip
 from hailo_vision.npu.protocol import Load
 
 MakeServer = Callable[..., Server]
@@ -268,7 +269,7 @@ def test_a_step_ends_in_time(
     order = Load(None, HEF.removesuffix(".hef"), str(server.directory / "resources"), "SHARED", ())
     chip = Chip()
     try:
-        with pytest.raises(StepFailed, match=says):
+        with pytest.raises(Failed, match=says):
             chip.call("load", order, seconds=3 if fault == "load_hang" else 60)
     finally:
         chip.close()
@@ -279,7 +280,7 @@ def test_memory_that_the_service_needs_is_left_to_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tools, "_MEMINFO", meminfo)
     meminfo.write_text("CmaTotal: 524288 kB\nCmaFree: 409600 kB\n")
     steps.check_cma(kept=50)
-    with pytest.raises(StepFailed, match="400 MB"):
+    with pytest.raises(Failed, match="400 MB"):
         steps.check_cma(kept=100)
 
 

@@ -15,7 +15,6 @@ import msgspec
 from hailo_vision import config
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import report
-from hailo_vision.cli.qualify.chip import StepFailed
 from hailo_vision.cli.qualify.report import Report, Result, Values
 from hailo_vision.cli.qualify.service import Service
 from hailo_vision.cli.qualify.steps import STEPS, Bench
@@ -83,11 +82,8 @@ def _run(name: str, intent: str, run: Callable[[], Values]) -> Result:
     values, error = {}, ""
     try:
         values = run()
-    except (StepFailed, Failed) as failure:
-        error = str(failure)
     except Exception as failure:
-        error = f"{type(failure).__name__}: {failure}"
-    if error:
+        error = str(failure) if isinstance(failure, Failed) else f"{type(failure).__name__}: {failure}"
         _tell(f"  failed: {error}")
     return Result(name, intent, round(time.monotonic() - started, 1), values, error)
 

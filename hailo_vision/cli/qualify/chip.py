@@ -8,6 +8,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from hailo_vision.cli import tools
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify.report import Values
 
 _COMMAND = (sys.executable, "-P", "-m", "hailo_vision.cli.qualify")
@@ -16,14 +17,10 @@ _LEAVE_SECONDS = 20.0
 _SAID_BYTES = 600
 
 
-class StepFailed(Exception):
-    """A step did not succeed; the text says why."""
-
-
 class Chip:
     """One process and the model in it.
 
-    call() raises StepFailed, after which the process is gone and only close() may follow.
+    call() raises Failed, after which the process is gone and only close() may follow.
     """
 
     def __init__(self) -> None:
@@ -46,16 +43,17 @@ class Chip:
             self._connection.send((name, arguments))
             if not self._connection.poll(seconds):
                 self._process.kill()
-                raise StepFailed(f"It was not done within {seconds:g} s, and was ended.")
+                raise Failed(f"It was not done within {seconds:g} s, and was ended.")
             values, cause = self._connection.recv()
         except (EOFError, ConnectionError):
-            raise StepFailed(f"The process that holds the chip ended {self._how()}.") from None
+            raise Failed(f"The process that holds the chip ended {self._how()}.") from None
         if values is None:
-            raise StepFailed(cause)
+            raise Failed(cause)
         return dict(values)
 
-    def memory(self) -> Values:
-        return memory_of(self._process.pid)
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def close(self) -> None:
         """Have the model released, and the process ended in any case."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hailo_vision.cli import tools
-from hailo_vision.cli.qualify.chip import StepFailed
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 
@@ -83,7 +83,7 @@ def model_file(model: Path) -> Values:
                 defaults = window[at : at + _DEFAULTS_BYTES]
             tail = window[-2 * _DEFAULTS_BYTES :]
             if time.monotonic() > end:
-                raise StepFailed(f"The file could not be read within {_READ_SECONDS} s.")
+                raise Failed(f"The file could not be read within {_READ_SECONDS} s.")
     text = re.split(rb"[^\x20-\x7e\n]", defaults, maxsplit=1)[0].decode().strip()
     return {
         "path": str(model),

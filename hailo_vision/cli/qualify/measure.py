@@ -82,14 +82,19 @@ class Measurements:
             "encoder takes videos (two inputs)": self._takes_videos(),
         }
 
-    def first_token(self, frames: int) -> Values:
-        """Time to the first token of a prompt with `frames` pictures, prefilled as the service does it."""
+    def first_token(self, *counts: int) -> Values:
+        """Time to the first token of prompts with so many pictures each, prefilled as the service does it."""
+        values: Values = {}
         most = self._model.info.max_frames
-        if frames > most:
-            return {"not asked": f"the model takes at most {most} pictures"}
-        answer = self._ask(self._prompt(_QUESTION, frames), frames, most=1, parts=True)
-        seconds = round(answer.seconds[0], 3)
-        return {"seconds": seconds, "prompt tokens": answer.prompt_tokens, "calls": answer.parts}
+        for frames in counts:
+            if frames > most:
+                values[f"{frames} pictures, not asked"] = f"the model takes at most {most} pictures"
+                continue
+            answer = self._ask(self._prompt(_QUESTION, frames), frames, most=1, parts=True)
+            values[f"{frames} pictures, seconds"] = round(answer.seconds[0], 3)
+            values[f"{frames} pictures, prompt tokens"] = answer.prompt_tokens
+            values[f"{frames} pictures, calls"] = answer.parts
+        return values
 
     def speed(self) -> Values:
         prompt = self._prompt("Describe everything in this picture in ten long sentences.", 1)

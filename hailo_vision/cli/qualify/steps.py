@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hailo_vision import config
 from hailo_vision.cli import tools
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import host
-from hailo_vision.cli.qualify.chip import Chip, StepFailed
+from hailo_vision.cli.qualify.chip import Chip, memory_of
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 from hailo_vision.npu.protocol import Load
@@ -32,12 +33,12 @@ class Bench:
     @property
     def model(self) -> Path:
         """Raises:
-        StepFailed: there is no model file.
+        Failed: there is no model file.
         """
         model = self.settings.model
         found = hef.find(model.hef_path, model.name, model.resources_dir)
         if not found:
-            raise StepFailed(f"There is no model file {model.hef_path or f'for {model.name}'}.")
+            raise Failed(f"There is no model file {model.hef_path or f'for {model.name}'}.")
         return found
 
     def load(self, chip: Chip) -> float:
@@ -51,20 +52,20 @@ class Bench:
         chip = self.chip()
         try:
             return chip.call(name, *arguments)
-        except StepFailed:
+        except Failed:
             self.close()
             raise
 
     def chip(self) -> Chip:
         """The process with the loaded model."""
         if self._lost:
-            raise StepFailed(f"Not tried, as the model could not be loaded: {self._lost}")
+            raise Failed(f"Not tried, as the model could not be loaded: {self._lost}")
         if not self._chip:
             self._chip = Chip()
             try:
                 check_cma()
                 self.load(self._chip)
-            except StepFailed as error:
+            except Failed as error:
                 self._lost = str(error)
                 self.close()
                 raise
@@ -83,13 +84,13 @@ def check_cma(kept: int = 0) -> None:
         kept: MB that each load so far has not given back.
 
     Raises:
-        StepFailed: with what is free.
+        Failed: with what is free.
     """
     amounts = tools.meminfo()
     free = amounts.get("CmaFree", 0)
     wanted = tools.MIN_CMA_MB + _LATER_LOADS * kept
     if amounts.get("CmaTotal") and free < wanted:
-        raise StepFailed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
+        raise Failed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
 
 
 def _loads(bench: Bench) -> Values:
@@ -123,14 +124,6 @@ def _free_cma() -> int:
     return tools.meminfo().get("CmaFree", 0)
 
 
-def _first_token(bench: Bench) -> Values:
-    values: Values = {}
-    for pictures in (0, 1, 5, 10):
-        found = bench.measure("first_token", pictures)
-        values |= {f"{pictures} pictures, {name}": value for name, value in found.items()}
-    return values
-
-
 def _second_process(bench: Bench) -> Values:
     """Another process loads the model while the first has it."""
     bench.chip()
@@ -138,20 +131,20 @@ def _second_process(bench: Bench) -> Values:
     second = Chip()
     try:
         outcome = f"loads the model in {bench.load(second)} s"
-    except StepFailed as error:
+    except Failed as error:
         outcome = f"is refused: {error}"
     finally:
         second.close()
-    seconds = bench.measure("first_token", 0)["seconds"]
+    seconds = bench.measure("first_token", 0)["0 pictures, seconds"]
     return {"a second process": outcome, "the first one goes on": f"first token after {seconds} s"}
 
 
 def _memory(bench: Bench) -> Values:
-    return {f"NPU process of this run, {name}": mb for name, mb in bench.chip().memory().items()}
+    return {f"NPU process of this run, {name}": mb for name, mb in memory_of(bench.chip().pid).items()}
 
 
-def _measured(name: str) -> Callable[[Bench], Values]:
-    return lambda bench: bench.measure(name)
+def _measured(name: str, *arguments: object) -> Callable[[Bench], Values]:
+    return lambda bench: bench.measure(name, *arguments)
 
 
 @dataclass(frozen=True)
@@ -177,7 +170,7 @@ STEPS = (
     Step("model file", "Read all of the model file.", lambda b: host.model_file(b.model)),
     Step("loads", "Load and unload the model five times, the first time cold.", _loads),
     Step("model", "Load the model and ask it for its template and parameters.", _measured("model")),
-    Step("first token", "Ask about 0, 1, 5 and 10 pictures.", _first_token),
+    Step("first token", "Ask about 0, 1, 5 and 10 pictures.", _measured("first_token", 0, 1, 5, 10)),
     Step("speed", "Have a long answer generated.", _measured("speed")),
     Step("abort", "Abort in encoding, in prefill and in decoding.", _measured("abort")),
     Step("equality", "Compare answers with prefix reuse and prefill in parts.", _measured("equality")),
