@@ -6,29 +6,12 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from hailo_vision.cli.client import Failed, Service, image_part, text_of
 
-
-@dataclass(frozen=True)
-class Answer:
-    """One streamed answer, in seconds.
-
-    Attributes:
-        queue: waiting for the NPU, as the service tells it.
-        first_token: from the request to the first text.
-        total: from the request to the end.
-        rate: tokens a second after the first, as the service tells it.
-    """
-
-    queue: float
-    first_token: float
-    total: float
-    tokens: int
-    rate: float
+Answer = dict[str, float]  # figures by name, as _ask() gives them
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -49,11 +32,10 @@ def bench(options: argparse.Namespace) -> None:
     begun = time.perf_counter()
     answers = _answers(partial(_ask, service, request), options.clients, options.requests)
     seconds = time.perf_counter() - begun
-    tokens = sum(answer.tokens for answer in answers)
+    tokens = sum(answer["tokens"] for answer in answers)
     if options.json:
         asked = {name: getattr(options, name) for name in ("clients", "requests", "prompt", "max_tokens")}
-        found = {"seconds": seconds, "tokens": tokens, "answers": [asdict(answer) for answer in answers]}
-        print(json.dumps({**asked, **found}))
+        print(json.dumps({**asked, "seconds": seconds, "tokens": tokens, "answers": answers}))
         return
     print(f"{options.clients} clients at once, {options.requests} requests each")
     print(_table(answers))
@@ -89,6 +71,10 @@ def _answers(ask: Callable[[], Answer], clients: int, requests: int) -> list[Ans
 
 
 def _ask(service: Service, request: dict[str, Any]) -> Answer:
+    """The figures of one streamed answer; times in seconds from the request on.
+
+    The service tells queue (the wait for the NPU), tokens, and rate (tokens a second after the first one).
+    """
     begun = time.perf_counter()
     first: float | None = None
     timings: dict[str, float] = {}
@@ -97,24 +83,25 @@ def _ask(service: Service, request: dict[str, Any]) -> Answer:
             first = time.perf_counter() - begun
         timings = chunk.get("timings") or timings
     total = time.perf_counter() - begun
-    return Answer(
-        timings.get("queue_ms", 0.0) / 1000,
-        total if first is None else first,
-        total,
-        int(timings.get("predicted_n", 0)),
-        timings.get("predicted_per_second", 0.0),
-    )
+    return {
+        "queue": timings.get("queue_ms", 0.0) / 1000,
+        "first_token": total if first is None else first,
+        "total": total,
+        "tokens": int(timings.get("predicted_n", 0)),
+        "rate": timings.get("predicted_per_second", 0.0),
+    }
 
 
 def _table(answers: list[Answer]) -> str:
-    columns = {
-        "queue, s": [answer.queue for answer in answers],
-        "first token, s": [answer.first_token for answer in answers],
-        "whole answer, s": [answer.total for answer in answers],
-        "tokens/s after the first": [answer.rate for answer in answers],
+    rows = {
+        "queue, s": "queue",
+        "first token, s": "first_token",
+        "whole answer, s": "total",
+        "tokens/s after the first": "rate",
     }
     lines = [f"{'':26}{'median':>10}{'lowest':>10}{'highest':>10}"]
-    for name, values in columns.items():
+    for title, name in rows.items():
+        values = [answer[name] for answer in answers]
         figures = (statistics.median(values), min(values), max(values))
-        lines.append(f"{name:26}" + "".join(f"{figure:10.3f}" for figure in figures))
+        lines.append(f"{title:26}" + "".join(f"{figure:10.3f}" for figure in figures))
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify.report import Values
 
-_COMMAND = (sys.executable, "-P", "-m", "hailo_vision.cli.qualify")
+_COMMAND = (sys.executable, "-P", "-m", "hailo_vision.cli.qualify.measure")
 _ENVIRONMENT = {"HAILORT_LOGGER_PATH": "NONE", "PYTHONDONTWRITEBYTECODE": "1"}
 _LEAVE_SECONDS = 20.0
 _SAID_BYTES = 600

@@ -1,12 +1,8 @@
 """The steps that need no chip: versions, board, storage, driver, device, temperature."""
 
-import contextlib
-import grp
 import hashlib
 import os
-import pwd
 import re
-import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +109,7 @@ def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
     ]
     owners = {rule.split(":")[0] for rule in rules}
     return {
-        "node": ", ".join(map(_node, there)) or f"none of {', '.join(nodes)}",
+        "node": _printed("stat", "--format=%n %A %U:%G", *there) if there else f"none of {', '.join(nodes)}",
         "udev rules": "\n".join(dict.fromkeys(rules)) or "none",
         "packages of these rules": [_printed("dpkg", "--search", path) for path in sorted(owners)],
     }
@@ -131,16 +127,6 @@ def forget(path: Path) -> None:
     """Drop a file from the page cache, so that it is next read from the storage."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _node(path: str) -> str:
-    status = os.stat(path)
-    owner, group = str(status.st_uid), str(status.st_gid)
-    with contextlib.suppress(KeyError):
-        owner = pwd.getpwuid(status.st_uid).pw_name
-    with contextlib.suppress(KeyError):
-        group = grp.getgrgid(status.st_gid).gr_name
-    return f"{path} {stat.filemode(status.st_mode)} {owner}:{group}"
 
 
 def _printed(*command: str) -> str:

@@ -1,16 +1,20 @@
-"""What is measured of a loaded model, inside the process that holds it.
+"""What is measured of a loaded model, in a process of its own.
 
 Every method of Measurements is a step of a report; it returns named values that JSON can hold. Seconds are
 counted where HailoRT is called, so they contain nothing of the service.
 """
 
 import inspect
+import os
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from multiprocessing.connection import Connection
+from typing import NoReturn
 
 import numpy as np
 
@@ -22,6 +26,7 @@ from hailo_vision.npu.protocol import Load, Sampling
 from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Frame, Model
 from hailo_vision.npu.worker.prefill import Part, Prefill
 from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
+from hailo_vision.tuning import leave_signals_to_parent
 
 _GREEDY = Sampling()
 _PICTURE = Image("", "")
@@ -333,3 +338,31 @@ class Measurements:
             return f"answers: {self._ask(prompt, frames, most=16).text}"
         except NpuError as error:
             return f"fails: {error.problem.message}"
+
+
+def main() -> NoReturn:
+    """Work until the other side hangs up, and leave by os._exit, as the service's NPU process does.
+
+    What comes is (name, arguments) of a method above, what goes is (values, "") or (None, cause). After a
+    failure the process ends, as the chip's state is not known any more.
+    """
+    leave_signals_to_parent()
+    connection = Connection(int(sys.argv[1]))
+    steps = Measurements()
+    try:
+        while True:
+            name, arguments = connection.recv()
+            connection.send((getattr(steps, name)(*arguments), ""))
+    except EOFError:
+        steps.unload()
+        os._exit(0)
+    except NpuError as error:
+        cause = f"{error.problem.message} {error.problem.cure}"
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+    connection.send((None, cause))
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
