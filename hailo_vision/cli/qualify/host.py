@@ -12,7 +12,7 @@ from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 
-_RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
+_RULES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d")
 _BLOCK = 4 * 1024 * 1024
 _SAMPLE = 256 * 1024 * 1024
 _WANTED = re.compile(r"\S*(?:pci|cma|hailo|modprobe)\S*")
@@ -97,20 +97,20 @@ def driver_log() -> Values:
     return {"lines": "\n".join(lines[-_LOG_LINES:]) or "none that can be read"}
 
 
-def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
+def device(nodes: Sequence[str]) -> Values:
     """Mode, owner and group of the device's node, and the udev rules about it."""
     there = [node for node in nodes if os.path.exists(node)]
     rules = [
-        f"/{path.relative_to(root)}: {line.strip()}"
+        f"{path}: {line.strip()}"
         for folder in _RULES
-        for path in sorted((root / folder).glob("*.rules"))
+        for path in sorted(Path(folder).glob("*.rules"))
         for line in tools.read(path).splitlines()
         if re.match(r"\s*[^#].*(hailo|h1x)", line, re.IGNORECASE)
     ]
     owners = {rule.split(":")[0] for rule in rules}
     return {
         "node": _printed("stat", "--format=%n %A %U:%G", *there) if there else f"none of {', '.join(nodes)}",
-        "udev rules": "\n".join(dict.fromkeys(rules)) or "none",
+        "udev rules": "\n".join(rules) or "none",
         "packages of these rules": [_printed("dpkg", "--search", path) for path in sorted(owners)],
     }
 
