@@ -16,7 +16,7 @@ from support.server import HEF, ROOT, Server
 
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
-from hailo_vision.cli.qualify import report, steps
+from hailo_vision.cli.qualify import host, report, steps
 from hailo_vision.cli.qualify.chip import Chip
 from hailo_vision.npu.protocol import Load
 
@@ -282,6 +282,15 @@ def test_memory_that_the_service_needs_is_left_to_it(monkeypatch: pytest.MonkeyP
     steps.check_cma(kept=50)
     with pytest.raises(Failed, match="400 MB"):
         steps.check_cma(kept=100)
+
+
+def test_packages_are_told_whether_held_or_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    states = {"h10-hailort": "hold ok installed", "hailo-all": "deinstall ok config-files"}
+    fields = "Version: 5.1.1\nArchitecture: arm64\nMaintainer: a <a@b.example>\nDescription: one"
+    entries = [f"Package: {name}\nStatus: {state}\n{fields}\n" for name, state in states.items()]
+    (tmp_path / "status").write_text("\n".join(entries))
+    monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path))
+    assert host.versions()["packages"] == ["h10-hailort:arm64 5.1.1"]
 
 
 def test_no_text_can_spoil_the_markdown() -> None:

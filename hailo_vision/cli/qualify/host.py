@@ -23,11 +23,11 @@ _DEFAULTS_BYTES = 500
 
 
 def versions() -> Values:
-    form = "--showformat=${db:Status-Abbrev}${binary:Package} ${Version}\n"
+    form = "--showformat=${db:Status-Status} ${binary:Package} ${Version}\n"
     packages = tools.run("dpkg-query", "--show", form, "*hailo*").stdout
     return {
         **tools.versions(),
-        "packages": [line.removeprefix("ii ") for line in packages.splitlines() if line.startswith("ii ")],
+        "packages": re.findall(r"^installed (.+)$", packages, re.MULTILINE),
         "hailortcli": _printed("hailortcli", "--version"),
         "driver": tools.read(tools.MODULE_VERSION) or "not loaded",
         "hailortcli fw-control identify": _printed("hailortcli", "fw-control", "identify"),
