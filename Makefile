@@ -58,10 +58,15 @@ SIDE_BY_SIDE := pytest --dist loadfile --no-loadscope-reorder --numprocesses
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "make test boots emulated Pis: run it as root. make unit needs no root." >&2; exit 1; }
 
-test: root $(BUILD)/test-venv clients lint types  ## everything: lint, types, unit, API, emulator, deployment (root)
+# More processes than cores, as tests wait; those of the second line have Pis of their own each.
+test: root $(BUILD)/test-venv clients  ## everything: lint, types, unit, API, emulator, deployment (root)
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint types packages
+	$(SIDE_BY_SIDE) 4 tests/unit tests/api tests/npu tests/clients emulator/tests tests/bench tests/abuse
+	$(SIDE_BY_SIDE) 3 tests/deploy
+
+.PHONY: packages
+packages:
 	@sh tests/tools/packages.sh
-	$(SIDE_BY_SIDE) 3 tests/unit tests/api tests/npu tests/clients emulator/tests
-	$(SIDE_BY_SIDE) 2 tests/abuse tests/deploy tests/bench
 
 unit: venv  ## the quick tests only, in less than a minute
 	$(SIDE_BY_SIDE) 2 tests/unit

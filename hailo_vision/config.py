@@ -5,7 +5,6 @@ Unknown keys and bad values are errors that name the file, the line, the key and
 
 import difflib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -217,6 +216,9 @@ class Config(Section, frozen=True):
     resource_limits: ResourceLimits = ResourceLimits()
 
 
+_SECTIONS = Config.__struct_fields__
+
+
 def load(path: Path) -> Config:
     """Read and validate a configuration file.
 
@@ -266,20 +268,12 @@ def parse(text: str, source: str) -> Config:
         raise ConfigError(f"{source}:{line}: not valid YAML: character U+{error.character:04X}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}:1: not valid YAML: it is nested too deeply") from error
-    if data is None:
-        return Config()
+    if isinstance(data, dict):  # a section whose keys are all commented out is null in YAML: its defaults
+        data = {key: value for key, value in data.items() if value is not None or key not in _SECTIONS}
     try:
-        return msgspec.convert(_drop_empty_sections(data), Config)
+        return msgspec.convert({} if data is None else data, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), root, source)) from error
-
-
-def _drop_empty_sections(data: object) -> object:
-    """A section whose keys are all commented out is null in YAML and means its defaults."""
-    if not isinstance(data, dict):
-        return data
-    sections = set(Config.__struct_fields__)
-    return {key: value for key, value in data.items() if not (value is None and key in sections)}
 
 
 class _Loader(yaml.SafeLoader):
@@ -299,7 +293,10 @@ class _Loader(yaml.SafeLoader):
 
 def _check_keys(root: yaml.Node, source: str) -> None:
     """Refuse keys that are no text, and those that come twice; what `<<` merges may be given again."""
-    for node in _mappings(root):
+    sections = [value for _, value in root.value] if isinstance(root, yaml.MappingNode) else []
+    for node in [root, *sections]:
+        if not isinstance(node, yaml.MappingNode):
+            continue
         seen: set[str] = set()
         for key, _ in node.value:
             name = _shown(key.value) if isinstance(key.value, str) else "(a key)"
@@ -314,14 +311,6 @@ def _check_keys(root: yaml.Node, source: str) -> None:
 def _shown(key: str) -> str:
     """A key as a message names it: on one line, and nothing that a terminal obeys."""
     return (key if key.isprintable() else repr(key))[:80]
-
-
-def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
-    if isinstance(root, yaml.MappingNode):
-        yield root
-        for _, value in root.value:
-            if isinstance(value, yaml.MappingNode):
-                yield value
 
 
 def _explain(error: str, root: yaml.Node, source: str) -> str:
@@ -377,4 +366,4 @@ def _nearest(key: str) -> str:
         close = [tails[name] for name in tail]
     if close:
         return f"; the nearest known key is {close[0]}"
-    return "; known keys at the top are " + ", ".join(Config.__struct_fields__)
+    return "; known keys at the top are " + ", ".join(_SECTIONS)

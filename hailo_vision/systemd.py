@@ -15,7 +15,7 @@ _START_STEP_SECONDS = 30.0
 
 
 class Notifier:
-    """Sends states to the service manager; does nothing where there is none."""
+    """Sends messages to the service manager; does nothing where there is none."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -24,19 +24,14 @@ class Notifier:
         meant_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog_seconds = int(watchdog) / 1e6 if watchdog.isdigit() and meant_for_us else None
 
-    def ready(self) -> None:
-        self.send("READY=1")
-
-    def status(self, text: str) -> None:
-        self.send("STATUS=" + text.replace("\n", " "))
-
     def send(self, message: str) -> None:
+        """One assignment, such as READY=1; its value becomes one line."""
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
             connection.setblocking(False)
             try:
-                connection.sendto(message.encode(), self._address)
+                connection.sendto(message.replace("\n", " ").encode(), self._address)
             except OSError:
                 # The manager is gone or does not read: the service does not wait for it.
                 return
@@ -59,19 +54,16 @@ class Herald:
     def __init__(self, supervisor: Supervisor, notifier: Notifier) -> None:
         self._supervisor = supervisor
         self._notifier = notifier
-        self._told: State | None = None
-        self._said = ""
+        self._state: State | None = None
+        self._status = ""
         self._announced = False
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         supervisor.listeners.append(self._tell)
 
     def start(self) -> None:
-        self._tasks.append(asyncio.create_task(self._extend_start(), name="systemd-start"))
-        if self._notifier.watchdog_seconds:
-            self._tasks.append(
-                asyncio.create_task(self._feed(self._notifier.watchdog_seconds / 3), name="systemd-watchdog")
-            )
+        steady = (self._extend_start(), self._feed_watchdog())
+        self._tasks = [asyncio.create_task(one, name="systemd") for one in steady]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -90,19 +82,19 @@ class Herald:
         detail: object = f"{problem.message} {problem.cure}" if problem else None
         if state is State.FETCHING:
             detail = detail or supervisor.model_file.progress
-        told = f"{state}: {detail}" if detail else str(state)
-        if told != self._said:
-            self._said = told
-            self._notifier.status(told)
-        if state is self._told:
+        status = f"{state}: {detail}" if detail else str(state)
+        if status != self._status:
+            self._status = status
+            self._notifier.send(f"STATUS={status}")
+        if state is self._state:
             return
-        self._told = state
+        self._state = state
         log.info("NPU %s", state)
         if state in (State.READY, State.FAILED) and not self._announced:
             # A model that can't be loaded is not cured by systemd's restarts; the service stays up and
             # says why.
             self._announced = True
-            self._notifier.ready()
+            self._notifier.send("READY=1")
             if state is State.READY:
                 log.info("Service ready")
 
@@ -111,9 +103,9 @@ class Herald:
             self._notifier.send(f"EXTEND_TIMEOUT_USEC={int(_START_STEP_SECONDS * 2e6)}")
             await asyncio.sleep(_START_STEP_SECONDS)
 
-    async def _feed(self, interval: float) -> None:
-        """The watchdog is fed while the event loop runs and the supervisor watches the NPU."""
-        while True:
+    async def _feed_watchdog(self) -> None:
+        """While the event loop runs and the supervisor watches the NPU."""
+        while self._notifier.watchdog_seconds:
             if self._supervisor.supervised or self._stopping:
                 self._notifier.send("WATCHDOG=1")
-            await asyncio.sleep(interval)
+            await asyncio.sleep(self._notifier.watchdog_seconds / 3)

@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import pkgutil
 import re
 import signal
 import sys
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        status: int = options.run(options) or 0
+        # Each command imports what it needs by itself: Sanic alone takes most of a second on a Pi.
+        status: int = pkgutil.resolve_name(options.run)(options) or 0
         print(end="", flush=True)
         return status
     except config.ConfigError as error:
@@ -61,16 +63,16 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("--url", default=_SERVICE, help="the service (default %(default)s)")
 
     serve = commands.add_parser("serve", parents=[configured], help="serve the HTTP API")
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run="hailo_vision.cli:_serve")
 
     check = commands.add_parser("check-config", help="check a configuration file")
     check.add_argument("file", type=Path)
-    check.set_defaults(run=_check_config)
+    check.set_defaults(run="hailo_vision.cli:_check_config")
 
     ask = commands.add_parser("ask", parents=[client], help="ask a running service about an image")
     ask.add_argument("image", type=Path)
     ask.add_argument("prompt")
-    ask.set_defaults(run=_ask)
+    ask.set_defaults(run="hailo_vision.cli.ask:ask")
 
     bench = commands.add_parser(
         "bench", parents=[client], help="measure what clients of a running service wait for"
@@ -81,20 +83,20 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--requests", type=_count, default=5, help="of each client (default %(default)s)")
     bench.add_argument("--max-tokens", type=_count, default=64, help="of an answer (default %(default)s)")
     bench.add_argument("--json", action="store_true", help="print every answer's figures as JSON")
-    bench.set_defaults(run=_bench)
+    bench.set_defaults(run="hailo_vision.cli.bench:bench")
 
     doctor = commands.add_parser(
         "doctor", parents=[configured], help="find out why the service does not answer"
     )
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(run="hailo_vision.cli.doctor:doctor")
 
     bundle = commands.add_parser(
         "support-bundle", parents=[configured], help="collect what helps to find a fault, without secrets"
     )
     bundle.add_argument("--output", help="a new file, or - for standard output (default: one with the time)")
     bundle.add_argument("--lines", type=_count, default=5000, help="of each log (default %(default)s)")
-    bundle.set_defaults(run=_support_bundle)
+    bundle.set_defaults(run="hailo_vision.cli.support_bundle:support_bundle")
 
     qualify = commands.add_parser(
         "qualify",
@@ -103,10 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     qualify.add_argument("--output", type=Path, default=Path(), help="folder of the report (default: here)")
     qualify.add_argument("--no-service", action="store_true", help="do not stop and start the service")
-    qualify.set_defaults(run=_qualify)
+    qualify.set_defaults(run="hailo_vision.cli.qualify:qualify")
 
     version = commands.add_parser("version", help="print the version")
-    version.set_defaults(run=_version)
+    version.set_defaults(run="hailo_vision.cli:_version")
     return parser
 
 
@@ -115,9 +117,6 @@ def _count(text: str) -> int:
         expected = "expected a whole number of at least 1 and nine digits at most"
         raise argparse.ArgumentTypeError(f"{expected}, got {text[:40]!r}")
     return int(text)
-
-
-# Each command imports what it needs by itself: Sanic alone takes most of a second on a Pi.
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -137,43 +136,5 @@ def _check_config(options: argparse.Namespace) -> None:
     config.load(options.file)
 
 
-def _ask(options: argparse.Namespace) -> None:
-    from hailo_vision.cli.ask import ask
-
-    ask(options.url, options.image, options.prompt)
-
-
-def _bench(options: argparse.Namespace) -> None:
-    from hailo_vision.cli.bench import Options, bench
-
-    what = Options(options.clients, options.requests, options.prompt, options.max_tokens, options.json)
-    bench(options.url, options.image, what)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    import msgspec
-
-    from hailo_vision.cli.doctor import examine, report
-
-    # HailoRT would leave its logs wherever somebody calls the doctor.
-    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
-    findings = examine(options.config)
-    print(msgspec.json.encode(findings).decode() if options.json else report(findings))
-    return 0 if all(finding.ok for finding in findings) else 1
-
-
-def _support_bundle(options: argparse.Namespace) -> None:
-    from hailo_vision.cli.support_bundle import support_bundle
-
-    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
-    support_bundle(options.config, options.output, options.lines)
-
-
-def _qualify(options: argparse.Namespace) -> int:
-    from hailo_vision.cli.qualify import qualify
-
-    return 0 if qualify(options.config, options.output, with_service=not options.no_service) else 1
-
-
-def _version(options: argparse.Namespace) -> None:
+def _version(_options: argparse.Namespace) -> None:
     print(f"hailo-vision {__version__}")

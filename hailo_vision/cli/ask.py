@@ -1,18 +1,18 @@
 """`hailo-vision ask`: asks a running service one question about an image."""
 
-from pathlib import Path
+import argparse
 
 from hailo_vision.cli.client import Failed, Service, image_part, text_of
 
 
-def ask(url: str, image: Path, prompt: str) -> None:
+def ask(options: argparse.Namespace) -> None:
     """Stream the answer to standard output.
 
     Raises:
         Failed: there is no answer, or only the beginning of one.
     """
-    content = [image_part(image), {"type": "text", "text": prompt}]
-    service = Service(url)
+    content = [image_part(options.image), {"type": "text", "text": options.prompt}]
+    service = Service(options.url)
     begun = False
     try:
         for chunk in service.chat(model=service.model(), messages=[{"role": "user", "content": content}]):

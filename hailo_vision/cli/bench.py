@@ -1,91 +1,50 @@
 """`hailo-vision bench`: measures how long clients of a running service wait."""
 
+import argparse
 import json
 import statistics
 import threading
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hailo_vision.cli.client import Failed, Service, image_part, text_of
 
-
-@dataclass(frozen=True)
-class Options:
-    """What to measure: how many clients at once, and how many requests each makes in a row."""
-
-    clients: int
-    requests: int
-    prompt: str
-    max_tokens: int
-    as_json: bool
+Answer = dict[str, float]  # figures by name, as _ask() gives them
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One streamed answer, in seconds.
-
-    Attributes:
-        queue: waiting for the NPU, as the service tells it.
-        first_token: from the request to the first text.
-        total: from the request to the end.
-        rate: tokens a second after the first, as the service tells it.
-    """
-
-    queue: float
-    first_token: float
-    total: float
-    tokens: int
-    rate: float
-
-
-class Target:
-    """A service and the request that is put to it again and again."""
-
-    def __init__(self, url: str, image: Path | None, prompt: str, max_tokens: int) -> None:
-        """Raises:
-        Failed: the image can't be read, or the service can't be reached.
-        """
-        content: list[dict[str, Any]] = [image_part(image)] if image else []
-        content.append({"type": "text", "text": prompt})
-        self._service = Service(url)
-        self._request = {
-            "model": self._service.model(),
-            "messages": [{"role": "user", "content": content}],
-            "max_tokens": max_tokens,
-            "temperature": 0,
-        }
-
-    def ask(self) -> Answer:
-        """One answer.
-
-        Raises:
-            Failed: the service refused or broke off.
-        """
-        begun = time.perf_counter()
-        first: float | None = None
-        timings: dict[str, float] = {}
-        for chunk in self._service.chat(**self._request):
-            if first is None and text_of(chunk):
-                first = time.perf_counter() - begun
-            timings = chunk.get("timings") or timings
-        total = time.perf_counter() - begun
-        return Answer(
-            timings.get("queue_ms", 0.0) / 1000,
-            total if first is None else first,
-            total,
-            int(timings.get("predicted_n", 0)),
-            timings.get("predicted_per_second", 0.0),
-        )
-
-
-def run(target: Target, clients: int, requests: int) -> tuple[list[Answer], float]:
-    """The answers to some clients at once, each with some requests in a row, and the seconds they all took.
+def bench(options: argparse.Namespace) -> None:
+    """Have some clients at once put the same request again and again, and print what they waited for.
 
     Raises:
-        Failed: a request failed; none is begun after it.
+        Failed: the image can't be read, or a request was not answered.
     """
+    content = [image_part(options.image)] if options.image else []
+    content.append({"type": "text", "text": options.prompt})
+    service = Service(options.url)
+    request = {
+        "model": service.model(),
+        "messages": [{"role": "user", "content": content}],
+        "max_tokens": options.max_tokens,
+        "temperature": 0,
+    }
+    begun = time.perf_counter()
+    answers = _answers(partial(_ask, service, request), options.clients, options.requests)
+    seconds = time.perf_counter() - begun
+    tokens = sum(answer["tokens"] for answer in answers)
+    if options.json:
+        asked = {name: getattr(options, name) for name in ("clients", "requests", "prompt", "max_tokens")}
+        print(json.dumps({**asked, "seconds": seconds, "tokens": tokens, "answers": answers}))
+        return
+    print(f"{options.clients} clients at once, {options.requests} requests each")
+    print(_table(answers))
+    rate = tokens / seconds
+    print(f"{len(answers)} answers with {tokens} tokens in {seconds:.1f} s: {rate:.2f} tokens/s")
+
+
+def _answers(ask: Callable[[], Answer], clients: int, requests: int) -> list[Answer]:
+    """The answers to some clients at once, each with some requests in a row; a failure ends them all."""
     answers: list[Answer] = []
     failures: list[Failed] = []
 
@@ -94,11 +53,10 @@ def run(target: Target, clients: int, requests: int) -> tuple[list[Answer], floa
             for _ in range(requests):
                 if failures:
                     return
-                answers.append(target.ask())
+                answers.append(ask())
         except Failed as error:
             failures.append(error)
 
-    begun = time.perf_counter()
     threads = [threading.Thread(target=work, daemon=True) for _ in range(clients)]
     try:
         for thread in threads:
@@ -109,37 +67,41 @@ def run(target: Target, clients: int, requests: int) -> tuple[list[Answer], floa
         thread.join()
     if failures:
         raise failures[0]
-    return answers, time.perf_counter() - begun
+    return answers
 
 
-def bench(url: str, image: Path | None, options: Options) -> None:
-    """Measure and print.
+def _ask(service: Service, request: dict[str, Any]) -> Answer:
+    """The figures of one streamed answer; times in seconds from the request on.
 
-    Raises:
-        Failed: a request was not answered.
+    The service tells queue (the wait for the NPU), tokens, and rate (tokens a second after the first one).
     """
-    target = Target(url, image, options.prompt, options.max_tokens)
-    answers, seconds = run(target, options.clients, options.requests)
-    tokens = sum(answer.tokens for answer in answers)
-    if options.as_json:
-        overall = {**asdict(options), "seconds": seconds, "tokens": tokens}
-        print(json.dumps({**overall, "answers": [asdict(answer) for answer in answers]}))
-        return
-    print(f"{options.clients} clients at once, {options.requests} requests each")
-    print(_table(answers))
-    rate = tokens / seconds
-    print(f"{len(answers)} answers with {tokens} tokens in {seconds:.1f} s: {rate:.2f} tokens/s")
+    begun = time.perf_counter()
+    first: float | None = None
+    timings: dict[str, float] = {}
+    for chunk in service.chat(**request):
+        if first is None and text_of(chunk):
+            first = time.perf_counter() - begun
+        timings = chunk.get("timings") or timings
+    total = time.perf_counter() - begun
+    return {
+        "queue": timings.get("queue_ms", 0.0) / 1000,
+        "first_token": total if first is None else first,
+        "total": total,
+        "tokens": int(timings.get("predicted_n", 0)),
+        "rate": timings.get("predicted_per_second", 0.0),
+    }
 
 
 def _table(answers: list[Answer]) -> str:
-    columns = {
-        "queue, s": [answer.queue for answer in answers],
-        "first token, s": [answer.first_token for answer in answers],
-        "whole answer, s": [answer.total for answer in answers],
-        "tokens/s after the first": [answer.rate for answer in answers],
+    rows = {
+        "queue, s": "queue",
+        "first token, s": "first_token",
+        "whole answer, s": "total",
+        "tokens/s after the first": "rate",
     }
     lines = [f"{'':26}{'median':>10}{'lowest':>10}{'highest':>10}"]
-    for name, values in columns.items():
+    for title, name in rows.items():
+        values = [answer[name] for answer in answers]
         figures = (statistics.median(values), min(values), max(values))
-        lines.append(f"{name:26}" + "".join(f"{figure:10.3f}" for figure in figures))
+        lines.append(f"{title:26}" + "".join(f"{figure:10.3f}" for figure in figures))
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """`hailo-vision doctor`: finds what keeps this machine from answering, and says how to cure it."""
 
-import contextlib
+import argparse
 import errno
 import http.client
 import json
@@ -12,18 +12,28 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
-from hailo_vision.cli.finding import Finding, bad, bad_for, good
+from hailo_vision.cli.finding import Finding, bad, good
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.problems import ONE_VERSION, REPLACE_HEF, SAME_RELEASE, NpuError, node_problem
 from hailo_vision.npu.worker.device import find_hef, runtime_version
 
-_MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")
 _ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print the findings; the exit status is 0 if nothing is wrong, else 1."""
+    # HailoRT would leave its logs wherever somebody calls the doctor.
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    findings = examine(options.config)
+    print(msgspec.json.encode(findings).decode() if options.json else report(findings))
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 def examine(path: Path | None) -> list[Finding]:
@@ -63,14 +73,14 @@ def _runtime() -> tuple[str | None, Finding]:
     try:
         version, emulated = runtime_version()
     except NpuError as error:
-        return None, bad_for("runtime", error.problem)
+        return None, bad("runtime", error.problem.message, error.problem.cure)
     return version, good("runtime", f"HailoRT {version}{' (emulated)' if emulated else ''}")
 
 
 def _device(npu: config.NpuConfig) -> Finding:
     problem = node_problem(npu.device_nodes)
     if problem:
-        return bad_for("device", problem)
+        return bad("device", problem.message, problem.cure)
     node = next(node for node in npu.device_nodes if os.path.exists(node))
     holders = holders_of(npu.device_nodes)
     used = f"; in use by {', '.join(holders)}" if holders else ""
@@ -80,17 +90,20 @@ def _device(npu: config.NpuConfig) -> Finding:
 def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding:
     """Library, driver and firmware must have the same version. A chip in use is not asked for its firmware,
     as hailortcli can disturb it."""
-    found = {"library": runtime, "hailortcli": _tool("--version")}
-    with contextlib.suppress(OSError):
-        found["driver"] = _MODULE_VERSION.read_text().strip()
+    found = {
+        "library": runtime,
+        "hailortcli": _tool("--version"),
+        "driver": tools.read(tools.MODULE_VERSION),
+    }
     if service is None:
         found["firmware"] = _tool("fw-control", "identify")
     known = {name: version for name, version in found.items() if version}
     told = ", ".join(f"{name} {version}" for name, version in known.items()) or "no version could be read"
     if len(set(known.values())) == 1:
         return good("versions", told)
+    # The driver never replaces firmware that runs.
     firmware = known.pop("firmware", None)
-    if firmware and len(set(known.values())) == 1 and driver_checks.firmware_was_kept(_kernel_log()):
+    if firmware and len(set(known.values())) == 1 and tools.kernel_lines("hailo.*firmware.*already loaded"):
         told += "; the chip kept its firmware over the reboot"
         return bad("versions", told, "Shut the Pi down and take its power away for ten seconds.")
     return bad("versions", told, ONE_VERSION)
@@ -102,11 +115,6 @@ def _tool(*arguments: str) -> str | None:
         r"(?:CLI|Firmware) [Vv]ersion:? (\d+\.\d+\.\d+)", tools.run("hailortcli", *arguments).stdout
     )
     return found[1] if found else None
-
-
-def _kernel_log() -> str:
-    """The kernel's messages since its boot, as far as the user may read them."""
-    return tools.run("journalctl", "--dmesg", "--no-pager").stdout + tools.run("dmesg").stdout
 
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
@@ -121,7 +129,7 @@ def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
         size = path.stat().st_size
         path.open("rb").close()
     except NpuError as error:
-        return bad_for("model file", error.problem)
+        return bad("model file", error.problem.message, error.problem.cure)
     except OSError as error:
         return bad("model file", f"{path}: {error.strerror}", "Check the file and its permissions.")
     if not hef.has_magic(path):

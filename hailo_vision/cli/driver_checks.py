@@ -15,7 +15,6 @@ _HAILO_10H = "0x45c4"
 _MODULE = "hailo1x_pci"
 _MODPROBE_FOLDERS = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d")
 _FORBIDS = ("blacklist", "install", "module_blacklist", "modprobe.blacklist")
-_KEPT_FIRMWARE = re.compile(r"hailo.*firmware.*already loaded", re.IGNORECASE)
 
 
 def check_driver(root: Path = Path("/"), release: str = os.uname().release) -> Iterator[Finding]:
@@ -25,16 +24,8 @@ def check_driver(root: Path = Path("/"), release: str = os.uname().release) -> I
     yield from _module_files(root, release)
 
 
-def firmware_was_kept(kernel_log: str) -> bool:
-    """Whether the chip kept its firmware over a reboot: the driver never replaces a running one."""
-    return bool(_KEPT_FIRMWARE.search(kernel_log))
-
-
 def _binding(root: Path) -> Iterator[Finding]:
-    for vendor in sorted(root.glob("sys/bus/pci/devices/*/vendor")):
-        if tools.read(vendor) != tools.HAILO_VENDOR:
-            continue
-        device = vendor.parent
+    for device in tools.hailo_devices(root):
         kind, module = tools.read(device / "device"), _link(device / "driver/module")
         where = f"{tools.HAILO_VENDOR[2:]}:{kind[2:]} at {device.name}"
         if kind != _HAILO_10H:

@@ -2,8 +2,6 @@
 
 import msgspec
 
-from hailo_vision.npu.protocol import Problem
-
 
 class Finding(msgspec.Struct, frozen=True):
     """One check's outcome; the cure is empty where nothing is wrong."""
@@ -20,7 +18,3 @@ def good(check: str, message: str) -> Finding:
 
 def bad(check: str, message: str, cure: str) -> Finding:
     return Finding(check, False, message, cure)
-
-
-def bad_for(check: str, problem: Problem) -> Finding:
-    return Finding(check, False, problem.message, problem.cure)

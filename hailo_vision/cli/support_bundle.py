@@ -4,9 +4,9 @@ It is meant to run as the service's own user, and holds nothing that this user m
 could not be collected says why.
 """
 
+import argparse
 import io
 import os
-import platform
 import re
 import socket
 import stat
@@ -14,9 +14,10 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from hailo_vision import __version__, config
+from hailo_vision import config
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.doctor import ask_own_service, examine, report
@@ -30,43 +31,30 @@ _SECONDS = 30
 _LARGEST_FILE = 4 * 1024 * 1024
 _SHORTEST_SECRET = 6
 _HIDDEN = "(secret)"
-_PATTERNS = (
-    (
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-        _HIDDEN,
-    ),
-    (re.compile(r"(\b(?:Bearer|Basic)\s+)\S+", re.IGNORECASE), rf"\1{_HIDDEN}"),
-    (
-        re.compile(
-            r"((?:password|passwd|secret|token(?!s)|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*)\S+", re.IGNORECASE
-        ),
-        rf"\1{_HIDDEN}",
-    ),
-    (re.compile(r"(\bhttps?://)[^/\s@]+@"), rf"\1{_HIDDEN}@"),
-    (re.compile(r"(\bhttps?://[^\s?\"']+\?)[^\s\"']+"), rf"\1{_HIDDEN}"),
-)
+_PATTERNS = {
+    r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)": _HIDDEN,
+    r"(?i)(\b(?:Bearer|Basic)\s+)\S+": rf"\1{_HIDDEN}",
+    r"(?i)((?:password|passwd|secret|token(?!s)|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*)\S+": rf"\1{_HIDDEN}",
+    r"(\bhttps?://)[^/\s@]+@": rf"\1{_HIDDEN}@",
+    r"(\bhttps?://[^\s?\"']+\?)[^\s\"']+": rf"\1{_HIDDEN}",
+}
 
 
-def support_bundle(path: Path | None, output: str | None, lines: int) -> None:
-    """Collect and write the archive.
-
-    Args:
-        path: the configuration file, None for the default one.
-        output: a file that does not exist yet, "-" for standard output, None for one in the current folder.
-        lines: how many of the newest lines of each log.
+def support_bundle(options: argparse.Namespace) -> None:
+    """Write the archive into a file that does not exist yet or, for "-", to standard output.
 
     Raises:
         Failed: the archive can't be written.
     """
-    archive = pack(collect(path, lines))
-    if output == "-":
+    os.environ["HAILORT_LOGGER_PATH"] = "NONE"
+    archive = pack(collect(options.config, options.lines))
+    if options.output == "-":
         sys.stdout.buffer.write(archive)
         sys.stdout.buffer.flush()
         return
-    name = output or f"hailo-vision-{socket.gethostname()}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
+    name = options.output or f"hailo-vision-{socket.gethostname()}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with open(name, "xb", opener=partial(os.open, mode=0o600)) as file:
             file.write(archive)
     except OSError as error:
         raise Failed(f"{name}: {error.strerror}") from error
@@ -80,7 +68,8 @@ def collect(path: Path | None, lines: int) -> dict[str, str]:
     except config.ConfigError:
         settings = config.Config()
     keys = _keys(settings.auth)
-    health = _asked(settings.server, "/health", keys)
+    ask = partial(ask_own_service, settings.server, key=keys[0] if keys else "")
+    health = _safely(lambda: ask("/health"))
     journal = ("journalctl", "--no-pager", f"--lines={lines}", "--output=short-iso-precise")
     sources: dict[str, Callable[[], str]] = {
         "chip.txt": lambda: _chip_logs(health),
@@ -90,7 +79,7 @@ def collect(path: Path | None, lines: int) -> dict[str, str]:
         "journal.txt": lambda: _printed(*journal, *(f"--unit={unit}" for unit in _UNITS)),
         "kernel.txt": lambda: _printed(*journal, "--dmesg", "--grep=hailo|pcie|cma|under-?voltage|oom"),
         "memory.txt": lambda: read_regular(Path("/proc/meminfo")),
-        "metrics.txt": lambda: _asked(settings.server, "/metrics", keys),
+        "metrics.txt": lambda: ask("/metrics"),
         "packages.txt": lambda: _printed(
             "dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:Package} ${Version}\n"
         ),
@@ -98,7 +87,7 @@ def collect(path: Path | None, lines: int) -> dict[str, str]:
         "state.txt": lambda: _printed("systemctl", "status", "--no-pager", "--lines=0", *_UNITS),
         "storage.txt": lambda: _printed("df", "--human-readable"),
         "units.txt": lambda: _printed("systemctl", "cat", "--no-pager", *_UNITS),
-        "versions.txt": _versions,
+        "versions.txt": lambda: "".join(f"{name}: {version}\n" for name, version in _versions().items()),
     }
     found = {name: _safely(source) for name, source in sources.items()} | logs_in(_STATE)
     return {name: cut_out(text, keys) for name, text in found.items()}
@@ -142,8 +131,8 @@ def cut_out(text: str, secrets: Iterable[str]) -> str:
     """A text without the secrets, and without what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    for pattern, replacement in _PATTERNS.items():
+        text = re.sub(pattern, replacement, text)
     return text
 
 
@@ -162,13 +151,6 @@ def _keys(auth: config.AuthConfig) -> list[str]:
     return [key for key in keys if len(key) >= _SHORTEST_SECRET]
 
 
-def _asked(server: config.ServerConfig, path: str, keys: list[str]) -> str:
-    try:
-        return ask_own_service(server, path, keys[0] if keys else "")
-    except OSError as error:
-        return f"({error})\n"
-
-
 def _chip_logs(health: str) -> str:
     """The chip's own logs; a chip at work is left alone, because hailortcli can disturb it."""
     if in_use := _IN_USE.search(health):
@@ -182,13 +164,5 @@ def _printed(*command: str) -> str:
     return done.stdout + done.stderr + (f"(status {done.returncode})\n" if done.returncode else "")
 
 
-def _versions() -> str:
-    found = {
-        "hailo-vision": __version__,
-        "Python": platform.python_version(),
-        "kernel": f"{platform.release()} {platform.machine()}",
-        "system": tools.system_name(),
-        "board": tools.board_name(),
-        "hailortcli": _printed("hailortcli", "--version").strip(),
-    }
-    return "".join(f"{name}: {value}\n" for name, value in found.items())
+def _versions() -> dict[str, str]:
+    return tools.versions() | {"hailortcli": _printed("hailortcli", "--version").strip()}

@@ -1,11 +1,15 @@
 """What the commands ask of this machine: its programs, and files that tell of it."""
 
 import os
+import platform
 import re
 import subprocess
 from pathlib import Path
 
+from hailo_vision import __version__
+
 HAILO_VENDOR = "0x1e60"  # of PCI devices
+MODULE_VERSION = Path("/sys/module/hailo1x_pci/version")  # of the loaded driver
 MIN_CMA_MB = 240  # what loading a language model took of CMA on a Pi 5, as users measured
 _MEMINFO = Path("/proc/meminfo")
 
@@ -44,17 +48,41 @@ def read(path: str | Path) -> str:
         return ""
 
 
-def system_name() -> str:
-    """What the operating system calls itself."""
-    found = re.search(r'^PRETTY_NAME="?([^"\n]*)', read("/etc/os-release"), re.MULTILINE)
-    return found[1] if found else "unknown"
+def kernel_lines(pattern: str) -> list[str]:
+    """The lines of the kernel's log since its boot that match a pattern; none if the user may not read it.
+
+    The journal comes second: the kernel's own buffer needs no systemd, but may have lost the oldest lines.
+    """
+    for command in (("dmesg",), ("journalctl", "--dmesg", "--no-pager", "--output=short-monotonic")):
+        lines = run(*command).stdout.splitlines()
+        if found := [line for line in lines if re.search(pattern, line, re.IGNORECASE)]:
+            return found
+    return []
 
 
-def board_name() -> str:
-    return read("/proc/device-tree/model") or "unknown"
+def hailo_devices(root: Path = Path("/")) -> list[Path]:
+    """The Hailo devices on the PCI bus, as folders of sysfs in the system below root."""
+    vendors = sorted(root.glob("sys/bus/pci/devices/*/vendor"))
+    return [vendor.parent for vendor in vendors if read(vendor) == HAILO_VENDOR]
+
+
+def versions() -> dict[str, str]:
+    """Of what is on every machine, Hailo's chip or not."""
+    return {
+        "hailo-vision": __version__,
+        "Python": platform.python_version(),
+        "kernel": f"{platform.release()} {platform.machine()}",
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
+        "board": read("/proc/device-tree/model") or "unknown",
+    }
 
 
 def meminfo() -> dict[str, int]:
     """MB by name, as /proc/meminfo has them."""
-    found = re.findall(r"^(\w+):\s+(\d+) kB$", _MEMINFO.read_text(), re.MULTILINE)
+    return megabytes(_MEMINFO.read_text())
+
+
+def megabytes(text: str) -> dict[str, int]:
+    """MB by name in the text of a file of /proc that tells of memory."""
+    found = re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)
     return {name: int(kilobytes) // 1024 for name, kilobytes in found}

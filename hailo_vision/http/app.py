@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from hailo_vision.systemd import Herald, Notifier
 
 log = logging.getLogger(__name__)
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -105,7 +107,10 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
             app.ctx.listening.append(await loop.create_server(connection, sock=listener, ssl=tls))
 
     app.after_server_start(listen)
+    app.after_server_start(_stop_on_signals)
     Sanic.serve_single(app)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _listeners(server: ServerConfig, inherited: Sequence[socket.socket]) -> list[socket.socket]:
@@ -134,6 +139,21 @@ async def _start(app: App) -> None:
     app.ctx.herald = Herald(service.supervisor, Notifier())
     service.start()
     app.ctx.herald.start()
+
+
+async def _stop_on_signals(app: App) -> None:
+    """Stop the service on the first signal only: with Sanic's handlers, a second one breaks off the stop."""
+    loop = asyncio.get_running_loop()
+    app.ctx.stopping = False
+
+    def stop(*_: object) -> None:
+        if not app.ctx.stopping:
+            app.ctx.stopping = True
+            loop.call_soon_threadsafe(partial(app.stop, terminate=False))
+
+    for number in _STOP_SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, stop)
 
 
 async def _stop(app: App) -> None:

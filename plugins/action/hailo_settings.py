@@ -21,7 +21,10 @@ from ansible.plugins.action import ActionBase
 
 Option = dict[str, Any]
 
-_BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0")
+
+def _says(kind: type, pattern: str) -> Callable[[Any], bool]:
+    """A test whether a value is of a type, or a text that says one."""
+    return lambda value: isinstance(value, kind | str) and bool(re.fullmatch(pattern, str(value).lower()))
 
 
 def _is_float(value: Any) -> bool:
@@ -31,14 +34,6 @@ def _is_float(value: Any) -> bool:
         return False
 
 
-def _is_int(value: Any) -> bool:
-    return not isinstance(value, bool | float) and bool(re.fullmatch(r"-?[0-9]+", str(value)))
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool | str) and str(value).lower() in _BOOLEANS
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -46,8 +41,8 @@ def _is_text(value: Any) -> bool:
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("a text", _is_text),
     "path": ("a path", _is_text),
-    "bool": ("true or false", _is_bool),
-    "int": ("a whole number", _is_int),
+    "bool": ("true or false", _says(bool, "true|false|yes|no|on|off|1|0")),
+    "int": ("a whole number", _says(int, "-?[0-9]+")),
     "float": ("a number", _is_float),
     "list": ("a list", lambda value: isinstance(value, list)),
     "dict": ("a mapping", lambda value: isinstance(value, Mapping)),

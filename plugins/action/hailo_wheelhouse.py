@@ -100,8 +100,8 @@ def pack(folder: Path, archive: Path) -> None:
     with tarfile.open(temporary, "w") as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, arcname=path.name)
-    hailo_disk.sync_file(temporary)
-    hailo_disk.move(temporary, str(archive))
+    hailo_disk.sync(temporary)
+    hailo_disk.place([str(archive)])
 
 
 def collect(arguments: dict[str, str], check: bool = False) -> dict[str, Any]:

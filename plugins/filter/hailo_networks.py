@@ -11,21 +11,16 @@ def networks(entries: list[str]) -> dict[str, list[str]]:
 
     None is part of another, which nftables takes for a conflict.
     """
-    ip: list[ipaddress.IPv4Network] = []
-    ip6: list[ipaddress.IPv6Network] = []
+    found: dict[int, list[Any]] = {4: [], 6: []}
     wrong = []
     for entry in entries:
         try:
             network = ipaddress.ip_network(entry)
+            found[network.version].append(network)
         except ValueError:
             wrong.append(entry)
-        else:
-            if isinstance(network, ipaddress.IPv4Network):
-                ip.append(network)
-            else:
-                ip6.append(network)
-    collapsed = {"ip": ipaddress.collapse_addresses(ip), "ip6": ipaddress.collapse_addresses(ip6)}
-    return {family: [str(one) for one in found] for family, found in collapsed.items()} | {"wrong": wrong}
+    ip, ip6 = ([str(one) for one in ipaddress.collapse_addresses(found[family])] for family in (4, 6))
+    return {"ip": ip, "ip6": ip6, "wrong": wrong}
 
 
 class FilterModule:

@@ -60,6 +60,17 @@ def plan(host: Mapping[str, Any], files: Mapping[str, Any], model_waits: bool = 
     return found | {"to_do": bool(changed or unsettled) or any(found.values())}
 
 
+def is_stale(unit: Mapping[str, str], *files: Mapping[str, Any]) -> bool:
+    """Whether a unit has not read the newest of its files since it was last started or reloaded.
+
+    Args:
+        unit: its properties.
+        files: what hailo_paths returned for them.
+    """
+    newest = [time for found in files for time in found["newest"].values()]
+    return max(newest) > _seconds(unit["StateChangeTimestamp"])
+
+
 def leftovers(host: Mapping[str, Any], release: str) -> list[str]:
     """Paths that nothing needs: what a predecessor left, and releases but the present and the last good one.
 
@@ -79,4 +90,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """The filters of this file by name."""
-        return {"hailo_plan": plan, "hailo_leftovers": leftovers}
+        return {"hailo_plan": plan, "hailo_leftovers": leftovers, "hailo_is_stale": is_stale}

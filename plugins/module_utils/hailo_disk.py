@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 
-def sync_folder(path: str) -> None:
-    """Wait until the names in a folder are on the disk."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sync_file(path: str) -> None:
-    """Wait until a file's contents are on the disk, whoever wrote them."""
+def sync(path: str) -> None:
+    """Wait until a file's contents, whoever wrote them, or the names in a folder are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -28,12 +19,6 @@ def sync_file(path: str) -> None:
 def beside(path: str) -> str:
     """Where the new one is made: always the same, so that the next run takes what a cut left behind."""
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
-
-
-def move(source: str, path: str) -> None:
-    """Give what is complete on the disk its name, in place of what bears it."""
-    os.replace(source, path)
-    sync_folder(os.path.dirname(path))
 
 
 def make(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
@@ -61,20 +46,18 @@ def make_link(target: str, path: str) -> None:
     os.symlink(target, _vacate(beside(path)))
 
 
-def place(paths: Iterable[str]) -> None:
+def place(paths: Collection[str]) -> None:
     """Put in place what was made for each path.
 
     The disk is waited for afterwards only: most file systems then take on all names or none.
     """
-    folders = []
     for path in paths:
         os.replace(beside(path), path)
-        folders.append(os.path.dirname(path))
-    for folder in dict.fromkeys(folders):
-        sync_folder(folder)
+    for folder in {os.path.dirname(path) for path in paths}:
+        sync(folder)
 
 
-def give_up(paths: Iterable[str]) -> None:
+def give_up(paths: Collection[str]) -> None:
     """Remove what was made for the paths and not put in place."""
     for path in paths:
         _vacate(beside(path))
@@ -90,7 +73,7 @@ def unlink(path: str) -> None:
     """Remove a file or link, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-        sync_folder(os.path.dirname(path))
+        sync(os.path.dirname(path))
 
 
 def _vacate(path: str) -> str:

@@ -33,21 +33,15 @@ State = list[dict[str, Any]]
 
 def capture(paths: tuple[str, ...] = PATHS) -> State:
     """Text and permissions of files, targets of links; what is neither, or missing, is left out."""
-    state = []
+    state: State = []
     for path in paths:
-        try:
-            info = os.lstat(path)
-        except OSError:
-            continue
-        if stat.S_ISLNK(info.st_mode):
+        if os.path.islink(path):
             state.append({"path": path, "target": os.readlink(path)})
-            continue
-        if not stat.S_ISREG(info.st_mode):
-            continue
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read()
-        owner = {"mode": stat.S_IMODE(info.st_mode), "uid": info.st_uid, "gid": info.st_gid}
-        state.append({"path": path, "text": text, **owner})
+        elif os.path.isfile(path):
+            info = os.stat(path)
+            owner = {"mode": stat.S_IMODE(info.st_mode), "uid": info.st_uid, "gid": info.st_gid}
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                state.append({"path": path, "text": file.read(), **owner})
     return state
 
 
@@ -77,7 +71,7 @@ def keep(state: State, folder: str = FOLDER) -> None:
     """
     if not os.path.isdir(folder):
         os.makedirs(folder, mode=0o700)
-        hailo_disk.sync_folder(os.path.dirname(folder))
+        hailo_disk.sync(os.path.dirname(folder))
     before = load("last", folder)
     exchanged = packages(before) not in ({}, packages(state))
     if release(before) and (exchanged or release(before) != release(state)):

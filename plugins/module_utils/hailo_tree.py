@@ -20,23 +20,16 @@ def fingerprint(root: str) -> str:
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name != _VOLATILE)
         for name in sorted(files) + folders:
-            digest.update(_line(os.path.join(folder, name), root))
+            path = os.path.join(folder, name)
+            info = os.lstat(path)
+            kind, mode = stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode)
+            fields = [os.path.relpath(path, root), kind, mode, info.st_uid, info.st_gid]
+            if kind == stat.S_IFLNK:
+                fields.append(os.readlink(path))
+            elif kind == stat.S_IFREG:
+                fields += [info.st_size, info.st_mtime_ns]
+            digest.update(json.dumps(fields).encode() + b"\n")
     return digest.hexdigest()
-
-
-def _line(path: str, root: str) -> bytes:
-    info = os.lstat(path)
-    fields: list[object] = [
-        os.path.relpath(path, root),
-        stat.S_IFMT(info.st_mode),
-        stat.S_IMODE(info.st_mode),
-    ]
-    fields += [info.st_uid, info.st_gid]
-    if stat.S_ISLNK(info.st_mode):
-        fields.append(os.readlink(path))
-    elif stat.S_ISREG(info.st_mode):
-        fields += [info.st_size, info.st_mtime_ns]
-    return json.dumps(fields).encode() + b"\n"
 
 
 def seal_path(root: str) -> str:

@@ -1,7 +1,8 @@
 #!/usr/bin/python
-"""Take Pis out of the gateway's rotation, or put them back.
+"""Take Pis out of the gateway's rotation and wait until they have finished what they have, or put them back.
 
-HAProxy is told by a socket on its host, for which no builtin module has a client.
+HAProxy is told by a socket on its host, for which no builtin module has a client. Nothing is done where no
+gateway runs, for a Pi that it does not know yet, and for one that somebody has put into maintenance.
 """
 
 from __future__ import annotations
@@ -13,45 +14,6 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-DOCUMENTATION = r"""
-module: hailo_drain
-short_description: Take Pis out of the gateway's rotation, or put them back
-description:
-  - Runs on the gateway. A Pi that is drained gets no new request, and the module waits until it has
-    finished the one that it works on.
-  - The gateway itself puts a drained Pi back when the lease is over, should nobody do it before, as when the
-    Pi or the controller loses its power.
-  - Does nothing where no gateway runs, and for a Pi that the gateway does not know yet.
-  - Leaves a Pi alone that somebody has put into maintenance.
-options:
-  nodes:
-    description: Names of the Pis.
-    type: list
-    elements: str
-    required: true
-  state:
-    description: Whether the Pis are in the rotation.
-    type: str
-    choices: [drained, ready]
-    required: true
-  timeout:
-    description: Seconds to wait for running requests.
-    type: int
-    default: 120
-  lease:
-    description: Seconds after which a drained Pi is put back. More than a switch takes with its reboot.
-    type: int
-    default: 1800
-"""
-
-RETURN = r"""
-changed_nodes:
-  description: The Pis that were taken out or put back.
-  returned: always
-  type: list
-  elements: str
-"""
-
 # The second is that of a gateway of the earlier kind, which the next run of its role replaces.
 ADMINS = ("/run/hailo-vision-gateway/admin.sock", "/run/haproxy/admin.sock")
 ADMIN = next(filter(os.path.exists, ADMINS), ADMINS[0])
@@ -61,6 +23,11 @@ SEND = (
     "import socket, sys; c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]);"
     " c.sendall(sys.argv[2].encode()); c.recv(1)"
 )
+# Seconds to wait for running requests.
+PATIENCE = 120
+# Seconds after which the gateway itself puts a drained Pi back, should nobody do it before, as when the Pi or
+# the controller loses its power. More than a switch takes with its reboot.
+LEASE = 1800
 # Bits of srv_admin_state (HAProxy's management guide, "show servers state").
 MAINTENANCE = 0x01
 DRAINED = 0x08
@@ -78,15 +45,13 @@ def command(text: str) -> str:
 
 def flags() -> dict[str, int]:
     """What was decided about each Pi, apart from how its checks go; empty where no gateway runs."""
-    if not os.path.exists(ADMIN):
-        return {}
     try:
         lines = command(f"show servers state {BACKEND}").splitlines()
     except OSError:
         return {}
     head = next((line.lstrip("# ").split() for line in lines if line.startswith("# ")), [])
-    rows = [dict(zip(head, line.split(), strict=True)) for line in lines if len(line.split()) == len(head)]
-    return {row["srv_name"]: int(row["srv_admin_state"]) for row in rows if row["srv_name"] != "srv_name"}
+    rows = [dict(zip(head, line.split(), strict=False)) for line in lines if f" {BACKEND} " in line]
+    return {row["srv_name"]: int(row["srv_admin_state"]) for row in rows}
 
 
 def busy(nodes: list[str]) -> bool:
@@ -101,19 +66,17 @@ def lease(module: AnsibleModule, name: str, drain: bool) -> None:
     unit = f"hailo-return-{name}"
     module.run_command(["systemctl", "stop", f"{unit}.timer"])
     if drain:
-        timer = ["systemd-run", "--collect", f"--unit={unit}", f"--on-active={module.params['lease']}"]
+        timer = ["systemd-run", "--collect", f"--unit={unit}", f"--on-active={LEASE}"]
         send = ["/usr/bin/python3", "-I", "-c", SEND, ADMIN, f"set server {BACKEND}/{name} state ready\n"]
         module.run_command([*timer, *send], check_rc=True)
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point; the result has `changed_nodes`."""
     module = AnsibleModule(
         argument_spec={
             "nodes": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
-            "timeout": {"type": "int", "default": 120},
-            "lease": {"type": "int", "default": 1800},
         },
         supports_check_mode=True,
     )
@@ -128,7 +91,7 @@ def main() -> None:
         for name in changed:
             lease(module, name, drain)
             command(f"set server {BACKEND}/{name} state {'drain' if drain else 'ready'}")
-        deadline = time.monotonic() + module.params["timeout"]
+        deadline = time.monotonic() + PATIENCE
         while drain and changed and time.monotonic() < deadline and busy(changed):
             time.sleep(0.5)
     module.exit_json(changed=bool(changed), changed_nodes=changed)

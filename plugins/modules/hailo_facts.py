@@ -2,6 +2,7 @@
 """Everything that the Hailo roles want to know about a host, in one look.
 
 M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell less of it in many round trips.
+It changes nothing and returns the fact C(hailo), which its functions describe.
 """
 
 from __future__ import annotations
@@ -24,35 +25,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import hailo_state
 from ..module_utils.hailo_text import read
 from ..module_utils.hailo_tree import is_intact
-
-DOCUMENTATION = r"""
-module: hailo_facts
-short_description: Collect what the Hailo roles want to know about a host
-description:
-  - Reads the operating system, the installed Debian packages, the Hailo device, units, accounts and installed
-    trees in one call, and returns them as the fact C(hailo). Changes nothing.
-options:
-  packages:
-    description: Debian packages to tell the versions of, besides those of HailoRT.
-    type: list
-    elements: str
-    default: []
-  units:
-    description: systemd units to tell the state of. Default are those of the service.
-    type: list
-    elements: str
-  device_timeout:
-    description: Seconds to wait for a device node before looking.
-    type: int
-    default: 0
-"""
-
-RETURN = r"""
-ansible_facts:
-  description: A dictionary C(hailo), described by the functions of the module.
-  returned: always
-  type: dict
-"""
 
 PACKAGES = (
     "h10-hailort*",
@@ -350,8 +322,11 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
+            # Debian packages to tell the versions of, besides those of HailoRT.
             "packages": {"type": "list", "elements": "str", "default": []},
+            # systemd units to tell the state of.
             "units": {"type": "list", "elements": "str", "default": UNITS},
+            # Seconds to wait for a device node before looking.
             "device_timeout": {"type": "int", "default": 0},
         },
         supports_check_mode=True,

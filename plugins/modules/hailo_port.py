@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Tell who holds a port that a unit is to listen on.
+"""Tell who holds the ports that a unit is to listen on, but for the unit itself and systemd for it.
 
 M(ansible.builtin.wait_for) tells whether a port is taken; no builtin module tells by whom.
 """
@@ -13,35 +13,6 @@ import socket
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.hailo_holders import describe, unit_of
-
-DOCUMENTATION = r"""
-module: hailo_port
-short_description: Tell who holds a port that a unit is to listen on
-description:
-  - Looks for a process that listens on the port and is not the unit's or the systemd that holds it for the
-    unit. Changes nothing.
-options:
-  host:
-    description: Address that the unit is to listen on.
-    type: str
-    required: true
-  port:
-    description: TCP port that the unit is to listen on.
-    type: int
-    required: true
-  units:
-    description: Names of the units that may hold it, without their type.
-    type: list
-    elements: str
-    default: [hailo-vision]
-"""
-
-RETURN = r"""
-holder:
-  description: The process in the way, and its unit; empty if the port can be had.
-  returned: always
-  type: str
-"""
 
 
 def listeners(table: str, host: str, port: int) -> list[str]:
@@ -91,24 +62,28 @@ def in_the_way(module: AnsibleModule, pids: list[str], port: int) -> str:
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point; the result has `held`: each `port` that can't be had, and its `holder` with its unit."""
     module = AnsibleModule(
         argument_spec={
-            "host": {"type": "str", "required": True},
-            "port": {"type": "int", "required": True},
+            # Pairs of address and TCP port.
+            "listens": {"type": "list", "elements": "list", "required": True},
+            # Names of the units that may hold it, without their type.
             "units": {"type": "list", "elements": "str", "default": ["hailo-vision"]},
         },
         supports_check_mode=True,
     )
-    host, port = module.params["host"], module.params["port"]
-    try:
-        require_own(host)
-        _, table, _ = module.run_command(["ss", "-Hltnp", f"sport = :{port}"], check_rc=True)
-        pids = listeners(table, host, port)
-    except OSError as error:
-        own = addresses(module)
-        module.fail_json(msg=f"This host can't listen on {host}: {error.strerror}. Its addresses are {own}.")
-    module.exit_json(changed=False, holder=in_the_way(module, pids, port) if pids else "")
+    held = []
+    for host, port in module.params["listens"]:
+        try:
+            require_own(host)
+            _, table, _ = module.run_command(["ss", "-Hltnp", f"sport = :{port}"], check_rc=True)
+            pids = listeners(table, host, port)
+        except OSError as error:
+            reason, own = error.strerror, addresses(module)
+            module.fail_json(msg=f"This host can't listen on {host}: {reason}. Its addresses are {own}.")
+        if holder := in_the_way(module, pids, port) if pids else "":
+            held.append({"port": port, "holder": holder})
+    module.exit_json(changed=False, held=held)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Wait until the service is ready, or tell why it is not.
+"""Wait until the service is ready, or tell why it is not: its own reason, systemd's, the end of the journal.
 
 M(ansible.builtin.uri) would ask to the end of its retries also where waiting does not help, and knows neither
 what systemd says nor who holds the device.
@@ -7,69 +7,50 @@ what systemd says nor who holds the device.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import http.client
 import json
 import ssl
 import time
-import urllib.request
+import urllib.parse
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.hailo_holders import describe, holders, unit_of
 
-DOCUMENTATION = r"""
-module: hailo_ready
-short_description: Wait until the service is ready, or tell why it is not
-description:
-  - Asks the service for its health, on the host itself, until it is ready or has failed for good.
-  - Ends early when systemd has given the service up or is not asked to start it, and when only somebody else
-    can help, as when another program holds the device. The failure names the service's own reason, what
-    systemd knows, and the end of the journal.
-options:
-  url:
-    description: Address of the service.
-    type: str
-    required: true
-  timeout:
-    description: Seconds that the service may take.
-    type: int
-    required: true
-"""
-
-RETURN = r"""
-health:
-  description: What the service says of itself.
-  returned: when it answers
-  type: dict
-waited:
-  description: Seconds until the service was ready.
-  returned: when ready
-  type: float
-"""
-
 UNIT = "hailo-vision.service"
 READY = ("ready", "generating", "unloading", "unloaded")
 PAUSE = 0.5
 # Between a stop and a start of systemd's own, and while a request of ours makes it start the service.
-IDLE_LOOKS = 5
-JOURNAL_LINES = "15"
+SETTLED_LOOKS = 5
+# Why nothing answers, by the state of the unit, where systemd is about to change nothing.
+SETTLED = {
+    "inactive": "The service is not started: site.yml installs and starts it. ",
+    "active": "The service listens somewhere else: site.yml gives it the settings of the inventory. ",
+}
 DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 
 
-def ask(url: str) -> dict[str, Any]:
-    """The service's health; empty if it does not answer.
+def ask(url: str) -> dict[str, Any] | None:
+    """The service's health; empty if nobody has one at this address, None if the answer takes too long.
 
-    This asks by address, on the host itself: the certificate is made out to the host's name, and a proxy of
-    the environment knows nothing of it.
+    This asks by address, on the host itself, and the certificate is made out to the host's name.
     """
-    trust = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trust)
+    where = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(where.netloc, timeout=5)
+    if where.scheme == "https":
+        trust = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(where.netloc, timeout=5, context=trust)
     try:
-        with opener.open(f"{url}/health", timeout=5) as answer:
-            return dict(json.load(answer))
-    except (OSError, ValueError, http.client.HTTPException):
+        with contextlib.closing(connection):
+            connection.request("GET", "/health")
+            answer = connection.getresponse()
+            return dict(json.load(answer)) if answer.status == 200 else {}
+    except TimeoutError:
+        return None
+    except (OSError, ValueError, TypeError, http.client.HTTPException):
         return {}
 
 
@@ -80,69 +61,61 @@ def unit(module: AnsibleModule) -> dict[str, str]:
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
-def strangers() -> list[str]:
-    """Processes of others that hold the device."""
-    nodes = {path for pattern in DEVICE_NODES for path in glob.glob(pattern)}
-    return [describe(pid) for pid in holders(nodes) if unit_of(pid) != UNIT]
-
-
 def hopeless(health: dict[str, Any]) -> str:
     """What the service will wait for in vain, as a sentence; empty if it may get ready yet."""
     code = (health.get("problem") or {}).get("code")
     if code == "device_permission":
         return "Waiting does not help. "
-    if code in ("device_busy", "npu_memory") and (found := strangers()):
-        return f"The device is held by {' and '.join(found)}. "
+    if code in ("device_busy", "npu_memory"):
+        nodes = {path for pattern in DEVICE_NODES for path in glob.glob(pattern)}
+        strangers = [describe(pid) for pid in holders(nodes) if unit_of(pid) != UNIT]
+        return f"The device is held by {' and '.join(strangers)}. " if strangers else ""
     return ""
 
 
-def is_idle(state: dict[str, str]) -> bool:
-    """Whether the service does not run, and systemd is about to change nothing about that."""
-    return state["ActiveState"] == "inactive" and state.get("Job", "0") in ("", "0")
+def settled(health: dict[str, Any] | None, state: dict[str, str]) -> str:
+    """Why nothing will ever answer, as a sentence; empty if something does, or systemd is at work on it."""
+    if health != {} or state.get("Job", "0") not in ("", "0"):
+        return ""
+    return SETTLED.get(state["ActiveState"], "")
 
 
-def explain(module: AnsibleModule, url: str, health: dict[str, Any], state: dict[str, str]) -> str:
+def explain(module: AnsibleModule, health: dict[str, Any] | None, state: dict[str, str]) -> str:
     """Why the service is not ready, in sentences."""
-    problem = health.get("problem")
-    if problem:
-        text = f"The service says: {problem['message']} {problem.get('cure') or ''} "
-    elif health:
-        text = f"The service says that it is {health.get('state')}. "
+    if not health:
+        text = f"Nothing answers at {module.params['url']}. {settled(health, state)}"
+    elif problem := health.get("problem"):
+        text = f"{hopeless(health)}The service says: {problem['message']} {problem.get('cure') or ''} "
     else:
-        text = f"Nothing answers at {url}. "
-        text += "The service is not started: site.yml installs and starts it. " if is_idle(state) else ""
-    text += (
-        f"systemd says: {state.get('ActiveState')} ({state.get('SubState')}), result {state.get('Result')}"
-    )
+        text = f"The service says that it is {health.get('state')}. "
+    text += f"systemd says: {state['ActiveState']} ({state.get('SubState')}), result {state.get('Result')}"
     if state.get("StatusText"):
         text += f', "{state["StatusText"]}"'
-    text = hopeless(health) + text
-    _, journal, _ = module.run_command(
-        ["journalctl", f"--unit={UNIT}", f"--lines={JOURNAL_LINES}", "--no-pager", "--output=cat"]
-    )
+    read = ["journalctl", f"--unit={UNIT}", "--lines=15", "--no-pager", "--output=cat"]
+    _, journal, _ = module.run_command(read)
     return f"{text}. The journal ends with:\n{journal.strip()}"
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point; the result has `health`, what the service says of itself."""
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
-            "timeout": {"type": "int", "required": True},
+            "timeout": {"type": "int", "required": True},  # seconds that the service may take
         },
         supports_check_mode=True,
     )
-    url, started, idle = module.params["url"], time.monotonic(), 0
+    started, looks = time.monotonic(), 0
     while True:
-        health = ask(url)
-        waited = time.monotonic() - started
-        if health.get("state") in READY:
-            module.exit_json(changed=False, health=health, waited=round(waited, 1))
+        health = ask(module.params["url"])
+        said = health or {}
+        if said.get("state") in READY:
+            module.exit_json(changed=False, health=health)
         state = unit(module)
-        idle = idle + 1 if not health and is_idle(state) else 0
-        over = health.get("state") == "failed" or state["ActiveState"] == "failed" or hopeless(health)
-        if over or idle == IDLE_LOOKS or waited > module.params["timeout"]:
-            module.fail_json(msg=explain(module, url, health, state), health=health)
+        looks = looks + 1 if settled(health, state) else 0
+        over = looks == SETTLED_LOOKS or time.monotonic() - started > module.params["timeout"]
+        if over or "failed" in (said.get("state"), state["ActiveState"]) or hopeless(said):
+            module.fail_json(msg=explain(module, health, state), health=health)
         time.sleep(PAUSE)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/python
-"""Record that an installed tree is complete.
+"""Record that an installed tree is complete: its fingerprint, beside it, once all of it is on the disk.
 
-M(ansible.builtin.command) has C(creates), which holds for a tree that was cut off or edited, too.
+By that hailo_facts tells later whether it is still as it was installed. M(ansible.builtin.command) has
+C(creates), which holds for a tree that was cut off or edited, too.
 """
 
 from __future__ import annotations
@@ -12,21 +13,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_disk
 from ..module_utils.hailo_tree import fingerprint, is_intact, seal_path
-
-DOCUMENTATION = r"""
-module: hailo_seal
-short_description: Record that an installed tree is complete
-description:
-  - Writes a fingerprint of the tree beside it, by which M(hailo_facts) tells later whether the tree is still
-    as it was installed. An installation that was interrupted has none, and one that has it is on the disk.
-options:
-  path:
-    description: The tree.
-    type: path
-    required: true
-"""
-
-RETURN = r""" # """
 
 
 def main() -> None:

@@ -161,7 +161,16 @@ def test_tools_of_the_providers_own_are_passed_over(server: Server) -> None:
     assert call["function"]["name"] == "tell_colour"
 
 
-@pytest.mark.parametrize("choice", ["auto", "none", None, {"type": "allowed_tools", "mode": "auto"}])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "auto",
+        "none",
+        None,
+        {"type": "allowed_tools", "mode": "auto"},
+        {"type": "allowed_tools", "mode": "auto", "allowed_tools": None},
+    ],
+)
 def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
     message = server.chat(QUESTION, tools=TOOLS, tool_choice=choice).json()["choices"][0]["message"]
     assert message["content"]
@@ -183,6 +192,10 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
         (
             {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": 5}},
             "tool_choice.tools",
+        ),
+        (
+            {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": 5}}},
+            "tool_choice.allowed_tools.mode",
         ),
         (
             {

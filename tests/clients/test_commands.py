@@ -82,6 +82,21 @@ def test_control_c_ends_it(command: tuple[str, ...], slow: Server) -> None:
     assert failure(process) == (130, "Interrupted.")
 
 
+@pytest.mark.parametrize(("command", "module"), [("version", "yaml"), ("serve", "sanic")])
+def test_control_c_ends_a_command_that_has_hardly_begun(command: str, module: str, tmp_path: Path) -> None:
+    """The module stands for any of those whose import takes long."""
+    (tmp_path / f"{module}.py").write_text("print('importing', flush=True)\ninput()\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hailo_vision", command],
+        env={"PYTHONPATH": str(tmp_path)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert failure(process) == (130, "Interrupted.")
+
+
 @both
 @pytest.mark.parametrize(
     "url", ["foo", "ftp://pi", "http://", "http://[::1", "http://pi:99999", "http://a b", "http://me:pw@pi"]

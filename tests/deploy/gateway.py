@@ -6,10 +6,9 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-import httpx
 from support.fleets import SCENARIO
 
-from tests.deploy.conftest import Pi, playbook
+from tests.deploy.conftest import POLL, Pi, playbook
 
 INVENTORY = SCENARIO.directory / "gateway"
 
@@ -32,7 +31,7 @@ class Gateway:
 
     def rows(self) -> dict[str, dict[str, str]]:
         """HAProxy's figures of each Pi."""
-        lines = httpx.get(f"{self.statistics}/;csv").text.lstrip("# ").splitlines()
+        lines = POLL.get(f"{self.statistics}/;csv").text.lstrip("# ").splitlines()
         return {row["svname"]: row for row in csv.DictReader(lines) if row["pxname"] == "hailo_nodes"}
 
     def given(self) -> int:

@@ -6,7 +6,7 @@ The files of this folder are numbered because they share their hosts: the last o
 import pytest
 
 from tests.deploy import interruption
-from tests.deploy.conftest import Pi, changes, molecule, playbook
+from tests.deploy.conftest import Pi, changes, limit, molecule, playbook
 
 
 def test_check_mode_touches_nothing_on_a_fresh_host(hosts: list[Pi]) -> None:
@@ -30,9 +30,8 @@ TASKS = (
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_first_run_may_be_killed(task: str, hosts: list[Pi]) -> None:
-    """The next one, of which the tests below tell, repairs what is half done."""
-    del hosts
-    interruption.kill_at(task)
+    """The next one, of which the tests below tell, repairs what is half done beside a host that is fresh."""
+    interruption.kill_at(task, "--limit", limit(hosts[0]))
 
 
 def test_a_second_run_changes_nothing(pis: list[Pi]) -> None:

@@ -1,5 +1,7 @@
 """What a deployed Pi offers and how it is bounded."""
 
+import time
+
 import pytest
 
 from tests.deploy.conftest import Pi
@@ -58,8 +60,12 @@ def test_the_log_is_in_the_journal(pi: Pi) -> None:
 
 def test_the_service_comes_back_after_a_reboot(pis: list[Pi]) -> None:
     pi = pis[1]
-    before = pi.run("cat /proc/sys/kernel/random/boot_id")
+    boot = "cat /proc/sys/kernel/random/boot_id"
+    before = pi.run(boot)
     pi.run("systemctl reboot", check=False)
+    limit = time.monotonic() + 60
+    while pi.run(boot, check=False) in (before, "") and time.monotonic() < limit:
+        time.sleep(0.2)
+    assert pi.run(boot) != before
     pi.wait_ready()
-    assert pi.run("cat /proc/sys/kernel/random/boot_id") != before
     assert pi.ask("coffee.jpg")

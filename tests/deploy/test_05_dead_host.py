@@ -31,8 +31,15 @@ def test_the_others_are_reconfigured_while_one_is_off(pis: list[Pi], attic: Path
     assert playbook("site.yml").returncode == 0
 
 
-def test_verify_reports_it_beside_the_others(pis: list[Pi], attic: Path) -> None:
-    result = playbook("verify.yml", "-i", str(attic))
+def test_verify_reports_it_beside_the_others_and_waits_for_none_that_listens_elsewhere(
+    pis: list[Pi], attic: Path
+) -> None:
+    elsewhere = attic.with_name("elsewhere.yml")
+    elsewhere.write_text(f"hailo_nodes: {{hosts: {{{pis[1].name}: {{hailo_vision_port: 11499}}}}}}\n")
+    begun = time.monotonic()
+    result = playbook("verify.yml", "-i", str(attic), "-i", str(elsewhere))
     assert result.returncode != 0
+    assert time.monotonic() - begun < 120
     table = result.stdout[result.stdout.index("Show what was found") :]
     assert all(name in table for name in ("pi-attic", *(pi.name for pi in pis)))
+    assert "Nothing answers at http://127.0.0.1:11499. The service listens somewhere else" in table

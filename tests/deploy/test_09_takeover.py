@@ -88,6 +88,9 @@ def test_it_is_taken_over_by_one_run_with_its_model_and_a_proposal_of_its_settin
     # Its service needs the manager, and serves without it in this test.
     other.run("sed -i /Requires/d /etc/systemd/system/hailo-vision.service; systemctl daemon-reload")
     other.run(f"systemctl disable --quiet --now {MANAGER}")
+    failed = playbook("site.yml", "--limit", limit(other), "--extra-vars", "hailo_vision_ready_timeout=1")
+    assert failed.returncode != 0
+    assert "The installation that was to be taken over does not serve any more" in failed.stdout
     result = playbook("site.yml", "--limit", limit(other))
     assert result.returncode == 0, result.stdout[-3000:]
     assert "hailo_vision_top_p: 0.9" in result.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.fleets import BOOKWORM
+from support.fleets import QWEN3
 from support.pictures import photo, user
 
 from emulator.packages import content, deb, wheel
@@ -24,7 +24,7 @@ NAME = "Qwen3-VL-2B-Instruct"
 
 def fleet(*words: str) -> None:
     """Run a command of the fleet to its end."""
-    command = [sys.executable, "-m", "emulator.fleet", *BOOKWORM.options, *words]
+    command = [sys.executable, "-m", "emulator.fleet", *QWEN3.options, *words]
     result = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -34,7 +34,7 @@ def pi() -> Iterator[Pi]:
     """A freshly booted host, gone after the test."""
     fleet("down")
     fleet("up", "--hosts", "1", "--suite", "bookworm", "--time-scale", "0.2")
-    yield Pi(BOOKWORM.host_name(1), str(BOOKWORM.host_address(1)), fleet=BOOKWORM)
+    yield Pi(QWEN3.host_name(1), str(QWEN3.host_address(1)), fleet=QWEN3)
     fleet("down")
 
 
@@ -63,7 +63,7 @@ def supplied(tmp_path: Path) -> dict[str, object]:
 def test_it_is_deployed_by_its_name_and_answers(pi: Pi, supplied: dict[str, object]) -> None:
     pi.run("echo 'device = \"/dev/h1x-0\"' >> /etc/hailo-emulator.toml")
     settings = supplied | {"hailo_model_name": NAME}
-    result = playbook("site.yml", "--extra-vars", json.dumps(settings), fleet=BOOKWORM)
+    result = playbook("site.yml", "--extra-vars", json.dumps(settings), fleet=QWEN3)
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.health()["versions"]["hailort"] == RELEASE
     with httpx.Client(base_url=pi.url, timeout=60) as http:

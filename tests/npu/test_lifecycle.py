@@ -126,6 +126,19 @@ def test_a_stop_while_loading_is_quick_and_clean(make_server: MakeServer, number
     assert time.monotonic() - started < 8
 
 
+def test_further_signals_do_not_break_off_a_stop(make_server: MakeServer) -> None:
+    server = make_server().start()
+    assert server.process
+    server.process.send_signal(signal.SIGTERM)
+    while server.process.poll() is None:
+        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    assert server.process.returncode == 0
+    assert server.log().endswith("NPU stopped\n")
+    assert "Traceback" not in server.log()
+
+
 def test_a_request_past_its_deadline_is_ended(make_server: MakeServer) -> None:
     server = make_server(
         config={"server": {"request_timeout": 0.5}}, emulator={"time_scale": 1.0, "timing": {"load": 0.1}}

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from support.server import HEF, ROOT, Server
 
 from hailo_vision.cli import tools
-from hailo_vision.cli.qualify import report, steps
-from hailo_vision.cli.qualify.chip import Chip, Deadline, StepFailed
+from hailo_vision.cli.client import Failed
+from hailo_vision.cli.qualify import host, report, steps
+from hailo_vision.cli.qualify.chip import Chip
 from hailo_vision.npu.protocol import Load
 
 MakeServer = Callable[..., Server]
@@ -124,9 +124,7 @@ def values(made: dict[str, Any], step: str) -> dict[str, Any]:
 def test_every_step_and_every_open_point_is_in_the_report(run: tuple[str, dict[str, Any], str]) -> None:
     version, made, markdown = run
     assert made["ok"]
-    assert [result["name"] for result in made["results"]] == [
-        step.name for step in (*steps.STEPS, steps.LAST)
-    ]
+    assert [result["name"] for result in made["results"]] == [step.name for step in steps.STEPS]
     assert len(made["open_points"]) == len(report.OPEN_POINTS) + 1
     for point, found in made["open_points"].items():
         assert found
@@ -271,8 +269,8 @@ def test_a_step_ends_in_time(
     order = Load(None, HEF.removesuffix(".hef"), str(server.directory / "resources"), "SHARED", ())
     chip = Chip()
     try:
-        with pytest.raises(StepFailed, match=says):
-            chip.call(Deadline(3 if fault == "load_hang" else 60), "load", msgspec.structs.asdict(order))
+        with pytest.raises(Failed, match=says):
+            chip.call("load", order, seconds=3 if fault == "load_hang" else 60)
     finally:
         chip.close()
 
@@ -282,8 +280,17 @@ def test_memory_that_the_service_needs_is_left_to_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tools, "_MEMINFO", meminfo)
     meminfo.write_text("CmaTotal: 524288 kB\nCmaFree: 409600 kB\n")
     steps.check_cma(kept=50)
-    with pytest.raises(StepFailed, match="400 MB"):
+    with pytest.raises(Failed, match="400 MB"):
         steps.check_cma(kept=100)
+
+
+def test_packages_are_told_whether_held_or_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    states = {"h10-hailort": "hold ok installed", "hailo-all": "deinstall ok config-files"}
+    fields = "Version: 5.1.1\nArchitecture: arm64\nMaintainer: a <a@b.example>\nDescription: one"
+    entries = [f"Package: {name}\nStatus: {state}\n{fields}\n" for name, state in states.items()]
+    (tmp_path / "status").write_text("\n".join(entries))
+    monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path))
+    assert host.versions()["packages"] == ["h10-hailort:arm64 5.1.1"]
 
 
 def test_no_text_can_spoil_the_markdown() -> None:

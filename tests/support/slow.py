@@ -52,7 +52,7 @@ def idle(server: Server) -> Callable[[], bool]:
 
 
 def client_of(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, timeout=30)
+    return httpx.AsyncClient(base_url=server.url, timeout=30, verify=False)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -53,5 +53,6 @@ def test_tests_of_the_deployment_are_all_described() -> None:
     written = {path.stem for path in TOP.glob("tests/deploy/test_*.py")}
     assert set(re.findall(r"^\| `(test_\w+)`", (TOP / "docs/tests.md").read_text(), re.MULTILINE)) == written
 
+
 def test_the_collection_has_the_version_of_the_library() -> None:
     assert yaml.safe_load((TOP / "galaxy.yml").read_text())["version"] == __version__

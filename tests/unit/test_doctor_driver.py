@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hailo_vision.cli.driver_checks import check_driver, firmware_was_kept
+from hailo_vision.cli.driver_checks import check_driver
 from hailo_vision.cli.finding import Finding
 
 KERNEL = "6.12.47+rpt-rpi-2712"
@@ -126,8 +126,3 @@ def test_driver_files_that_do_not_fit_are_told(
     (problem,) = problems(healthy)
     assert told in problem.message
     assert cure in problem.cure
-
-
-def test_kept_firmware_is_read_from_the_kernels_log() -> None:
-    assert firmware_was_kept("x\n[ 9.1] hailo1x 0001:01:00.0: SOC Firmware batch was already loaded\ny")
-    assert not firmware_was_kept("[ 9.1] hailo1x 0001:01:00.0: Firmware loaded in 5312 ms")

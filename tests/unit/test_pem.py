@@ -24,7 +24,11 @@ def test_a_pair_is_what_a_server_can_use(tmp_path: Path, capfd: pytest.CaptureFi
     locked, locked_key = pair(tmp_path, "-passout", "pass:secret")
     assert pem.fault(certificate, f"{key}\n") == pem.fault(certificate + key, certificate + key) == ""
     assert pem.fault(other, key) == "the key is another certificate's"
-    assert pem.fault(locked, locked_key).startswith("the key is encrypted")
+    lock = ["openssl", "ec", "-aes256", "-passout", "pass:secret"]
+    former = subprocess.run(lock, input=key, check=True, capture_output=True, text=True).stdout
+    assert "Proc-Type" in former
+    for one, its_key in ((locked, locked_key), (certificate, former), (certificate, certificate + former)):
+        assert pem.fault(one, its_key).startswith("the key is encrypted")
     assert pem.fault(certificate, certificate).startswith("OpenSSL can't read them (")
     assert pem.fault(key, key).startswith("OpenSSL can't read them (")
     assert pem.fault(certificate.replace("M", "!"), key).startswith("OpenSSL can't read them (")

@@ -111,3 +111,10 @@ def test_releases_go_but_for_the_one_in_use_and_the_one_before(release: str, gon
     assert plans.leftovers(HOST, release) == [
         f"/opt/hailo-vision/releases/{path}" for name in gone for path in (name, f".{name}.sealed")
     ]
+
+
+def test_a_unit_is_stale_if_one_of_its_files_is_newer() -> None:
+    old, new = {"newest": {"a": 7, "b": STARTED}}, {"newest": {"a": STARTED + 1}}
+    running = {"StateChangeTimestamp": f"@{STARTED}"}
+    assert [plans.is_stale(running, *files) for files in ((old,), (old, new))] == [False, True]
+    assert plans.is_stale({"StateChangeTimestamp": ""}, old)

@@ -1,10 +1,10 @@
-"""What the roles of the service and the gateway refuse, and what they make of the settings."""
+"""What the roles refuse before they change anything."""
 
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 from support.modules import TOP
 
 
@@ -15,12 +15,6 @@ def variables(role: str, **settings: object) -> dict[str, Any]:
         path = str(TOP / "roles" / role / folder / "main.yml")
         found |= DataLoader().load_from_file(path, trusted_as_template=True)
     return found | settings
-
-
-def value(role: str, expression: str, **settings: object) -> Any:
-    """An expression of Jinja as the role has it."""
-    template = trust_as_template(f"{{{{ {expression} }}}}")
-    return Templar(DataLoader(), variables(role, **settings)).template(template)
 
 
 def refused(role: str, part: str, **settings: object) -> bool:
@@ -52,20 +46,6 @@ def test_each_of_the_gateways_ports_is_another() -> None:
     assert [wrong(80, "80"), wrong(80, 8404), wrong(80, 65536), wrong(80, 0), wrong(8404)] == [True] * 5
 
 
-@pytest.mark.parametrize(
-    ("server", "address", "url"),
-    [
-        ({"host": "0.0.0.0"}, "192.0.2.1", "http://192.0.2.1:80"),
-        ({"host": "::"}, "2001:db8::1", "http://[2001:db8::1]:80"),
-        ({"host": "10.0.0.1"}, "192.0.2.1", "http://10.0.0.1:80"),
-        ({"host": "2001:db8::2", "tls_cert": "/x"}, "192.0.2.1", "https://[2001:db8::2]:80"),
-    ],
-)
-def test_verify_asks_where_the_service_listens(server: dict[str, str], address: str, url: str) -> None:
-    settings = {"__hailo_vision_server": {**server, "port": 80}, "ansible_host": address}
-    assert value("hailo_vision", "__hailo_vision_outside", **settings) == url
-
-
 def test_a_persons_account_is_not_taken_for_the_services() -> None:
     for users, foreign in (({}, False), ({"hailo-vision": 990}, False), ({"hailo-vision": 1000}, True)):
         host = {"users": users}
@@ -84,6 +64,12 @@ def test_an_address_is_a_text() -> None:
         ("hailo_model_resources_dir", "a whole path", ["/srv/my models"], ["m", "/a/../home", "/", "/m\n"]),
         ("hailo_model_file", "without its folder", ["m.hef", "Qwen2.5"], ["a/m.hef", "../m", ".m", "m\n"]),
         ("hailo_model_limit_rate", "bytes a second", ["2M", "300k", "9"], ["fast", "0", "2 M", "2MB"]),
+        (
+            "hailo_model_proxy",
+            "no address of a proxy",
+            ["http://p.example:3128", "socks5h://me:secret@[2001:db8::1]:1080/"],
+            ["nonsense", "proxy:3128", "ftp://proxy", "http://proxy:port", "http://a b", "http://p/x"],
+        ),
         ("hailo_model_retries", "0 or more", [0, "3"], [-1, "-1"]),
         ("hailo_model_timeout", "0 or more", [1, "3"], [0, "-1"]),
         ("hailo_vision_hef_path", "a whole path", ["/srv/m.hef"], ["m.hef", "/srv/../root/m.hef"]),

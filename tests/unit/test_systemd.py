@@ -20,16 +20,16 @@ def manager(tmp_path: Path) -> socket.socket:
 def test_states_are_sent(manager: socket.socket) -> None:
     with manager:
         notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "3000000"})
-        notifier.ready()
-        notifier.status("two\nlines")
+        notifier.send("READY=1")
+        notifier.send("STATUS=two\nlines")
         assert manager.recv(100) == b"READY=1"
         assert manager.recv(100) == b"STATUS=two lines"
         assert notifier.watchdog_seconds == 3.0
 
 
 def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
-    Notifier({}).ready()
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
+    Notifier({}).send("READY=1")
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).send("READY=1")
     assert Notifier({}).watchdog_seconds is None
 
 

@@ -2,46 +2,25 @@
 
 import contextlib
 import os
-import re
 import socket
 import subprocess
 import sys
-import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-import msgspec
-
+from hailo_vision.cli import tools
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify.report import Values
 
-_COMMAND = (sys.executable, "-P", "-m", "hailo_vision.cli.qualify")
+_COMMAND = (sys.executable, "-P", "-m", "hailo_vision.cli.qualify.measure")
 _ENVIRONMENT = {"HAILORT_LOGGER_PATH": "NONE", "PYTHONDONTWRITEBYTECODE": "1"}
 _LEAVE_SECONDS = 20.0
 _SAID_BYTES = 600
 
 
-class StepFailed(Exception):
-    """A step did not succeed; the text says why."""
-
-
-class Deadline:
-    """The time by which something has to be done."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def extend(self, seconds: float) -> None:
-        self._end += seconds
-
-    def left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
-
-
 class Chip:
     """One process and the model in it.
 
-    call() raises StepFailed, after which the process is gone and only close() may follow.
+    call() raises Failed, after which the process is gone and only close() may follow.
     """
 
     def __init__(self) -> None:
@@ -58,24 +37,23 @@ class Chip:
             )
         self._connection = Connection(ours.detach())
 
-    def call(self, deadline: Deadline, name: str, *arguments: object) -> Values:
-        """Do a step of measure.Measurements."""
+    def call(self, name: str, *arguments: object, seconds: float = 120.0) -> Values:
+        """Call a method of measure.Measurements, which may take so many seconds."""
         try:
-            self._connection.send_bytes(msgspec.json.encode([name, arguments]))
-            if not self._connection.poll(deadline.left()):
+            self._connection.send((name, arguments))
+            if not self._connection.poll(seconds):
                 self._process.kill()
-                raise StepFailed(f"It was not done within {deadline.seconds:g} s, and was ended.")
-            values, cause = msgspec.json.decode(
-                self._connection.recv_bytes(), type=tuple[Values | None, str | None]
-            )
+                raise Failed(f"It was not done within {seconds:g} s, and was ended.")
+            values, cause = self._connection.recv()
         except (EOFError, ConnectionError):
-            raise StepFailed(f"The process that holds the chip ended {self._how()}.") from None
+            raise Failed(f"The process that holds the chip ended {self._how()}.") from None
         if values is None:
-            raise StepFailed(cause)
-        return values
+            raise Failed(cause)
+        return dict(values)
 
-    def memory(self) -> Values:
-        return memory_of(self._process.pid)
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def close(self) -> None:
         """Have the model released, and the process ended in any case."""
@@ -88,37 +66,18 @@ class Chip:
                 self._process.wait(_LEAVE_SECONDS)
         os.close(self._printed)
 
-    def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
-
     def _how(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_SECONDS)
         code = self._process.returncode
-        size = os.fstat(self._printed).st_size
-        said = (
-            os.pread(self._printed, _SAID_BYTES, max(0, size - _SAID_BYTES)).decode(errors="replace").strip()
-        )
         how = f"by signal {-code}" if code is not None and code < 0 else f"with status {code}"
+        begin = max(0, os.fstat(self._printed).st_size - _SAID_BYTES)
+        said = os.pread(self._printed, _SAID_BYTES, begin).decode(errors="replace").strip()
         return f"{how}; it said: {said}" if said else how
 
 
 def memory_of(pid: int) -> Values:
     """What a process takes now and took at most, in MB of resident memory; nothing if it is gone."""
-    fields = _status(pid)
+    amounts = tools.megabytes(tools.read(f"/proc/{pid}/status"))
     names = {"VmRSS": "now (MB)", "VmHWM": "at most (MB)"}
-    return {said: fields[name] // 1024 for name, said in names.items() if name in fields}
-
-
-def children_of(pid: int) -> list[int]:
-    others = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [other for other in others if _status(other).get("PPid") == pid]
-
-
-def _status(pid: int) -> dict[str, int]:
-    """The numbers of a process's status, sizes in KiB; empty if it is gone."""
-    with contextlib.suppress(OSError):
-        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-        return {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)\b", status, re.MULTILINE)}
-    return {}
+    return {said: amounts[name] for name, said in names.items() if name in amounts}

@@ -1,64 +1,52 @@
 """The steps that need no chip: versions, board, storage, driver, device, temperature."""
 
-import contextlib
-import grp
 import hashlib
 import os
-import platform
-import pwd
 import re
-import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hailo_vision import __version__
 from hailo_vision.cli import tools
-from hailo_vision.cli.qualify.chip import Deadline, StepFailed
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 
-_RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
+_RULES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d")
 _BLOCK = 4 * 1024 * 1024
 _SAMPLE = 256 * 1024 * 1024
 _WANTED = re.compile(r"\S*(?:pci|cma|hailo|modprobe)\S*")
+_READ_SECONDS = 180
 _LOG_LINES = 80
 _DEFAULTS = b"default_generation_params"
 _DEFAULTS_BYTES = 500
 
 
 def versions() -> Values:
-    form = "--showformat=${db:Status-Abbrev}${binary:Package} ${Version}\n"
+    form = "--showformat=${db:Status-Status} ${binary:Package} ${Version}\n"
     packages = tools.run("dpkg-query", "--show", form, "*hailo*").stdout
     return {
-        "hailo-vision": __version__,
-        "Python": platform.python_version(),
-        "system": tools.system_name(),
-        "packages": [line.removeprefix("ii ") for line in packages.splitlines() if line.startswith("ii ")],
+        **tools.versions(),
+        "packages": re.findall(r"^installed (.+)$", packages, re.MULTILINE),
         "hailortcli": _printed("hailortcli", "--version"),
-        "driver": tools.read("/sys/module/hailo1x_pci/version") or "not loaded",
+        "driver": tools.read(tools.MODULE_VERSION) or "not loaded",
         "hailortcli fw-control identify": _printed("hailortcli", "fw-control", "identify"),
     }
 
 
 def board() -> Values:
+    memory = tools.meminfo()
     values: Values = {
-        "board": tools.board_name(),
-        "kernel": f"{platform.release()} {platform.machine()}",
         "processors": os.cpu_count(),
-        "memory (MB)": tools.meminfo().get("MemTotal"),
-        "CMA (MB)": tools.meminfo().get("CmaTotal", "this kernel has none"),
+        "memory (MB)": memory.get("MemTotal"),
+        "CMA (MB)": memory.get("CmaTotal", "this kernel has none"),
         "bootloader": _printed("vcgencmd", "bootloader_version"),
         "command line": _WANTED.findall(tools.read("/proc/cmdline")),
     }
-    for vendor in sorted(Path("/sys/bus/pci/devices").glob("*/vendor")):
-        if tools.read(vendor) == tools.HAILO_VENDOR:
-            device = vendor.parent
-            speed, width = (
-                tools.read(device / "current_link_speed"),
-                tools.read(device / "current_link_width"),
-            )
-            values[f"PCIe {device.name}"] = f"{tools.read(device / 'device')}, {speed}, x{width}"
+    for device in tools.hailo_devices():
+        names = ("device", "current_link_speed", "current_link_width")
+        kind, speed, width = (tools.read(device / name) for name in names)
+        values[f"PCIe {device.name}"] = f"{kind}, {speed}, x{width}"
     return values
 
 
@@ -78,57 +66,51 @@ def storage(model: Path) -> Values:
     }
 
 
-def model_file(model: Path, deadline: Deadline) -> Values:
+def model_file(model: Path) -> Values:
     """Size, digest, and what stands in the file as text."""
-    total, defaults, tail = hashlib.sha256(), "", b""
+    end = time.monotonic() + _READ_SECONDS
+    total, defaults, tail = hashlib.sha256(), b"", b""
     with model.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             total.update(block)
             window = tail + block
             at = window.find(_DEFAULTS)
-            if not defaults and 0 <= at <= len(window) - _DEFAULTS_BYTES:
-                defaults = _printable(window[at : at + _DEFAULTS_BYTES])
-            tail = window[-(_DEFAULTS_BYTES + len(_DEFAULTS)) :]
-            if not deadline.left():
-                raise StepFailed(f"The file could not be read within {deadline.seconds:g} s.")
-    at = tail.find(_DEFAULTS)
-    if not defaults and at >= 0:
-        defaults = _printable(tail[at:])
+            if at >= 0 and len(defaults) < _DEFAULTS_BYTES:
+                defaults = window[at : at + _DEFAULTS_BYTES]
+            tail = window[-2 * _DEFAULTS_BYTES :]
+            if time.monotonic() > end:
+                raise Failed(f"The file could not be read within {_READ_SECONDS} s.")
+    text = re.split(rb"[^\x20-\x7e\n]", defaults, maxsplit=1)[0].decode().strip()
     return {
         "path": str(model),
         "bytes": model.stat().st_size,
         "SHA-256": total.hexdigest(),
         "compiled for HailoRT": hef.sdk_version(model) or "unknown",
         "format": hef.format_version(model),
-        _DEFAULTS.decode(): defaults or "not in the file as text",
+        _DEFAULTS.decode(): text or "not in the file as text",
     }
 
 
 def driver_log() -> Values:
     """The driver's lines in the kernel's log."""
-    log = tools.run("dmesg")
-    if log.returncode:
-        log = tools.run("journalctl", "--dmesg", "--no-pager", "--output=short-monotonic")
-    if log.returncode:
-        raise StepFailed(f"The kernel's log can't be read: {log.stderr.strip()}")
-    lines = [line for line in log.stdout.splitlines() if re.search(r"hailo|\bcma\b", line, re.IGNORECASE)]
-    return {"lines": "\n".join(lines[-_LOG_LINES:]) or "none"}
+    lines = tools.kernel_lines(r"hailo|\bcma\b")
+    return {"lines": "\n".join(lines[-_LOG_LINES:]) or "none that can be read"}
 
 
-def device(nodes: Sequence[str], root: Path = Path("/")) -> Values:
+def device(nodes: Sequence[str]) -> Values:
     """Mode, owner and group of the device's node, and the udev rules about it."""
     there = [node for node in nodes if os.path.exists(node)]
     rules = [
-        f"/{path.relative_to(root)}: {line.strip()}"
+        f"{path}: {line.strip()}"
         for folder in _RULES
-        for path in sorted((root / folder).glob("*.rules"))
+        for path in sorted(Path(folder).glob("*.rules"))
         for line in tools.read(path).splitlines()
         if re.match(r"\s*[^#].*(hailo|h1x)", line, re.IGNORECASE)
     ]
     owners = {rule.split(":")[0] for rule in rules}
     return {
-        "node": ", ".join(map(_node, there)) or f"none of {', '.join(nodes)}",
-        "udev rules": "\n".join(dict.fromkeys(rules)) or "none",
+        "node": _printed("stat", "--format=%n %A %U:%G", *there) if there else f"none of {', '.join(nodes)}",
+        "udev rules": "\n".join(rules) or "none",
         "packages of these rules": [_printed("dpkg", "--search", path) for path in sorted(owners)],
     }
 
@@ -145,21 +127,6 @@ def forget(path: Path) -> None:
     """Drop a file from the page cache, so that it is next read from the storage."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _node(path: str) -> str:
-    status = os.stat(path)
-    owner, group = str(status.st_uid), str(status.st_gid)
-    with contextlib.suppress(KeyError):
-        owner = pwd.getpwuid(status.st_uid).pw_name
-    with contextlib.suppress(KeyError):
-        group = grp.getgrgid(status.st_gid).gr_name
-    return f"{path} {stat.filemode(status.st_mode)} {owner}:{group}"
-
-
-def _printable(raw: bytes) -> str:
-    """The text at the beginning of some bytes."""
-    return re.split(r"[^\x20-\x7e\n]", raw.decode("latin-1"), maxsplit=1)[0].strip()
 
 
 def _printed(*command: str) -> str:

@@ -1,15 +1,20 @@
-"""What is measured of a loaded model, inside the process that holds it.
+"""What is measured of a loaded model, in a process of its own.
 
 Every method of Measurements is a step of a report; it returns named values that JSON can hold. Seconds are
 counted where HailoRT is called, so they contain nothing of the service.
 """
 
 import inspect
+import os
 import statistics
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from multiprocessing.connection import Connection
+from typing import NoReturn
 
 import numpy as np
 
@@ -21,6 +26,7 @@ from hailo_vision.npu.protocol import Load, Sampling
 from hailo_vision.npu.worker.device import STOP_TOKENS, Completion, Frame, Model
 from hailo_vision.npu.worker.prefill import Part, Prefill
 from hailo_vision.npu.worker.prefix_cache import PrefixCache, digest
+from hailo_vision.tuning import leave_signals_to_parent
 
 _GREEDY = Sampling()
 _PICTURE = Image("", "")
@@ -35,8 +41,8 @@ _TICK_SECONDS = 0.005
 class Answer:
     """Tokens of one generation, and the moments at which they came, counted from its start."""
 
-    prompt_tokens: int
-    parts: int
+    prompt_tokens: int = 0
+    parts: int = 1
     pieces: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
@@ -53,25 +59,23 @@ class Measurements:
         self._template: PromptTemplate
         self._prefill: Prefill
 
-    def load(self, order: Values) -> Values:
-        info = self._model.load(Load(**{**order, "device_nodes": tuple(order["device_nodes"])}))
+    def load(self, order: Load) -> Values:
+        info = self._model.load(order)
         self._template = PromptTemplate(info.prompt_template)
         self._prefill = Prefill(self._model.tokenize, info.frame_tokens, self._model.frames_per_call)
-        return {"seconds": round(info.load_seconds, 3), "runtime": info.runtime_version}
+        return {"seconds": round(info.load_seconds, 3)}
 
     def unload(self) -> Values:
-        started = time.monotonic()
         self._model.close()
-        return {"seconds": round(time.monotonic() - started, 3)}
+        return {}
 
     def model(self) -> Values:
         """What the model file brings along, and what an answer with its own parameters is like."""
-        prompt, _ = self._prompt(0, "Count from one to thirty.")
-        self._model.clear_context()
+        prompt = self._prompt("Count from one to thirty.")
         vlm = self._model.vlm
-        completion = Completion(vlm.generate(prompt=prompt, frames=[]), vlm)
-        by_default = self._read(Answer(0, 1), completion, 48, time.monotonic())
-        greedy = self._ask(prompt, [], 48)
+        self._model.clear_context()
+        by_default = self._read(Completion(vlm.generate(prompt=prompt, frames=[]), vlm), 48)
+        greedy = self._ask(prompt, most=48)
         return {
             "stop tokens": vlm.get_stop_tokens(),
             "recovery sequence": vlm.get_generation_recovery_sequence(),
@@ -83,23 +87,24 @@ class Measurements:
             "encoder takes videos (two inputs)": self._takes_videos(),
         }
 
-    def first_token(self, frames: int) -> Values:
-        """Time to the first token of a prompt with `frames` pictures, prefilled as the service does it."""
+    def first_token(self, *counts: int) -> Values:
+        """Time to the first token of prompts with so many pictures each, prefilled as the service does it."""
+        values: Values = {}
         most = self._model.info.max_frames
-        if frames > most:
-            return {"not asked": f"the model takes at most {most} pictures"}
-        prompt, pictures = self._prompt(frames, _QUESTION)
-        answer = self._ask(prompt, pictures, 1, parts=True)
-        return {
-            "seconds": round(answer.seconds[0], 3),
-            "prompt tokens": answer.prompt_tokens,
-            "calls": answer.parts,
-        }
+        for frames in counts:
+            if frames > most:
+                values[f"{frames} pictures, not asked"] = f"the model takes at most {most} pictures"
+                continue
+            answer = self._ask(self._prompt(_QUESTION, frames), frames, most=1, parts=True)
+            values[f"{frames} pictures, seconds"] = round(answer.seconds[0], 3)
+            values[f"{frames} pictures, prompt tokens"] = answer.prompt_tokens
+            values[f"{frames} pictures, calls"] = answer.parts
+        return values
 
     def speed(self) -> Values:
-        prompt, pictures = self._prompt(1, "Describe everything in this picture in ten long sentences.")
-        answer = self._ask(prompt, pictures, 64)
-        steps = [after - before for before, after in zip(answer.seconds, answer.seconds[1:], strict=False)]
+        prompt = self._prompt("Describe everything in this picture in ten long sentences.", 1)
+        answer = self._ask(prompt, 1, most=64)
+        steps = [after - before for before, after in pairwise(answer.seconds)]
         return {
             "tokens": len(answer.pieces),
             "tokens a second": round(len(steps) / sum(steps), 2) if sum(steps) else "no time passed",
@@ -110,29 +115,29 @@ class Measurements:
     def abort(self) -> Values:
         """How long the chip stays busy after an abort, by what it was doing."""
         frames = min(5, self._model.frames_per_call, self._model.info.max_frames)
-        prompt, pictures = self._prompt(frames, _QUESTION)
         started = time.monotonic()
-        self._begin(prompt, pictures, 8).release()
-        values: Values = {
-            f"asked as the encoding of {frames} pictures begins (s)": round(time.monotonic() - started, 3)
-        }
-        long, _ = self._prompt(0, self._text(900))
+        self._begin(self._prompt(_QUESTION, frames), frames, 8).release()
+        encoding = round(time.monotonic() - started, 3)
+        long = self._prompt(self._text(900))
         tokens = self._model.tokenize(long)
-        values["asked as a prefill in one call begins (s)"] = self._release_seconds(long, 0)
-        values["tokens of that prompt"] = len(tokens)
         first, *rest = self._prefill.parts(long, tokens, few=False)
-        values[f"the same, prefilled in {1 + len(rest)} parts (s)"] = self._release_seconds(first.text, 0)
-        waits = [self._release_seconds(self._prompt(0, "Count to a hundred.")[0], 3 + n) for n in range(5)]
-        values["in decoding, median of 5 (s)"] = round(statistics.median(waits), 3)
-        values["in decoding, longest of 5 (s)"] = max(waits)
-        return values
+        counting = self._prompt("Count to a hundred.")
+        waits = [self._release_seconds(counting, 3 + n) for n in range(5)]
+        return {
+            f"asked as the encoding of {frames} pictures begins (s)": encoding,
+            "asked as a prefill in one call begins (s)": self._release_seconds(long),
+            "tokens of that prompt": len(tokens),
+            f"the same, prefilled in {1 + len(rest)} parts (s)": self._release_seconds(first.text),
+            "in decoding, median of 5 (s)": round(statistics.median(waits), 3),
+            "in decoding, longest of 5 (s)": max(waits),
+        }
 
     def equality(self) -> Values:
         """Whether the service's two short cuts change an answer."""
         frames = min(3, self._model.frames_per_call, self._model.info.max_frames)
-        prompt, pictures = self._prompt(frames, self._text(700) + _QUESTION)
-        whole = self._ask(prompt, pictures, 32)
-        cut = self._ask(prompt, pictures, 32, parts=True)
+        prompt = self._prompt(self._text(700) + _QUESTION, frames)
+        whole = self._ask(prompt, frames, most=32)
+        cut = self._ask(prompt, frames, most=32, parts=True)
         first, fresh, reused, cached = self._two_turns()
         return {
             f"prefilled in {cut.parts} parts as in one": cut.text == whole.text,
@@ -150,13 +155,13 @@ class Measurements:
     def context(self) -> Values:
         """Capacity, and what happens beyond it."""
         capacity = self._model.info.context_length
-        question, _ = self._prompt(0, _QUESTION)
-        before = self._ask(question, [], 24)
-        full = self._ask(self._prompt(0, self._text(capacity - 100))[0], [], 8)
+        question = self._prompt(_QUESTION)
+        before = self._ask(question)
+        full = self._ask(self._prompt(self._text(capacity - 100)), most=8)
         filled = self._usage()
-        answer = self._ask_on(self._prompt(0, self._text(400) + _QUESTION)[0], [], 32)
+        answer = self._ask_on(self._prompt(self._text(400) + _QUESTION), most=32)
         usage = self._usage()
-        after = self._ask(question, [], 24)
+        after = self._ask(question)
         return {
             "capacity": capacity,
             "tokens of a prompt that fits": full.prompt_tokens,
@@ -195,7 +200,7 @@ class Measurements:
             while not stop.wait(_TICK_SECONDS):
                 ticks[0] += 1
 
-        completion = self._begin(self._prompt(0, self._text(900))[0], [], 1)
+        completion = self._begin(self._prompt(self._text(900)), 0, 1)
         thread = threading.Thread(target=tick)
         thread.start()
         started, before = time.monotonic(), ticks[0]
@@ -214,25 +219,21 @@ class Measurements:
 
     def poison(self) -> Values:
         """A frame too many, which stays on the chip; then a placeholder without one, which may take it."""
-        good, pictures = self._prompt(1, _QUESTION)
-        plain, _ = self._prompt(0, _QUESTION)
-        values = {
-            "a frame without its placeholder": self._outcome(plain, pictures),
-            "a right prompt after it": self._outcome(good, pictures),
+        good = self._prompt(_QUESTION, 1)
+        return {
+            "a frame without its placeholder": self._outcome(self._prompt(_QUESTION), 1),
+            "a right prompt after it": self._outcome(good, 1),
+            # Both leave their frame behind.
+            "two placeholders without frames": self._outcome(self._prompt(_QUESTION, 2), 0),
+            "a right prompt in the end": self._outcome(good, 1),
         }
-        # Both leave their frame behind.
-        two, _ = self._prompt(2, _QUESTION)
-        values["two placeholders without frames"] = self._outcome(two, [])
-        values["a right prompt in the end"] = self._outcome(good, pictures)
-        return values
 
     def _usage(self) -> int:
         """Tokens that the context holds."""
         return int(self._model.vlm.get_context_usage_size())
 
-    def _prompt(self, frames: int, text: str) -> tuple[str, list[Frame]]:
-        turn = Turn("user", [*[_PICTURE] * frames, text])
-        return self._template.render([turn]), self._pictures(frames)
+    def _prompt(self, text: str, frames: int = 0) -> str:
+        return self._template.render([Turn("user", [*[_PICTURE] * frames, text])])
 
     def _pictures(self, count: int) -> list[Frame]:
         """Frames of one colour each, no two alike."""
@@ -244,30 +245,34 @@ class Measurements:
         """A text of at most `tokens` tokens."""
         return _SENTENCE * (tokens // len(self._model.tokenize(_SENTENCE)))
 
-    def _begin(self, prompt: str, pictures: Sequence[Frame], most: int) -> Completion:
+    def _begin(self, prompt: str, frames: int, most: int) -> Completion:
         self._model.clear_context()
-        return self._model.generate(prompt, pictures, _GREEDY, most)
+        return self._model.generate(prompt, self._pictures(frames), _GREEDY, most)
 
-    def _ask(self, prompt: str, pictures: Sequence[Frame], most: int, *, parts: bool = False) -> Answer:
+    def _ask(self, prompt: str, frames: int = 0, *, most: int = 24, parts: bool = False) -> Answer:
         """The greedy answer in an empty context, prefilled in one call or as the service does it."""
         self._model.clear_context()
-        return self._ask_on(prompt, pictures, most, parts=parts)
+        return self._ask_on(prompt, frames, most=most, parts=parts)
 
-    def _ask_on(self, prompt: str, pictures: Sequence[Frame], most: int, *, parts: bool = False) -> Answer:
+    def _ask_on(self, prompt: str, frames: int = 0, *, most: int = 24, parts: bool = False) -> Answer:
+        """The same on top of what the context holds."""
         tokens = self._model.tokenize(prompt)
-        unsent = iter(pictures)
-        cut = self._prefill.parts(prompt, tokens, few=False) if parts else [Part(prompt, len(pictures))]
-        frame_tokens = self._model.info.frame_tokens - 1
-        answer = Answer(len(tokens) + len(pictures) * frame_tokens, len(cut))
+        unsent = iter(self._pictures(frames))
+        cut = self._prefill.parts(prompt, tokens, few=False) if parts else [Part(prompt, frames)]
         started = time.monotonic()
-        for part in cut[:-1]:
-            frames = [next(unsent) for _ in range(part.frames)]
-            self._read(Answer(0, 1), self._model.generate(part.text, frames, _GREEDY, 1), 1, started)
-        completion = self._model.generate(cut[-1].text, list(unsent), _GREEDY, most)
-        return self._read(answer, completion, most, started)
+        for part in cut:
+            last = part is cut[-1]
+            pictures = list(islice(unsent, part.frames))
+            completion = self._model.generate(part.text, pictures, _GREEDY, most if last else 1)
+            answer = self._read(completion, most if last else 1, started)
+        answer.prompt_tokens = len(tokens) + frames * (self._model.info.frame_tokens - 1)
+        answer.parts = len(cut)
+        return answer
 
-    def _read(self, answer: Answer, completion: Completion, most: int, started: float) -> Answer:
+    def _read(self, completion: Completion, most: int, started: float | None = None) -> Answer:
         """Read at most `most` tokens, and the recovery sequence that may follow them but is not one."""
+        started = started or time.monotonic()
+        answer = Answer()
         while completion.running:
             try:
                 piece = completion.read(_READ_MS)
@@ -284,8 +289,8 @@ class Measurements:
         completion.release()
         return answer
 
-    def _release_seconds(self, prompt: str, after_tokens: int) -> float:
-        completion = self._begin(prompt, [], 200)
+    def _release_seconds(self, prompt: str, after_tokens: int = 0) -> float:
+        completion = self._begin(prompt, 0, 200)
         for _ in range(after_tokens):
             completion.read(_READ_MS)
         started = time.monotonic()
@@ -298,13 +303,13 @@ class Measurements:
         between is called when the context holds the first answer.
         """
         first = Turn("user", [_PICTURE, _QUESTION])
-        prompt, pictures = self._prompt(1, _QUESTION)
-        digests = [digest(frame.data.cast("B")) for frame in pictures]
-        begun = self._ask(prompt, pictures, 24)
+        prompt = self._template.render([first])
+        digests = [digest(frame.data.cast("B")) for frame in self._pictures(1)]
+        begun = self._ask(prompt, 1)
         more = [Turn("assistant", [begun.text]), Turn("user", ["Which is the lightest?"])]
         then = self._template.render([first, *more])
-        fresh = self._ask(then, pictures, 24)
-        begun = self._ask(prompt, pictures, 24)
+        fresh = self._ask(then, 1)
+        begun = self._ask(prompt, 1)
         if between:
             between()
         cache = PrefixCache()
@@ -312,25 +317,52 @@ class Measurements:
         suffix = cache.suffix_of(then, digests, "qualify")
         if suffix is None:
             raise ValueError("the second turn does not begin with the first one's tokens")
-        reused = self._ask_on(suffix.text, [], 24)
-        return begun.text, fresh, reused, cache.tokens
+        return begun.text, fresh, self._ask_on(suffix.text), cache.tokens
 
     def _takes_videos(self) -> bool | str:
         vlm = self._model.vlm
         if "videos" not in inspect.signature(type(vlm).generate).parameters:
             return "this version has no such argument"
-        self._model.clear_context()
-        prompt = self._prompt(1, _QUESTION)[0].replace("<|image_pad|>", "<|video_pad|>")
+        prompt = self._prompt(_QUESTION, 1).replace("<|image_pad|>", "<|video_pad|>")
         try:
+            self._model.clear_context()
             video = [self._pictures(2)]
             started = vlm.generate(prompt=prompt, frames=[], videos=video, max_generated_tokens=1)
-            self._read(Answer(0, 1), Completion(started, vlm), 1, time.monotonic())
+            self._read(Completion(started, vlm), 1)
         except Exception as error:
             return f"no: {error}"
         return True
 
-    def _outcome(self, prompt: str, pictures: Sequence[Frame]) -> str:
+    def _outcome(self, prompt: str, frames: int) -> str:
         try:
-            return f"answers: {self._ask(prompt, pictures, 16).text}"
+            return f"answers: {self._ask(prompt, frames, most=16).text}"
         except NpuError as error:
             return f"fails: {error.problem.message}"
+
+
+def main() -> NoReturn:
+    """Work until the other side hangs up, and leave by os._exit, as the service's NPU process does.
+
+    What comes is (name, arguments) of a method above, what goes is (values, "") or (None, cause). After a
+    failure the process ends, as the chip's state is not known any more.
+    """
+    leave_signals_to_parent()
+    connection = Connection(int(sys.argv[1]))
+    steps = Measurements()
+    try:
+        while True:
+            name, arguments = connection.recv()
+            connection.send((getattr(steps, name)(*arguments), ""))
+    except EOFError:
+        steps.unload()
+        os._exit(0)
+    except NpuError as error:
+        cause = f"{error.problem.message} {error.problem.cure}"
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+    connection.send((None, cause))
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

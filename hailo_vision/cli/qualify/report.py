@@ -7,36 +7,39 @@ import msgspec
 
 Values = dict[str, Any]
 
-# Questions that no source answers (docs/qualify.md), each with the steps and values that do.
-OPEN_POINTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("Size of the model file", (("model file", "bytes"),)),
-    ("SHA-256 of the model file", (("model file", "SHA-256"),)),
-    ("default_generation_params of the model file", (("model file", "default_generation_params"),)),
-    ("Chat template", (("model", "prompt template"),)),
-    ("Does the encoder have two inputs?", (("model", "encoder takes videos (two inputs)"),)),
-    (
-        "Does the driver package bring a udev rule, and for which mode and group?",
-        (("device", "udev rules"), ("device", "packages of these rules"), ("device", "node")),
-    ),
-    (
-        "Load time on this storage, cold and warm (s)",
-        (("loads", "cold (s)"), ("loads", "warm (s)"), ("storage", "file system")),
-    ),
-    (
-        "CMA that the model takes, and that five loads keep (MB)",
-        (("loads", "CMA taken by a loaded model (MB)"), ("loads", "CMA kept after all (MB)")),
-    ),
-    ("Python API of this version", (("bindings", "VLM.generate"), ("bindings", "VLM has"))),
-    ("Do other threads run while HailoRT waits (GIL)?", (("bindings", "other threads run meanwhile"),)),
-    (
-        "Can a poisoned model be drained?",
-        (("poison", "a right prompt after it"), ("poison", "a right prompt in the end")),
-    ),
-)
-NOT_PROVOKED = (
-    "SIGABRT when a completion is released whose link to the chip is lost",
-    "not provoked: the link would have to be broken",
-)
+# Questions that no source answers (docs/qualify.md), each with the values that do, as "step: value".
+OPEN_POINTS = {
+    "Size of the model file": ["model file: bytes"],
+    "SHA-256 of the model file": ["model file: SHA-256"],
+    "default_generation_params of the model file": ["model file: default_generation_params"],
+    "Chat template": ["model: prompt template"],
+    "Does the encoder have two inputs?": ["model: encoder takes videos (two inputs)"],
+    "Does the driver package bring a udev rule, and for which mode and group?": [
+        "device: udev rules",
+        "device: packages of these rules",
+        "device: node",
+    ],
+    "Load time on this storage, cold and warm (s)": [
+        "loads: cold (s)",
+        "loads: warm (s)",
+        "storage: file system",
+    ],
+    "CMA that the model takes, and that five loads keep (MB)": [
+        "loads: CMA taken by a loaded model (MB)",
+        "loads: CMA kept after all (MB)",
+    ],
+    "Python API of this version": ["bindings: VLM.generate", "bindings: VLM has"],
+    "Do other threads run while HailoRT waits (GIL)?": ["bindings: other threads run meanwhile"],
+    "Can a poisoned model be drained?": [
+        "poison: a right prompt after it",
+        "poison: a right prompt in the end",
+    ],
+}
+_NOT_PROVOKED = {
+    "SIGABRT when a completion is released whose link to the chip is lost": (
+        "not provoked: the link would have to be broken"
+    )
+}
 
 
 class Result(msgspec.Struct):
@@ -61,8 +64,7 @@ class Report(msgspec.Struct):
 
 def make(host: str, began: str, results: list[Result]) -> Report:
     """The report of a run's results."""
-    points = {point: _found(results, places) for point, places in OPEN_POINTS}
-    points[NOT_PROVOKED[0]] = NOT_PROVOKED[1]
+    points = {point: _found(results, values) for point, values in OPEN_POINTS.items()} | _NOT_PROVOKED
     return Report(host, began, not any(result.error for result in results), results, points)
 
 
@@ -73,12 +75,8 @@ def markdown(report: Report) -> str:
     lines = [f"# hailo-vision qualify: {report.host}, {report.began}", "", outcome, "", "## Open points", ""]
     lines += _table(report.open_points)
     for result in report.results:
-        lines += [
-            "",
-            f"## {result.name[:1].upper()}{result.name[1:]}",
-            "",
-            f"{result.intent} ({result.seconds:g} s)",
-        ]
+        title = result.name[:1].upper() + result.name[1:]
+        lines += ["", f"## {title}", "", f"{result.intent} ({result.seconds:g} s)"]
         if result.error:
             lines += ["", f"**Failed:** {result.error}"]
         if result.values:
@@ -86,10 +84,11 @@ def markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _found(results: list[Result], places: tuple[tuple[str, str], ...]) -> str:
+def _found(results: list[Result], values: list[str]) -> str:
+    by_step = {result.name: result for result in results}
     told = []
-    for step, name in places:
-        result = next((result for result in results if result.name == step), None)
+    for step, _, name in (value.partition(": ") for value in values):
+        result = by_step.get(step)
         if result and name in result.values:
             told.append(_text(result.values[name]))
         else:

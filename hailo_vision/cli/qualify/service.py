@@ -4,7 +4,7 @@ import time
 
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
-from hailo_vision.cli.qualify.chip import children_of, memory_of
+from hailo_vision.cli.qualify.chip import memory_of
 from hailo_vision.cli.qualify.report import Values
 
 # The socket first: a client would start the service again.
@@ -14,57 +14,46 @@ _UP = ("active", "activating", "reloading")
 
 
 class Service:
-    """Those of the service's units that are up.
+    """Those of the service's units that are up; every method raises Failed with systemd's words.
 
     Args:
         start_seconds: how long their start may take, the model's load included.
-
-    Raises:
-        Failed: there is no systemd to ask.
     """
 
     def __init__(self, start_seconds: float) -> None:
         self._seconds = start_seconds
-        states = {unit: self._property(unit, "ActiveState") for unit in _UNITS}
-        self.units = [unit for unit, state in states.items() if state in _UP]
+        self.units = [unit for unit in _UNITS if _property(unit, "ActiveState") in _UP]
 
     def memory(self) -> Values:
         """Of the front process and of those that it has started."""
-        front = int(self._property(_UNITS[1], "MainPID"))
+        front = int(_property(_UNITS[1], "MainPID"))
         if not front:
             return {"service": "not running"}
-        values: Values = {f"front process, {name}": amount for name, amount in memory_of(front).items()}
-        for child in children_of(front):
-            values |= {f"NPU process, {name}": amount for name, amount in memory_of(child).items()}
-        return values
+        children = tools.run("pgrep", "--parent", str(front)).stdout.split()
+        processes = [("front process", front), *(("NPU process", int(child)) for child in children)]
+        return {f"{who}, {name}": mb for who, pid in processes for name, mb in memory_of(pid).items()}
 
     def stop(self) -> None:
-        """Raises:
-        Failed: it does not stop.
-        """
         done = tools.run("systemctl", "stop", *self.units, seconds=_STOP_SECONDS)
         if done.returncode:
             raise Failed(f"The service can't be stopped: {done.stderr.strip()} Are you root?")
 
     def start(self) -> Values:
-        """Start what was up; seconds, and the state of each unit.
-
-        Raises:
-            Failed: one of them does not come back.
-        """
+        """Start what was up; seconds, and the state of each unit."""
         started = time.monotonic()
         done = tools.run("systemctl", "start", *self.units, seconds=self._seconds)
-        states = {unit: self._property(unit, "ActiveState") for unit in self.units}
+        states = {unit: _property(unit, "ActiveState") for unit in self.units}
         if any(state != "active" for state in states.values()):
             told = ", ".join(f"{unit} is {state}" for unit, state in states.items())
             raise Failed(f"The service did not come back: {told}. {done.stderr.strip()}")
         return {"seconds": round(time.monotonic() - started, 1), **states}
 
-    def _property(self, unit: str, name: str) -> str:
-        done = tools.run("systemctl", "show", "--value", f"--property={name}", unit)
-        if done.returncode:
-            raise Failed(
-                f"systemd can't be asked for {unit}: {done.stderr.strip()} "
-                "Without systemd, stop the service yourself and add --no-service."
-            )
-        return done.stdout.strip()
+
+def _property(unit: str, name: str) -> str:
+    done = tools.run("systemctl", "show", "--value", f"--property={name}", unit)
+    if done.returncode:
+        raise Failed(
+            f"systemd can't be asked for {unit}: {done.stderr.strip()} "
+            "Without systemd, stop the service yourself and add --no-service."
+        )
+    return done.stdout.strip()

@@ -1,36 +1,21 @@
 """The steps of a qualification, in their order."""
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from hailo_vision import config
 from hailo_vision.cli import tools
+from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import host
-from hailo_vision.cli.qualify.chip import Chip, Deadline, StepFailed
+from hailo_vision.cli.qualify.chip import Chip, memory_of
 from hailo_vision.cli.qualify.report import Values
 from hailo_vision.npu import hef
 from hailo_vision.npu.protocol import Load
 
 _LOADS = 5
 _LATER_LOADS = 3  # for the measurements, of a second process, and of the service
-
-
-@dataclass(frozen=True)
-class Step:
-    """Attributes:
-    intent: what it will do, told before.
-    seconds: how long it may take.
-    """
-
-    name: str
-    intent: str
-    run: Callable[["Bench", Deadline], Values]
-    seconds: float = 60
 
 
 class Bench:
@@ -48,47 +33,43 @@ class Bench:
     @property
     def model(self) -> Path:
         """Raises:
-        StepFailed: there is no model file.
+        Failed: there is no model file.
         """
         model = self.settings.model
         found = hef.find(model.hef_path, model.name, model.resources_dir)
         if not found:
-            raise StepFailed(f"There is no model file {model.hef_path or f'for {model.name}'}.")
+            raise Failed(f"There is no model file {model.hef_path or f'for {model.name}'}.")
         return found
 
-    def load(self, chip: Chip, deadline: Deadline) -> Values:
+    def load(self, chip: Chip) -> float:
+        """Seconds that it took."""
         model, npu = self.settings.model, self.settings.npu
         order = Load(model.hef_path, model.name, model.resources_dir, npu.device_group, npu.device_nodes)
-        return chip.call(deadline, "load", msgspec.structs.asdict(order))
+        return float(chip.call("load", order, seconds=model.load_timeout)["seconds"])
 
-    def measure(self, deadline: Deadline, name: str, *arguments: object) -> Values:
+    def measure(self, name: str, *arguments: object) -> Values:
         """A step of the loaded model."""
-        chip = self.chip(deadline)
+        chip = self.chip()
         try:
-            return chip.call(deadline, name, *arguments)
-        except StepFailed:
+            return chip.call(name, *arguments)
+        except Failed:
             self.close()
             raise
 
-    def chip(self, deadline: Deadline) -> Chip:
-        """The process with the loaded model; the time of a load that it needs is added to the step's."""
+    def chip(self) -> Chip:
+        """The process with the loaded model."""
         if self._lost:
-            raise StepFailed(f"Not tried, as the model could not be loaded: {self._lost}")
+            raise Failed(f"Not tried, as the model could not be loaded: {self._lost}")
         if not self._chip:
-            started = time.monotonic()
             self._chip = Chip()
             try:
                 check_cma()
-                self.load(self._chip, self.load_deadline())
-            except StepFailed as error:
+                self.load(self._chip)
+            except Failed as error:
                 self._lost = str(error)
                 self.close()
                 raise
-            deadline.extend(time.monotonic() - started)
         return self._chip
-
-    def load_deadline(self) -> Deadline:
-        return Deadline(self.settings.model.load_timeout)
 
     def close(self) -> None:
         chip, self._chip = self._chip, None
@@ -103,16 +84,16 @@ def check_cma(kept: int = 0) -> None:
         kept: MB that each load so far has not given back.
 
     Raises:
-        StepFailed: with what is free.
+        Failed: with what is free.
     """
     amounts = tools.meminfo()
     free = amounts.get("CmaFree", 0)
     wanted = tools.MIN_CMA_MB + _LATER_LOADS * kept
     if amounts.get("CmaTotal") and free < wanted:
-        raise StepFailed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
+        raise Failed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
 
 
-def _loads(bench: Bench, deadline: Deadline) -> Values:
+def _loads(bench: Bench) -> Values:
     """Cold, then warm; each by a process of its own."""
     host.forget(bench.model)
     seconds: list[float] = []
@@ -123,9 +104,9 @@ def _loads(bench: Bench, deadline: Deadline) -> Values:
         chip = Chip()
         try:
             start = _free_cma()
-            seconds.append(bench.load(chip, deadline)["seconds"])
+            seconds.append(bench.load(chip))
             used = max(used, start - _free_cma())
-            chip.call(deadline, "unload")
+            chip.call("unload")
         finally:
             chip.close()
         kept = max(kept, (before - _free_cma()) // (number + 1))
@@ -143,62 +124,61 @@ def _free_cma() -> int:
     return tools.meminfo().get("CmaFree", 0)
 
 
-def _first_token(bench: Bench, deadline: Deadline) -> Values:
-    values: Values = {}
-    for pictures in (0, 1, 5, 10):
-        found = bench.measure(deadline, "first_token", pictures)
-        values |= {f"{pictures} pictures, {name}": value for name, value in found.items()}
-    return values
-
-
-def _second_process(bench: Bench, deadline: Deadline) -> Values:
+def _second_process(bench: Bench) -> Values:
     """Another process loads the model while the first has it."""
-    bench.chip(deadline)
+    bench.chip()
     check_cma()
-    second, values = Chip(), {}
+    second = Chip()
     try:
-        values["a second process"] = (
-            f"loads the model in {bench.load(second, bench.load_deadline())['seconds']} s"
-        )
-    except StepFailed as error:
-        values["a second process"] = f"is refused: {error}"
+        outcome = f"loads the model in {bench.load(second)} s"
+    except Failed as error:
+        outcome = f"is refused: {error}"
     finally:
         second.close()
-    found = bench.measure(deadline, "first_token", 0)
-    return {**values, "the first one goes on": f"first token after {found['seconds']} s"}
+    seconds = bench.measure("first_token", 0)["0 pictures, seconds"]
+    return {"a second process": outcome, "the first one goes on": f"first token after {seconds} s"}
 
 
-def _memory(bench: Bench, deadline: Deadline) -> Values:
-    return {f"NPU process of this run, {name}": mb for name, mb in bench.chip(deadline).memory().items()}
+def _memory(bench: Bench) -> Values:
+    return {f"NPU process of this run, {name}": mb for name, mb in memory_of(bench.chip().pid).items()}
 
 
-def _measured(name: str) -> Callable[[Bench, Deadline], Values]:
-    return lambda bench, deadline: bench.measure(deadline, name)
+def _measured(name: str, *arguments: object) -> Callable[[Bench], Values]:
+    return lambda bench: bench.measure(name, *arguments)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the report; intent says what it will do, before it does it."""
+
+    name: str
+    intent: str
+    run: Callable[[Bench], Values]
 
 
 STEPS = (
-    Step("versions", "Ask for the versions of everything.", lambda *_: host.versions()),
-    Step("board", "Look at the board, the kernel and the PCIe link.", lambda *_: host.board()),
-    Step("driver log", "Read the driver's lines in the kernel's log.", lambda *_: host.driver_log()),
+    Step("versions", "Ask for the versions of everything.", lambda _: host.versions()),
+    Step("board", "Look at processors, memory, boot settings and the PCIe link.", lambda _: host.board()),
+    Step("driver log", "Read the driver's lines in the kernel's log.", lambda _: host.driver_log()),
     Step(
         "device",
         "Look at the device node and its udev rules.",
-        lambda bench, _: host.device(bench.settings.npu.device_nodes),
+        lambda bench: host.device(bench.settings.npu.device_nodes),
     ),
-    Step("heat before", "Read temperature and throttling.", lambda *_: host.heat()),
-    Step("storage", "Read 256 MB of the model file from the storage.", lambda b, _: host.storage(b.model)),
-    Step("model file", "Read all of the model file.", lambda b, left: host.model_file(b.model, left), 180),
-    Step("loads", "Load and unload the model five times, the first time cold.", _loads, 400),
+    Step("heat before", "Read temperature and throttling.", lambda _: host.heat()),
+    Step("storage", "Read 256 MB of the model file from the storage.", lambda b: host.storage(b.model)),
+    Step("model file", "Read all of the model file.", lambda b: host.model_file(b.model)),
+    Step("loads", "Load and unload the model five times, the first time cold.", _loads),
     Step("model", "Load the model and ask it for its template and parameters.", _measured("model")),
-    Step("first token", "Ask about 0, 1, 5 and 10 pictures.", _first_token, 90),
-    Step("speed", "Have a long answer generated.", _measured("speed"), 60),
-    Step("abort", "Abort in encoding, in prefill and in decoding.", _measured("abort"), 120),
-    Step("equality", "Compare answers with prefix reuse and prefill in parts.", _measured("equality"), 120),
-    Step("context", "Fill the context, and more than fill it.", _measured("context"), 120),
-    Step("saved context", "Save the context and load it again.", _measured("saved_context"), 120),
-    Step("bindings", "Look at the Python bindings.", _measured("bindings"), 60),
+    Step("first token", "Ask about 0, 1, 5 and 10 pictures.", _measured("first_token", 0, 1, 5, 10)),
+    Step("speed", "Have a long answer generated.", _measured("speed")),
+    Step("abort", "Abort in encoding, in prefill and in decoding.", _measured("abort")),
+    Step("equality", "Compare answers with prefix reuse and prefill in parts.", _measured("equality")),
+    Step("context", "Fill the context, and more than fill it.", _measured("context")),
+    Step("saved context", "Save the context and load it again.", _measured("saved_context")),
+    Step("bindings", "Look at the Python bindings.", _measured("bindings")),
     Step("memory", "Read what the process takes that holds the chip.", _memory),
-    Step("second process", "Load the model in a second process.", _second_process, 240),
-    Step("poison", "Send a frame too many, and try to drain it.", _measured("poison"), 120),
+    Step("second process", "Load the model in a second process.", _second_process),
+    Step("poison", "Send a frame too many, and try to drain it.", _measured("poison")),
+    Step("heat after", "Read temperature and throttling again.", lambda _: host.heat()),
 )
-LAST = Step("heat after", "Read temperature and throttling again.", lambda *_: host.heat())

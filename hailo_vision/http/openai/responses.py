@@ -29,7 +29,7 @@ _ELSEWHERE = {
     "prompt": "A prompt as text goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
 }
 # What the model did in earlier turns besides its answer: not used here.
-_SKIPPED = frozenset({"reasoning", "function_call"})
+_SKIPPED = ("reasoning", "function_call")
 
 
 async def responses(request: Request) -> HTTPResponse | None:

@@ -88,7 +88,9 @@ def forced(
     """
     names: list[str] | None = None
     if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
-        allowed: AllowedTools = convert(choice.get("allowed_tools", choice), AllowedTools, choice_where)
+        inner = choice.get("allowed_tools")  # chat completions' form; in Responses they stand in the choice
+        place = choice_where if inner is None else f"{choice_where}.allowed_tools"
+        allowed: AllowedTools = convert(choice if inner is None else inner, AllowedTools, place)
         choice, names = allowed.mode, [_name(one) for one in allowed.tools or ()]
     if choice in _FREE:
         return None

@@ -12,6 +12,7 @@ alone: an address may have secrets in it.
 
 from __future__ import annotations
 
+import contextlib
 import email
 import errno
 import fcntl
@@ -63,24 +64,19 @@ def curl(order: Order, options: dict[str, Any], enough: Callable[[], bool]) -> N
     lines = ["fail", "location", "silent", "show-error", "suppress-connect-headers"]
     for name, value in options.items():
         lines += [] if value is None else [f"{name} = {json.dumps(str(value), ensure_ascii=False)}"]
-    with tempfile.TemporaryDirectory() as folder:
-        # Everybody can read the words of a command, and nobody else a file in there.
-        config, said = Path(folder, "config"), Path(folder, "said")
-        config.write_text("\n".join(lines), encoding="utf-8")
-        with said.open("w") as errors:
-            process = subprocess.Popen(["curl", "--disable", "--config", str(config)], stderr=errors)
+    # Everybody can read the words of a command, and nobody else what it reads from a pipe.
+    command, pipe = ["curl", "--disable", "--config", "-"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, encoding="utf-8") as process:
         try:
-            while process.poll() is None and not enough():
-                try:
-                    process.wait(LOOK_SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
+            process.stdin.write("\n".join(lines))
+            while process.returncode is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    reason = process.communicate(timeout=LOOK_SECONDS)[1].strip().rpartition("\n")[2]
+                if process.returncode is None and enough():
+                    return
         finally:
-            stopped = process.poll() is None
             process.kill()
-            process.wait()
-        reason = said.read_text().strip().rpartition("\n")[2]
-    if process.returncode == 0 or stopped:
+    if process.returncode == 0:
         return
     answered = re.search(r"error: (\d{3})$", reason)
     if answered:
@@ -217,22 +213,20 @@ def is_wanted(order: Order, path: Path) -> bool:
 
 def adopt(order: Order) -> bool:
     """Record a file that somebody else put in place, if it is the one wanted."""
-    try:
-        wanted = is_wanted(order, order.path)
-        if wanted:
+    with contextlib.suppress(Failure):
+        if is_wanted(order, order.path):
             save(beside(order.path, "json"), model.verify(order, order.path))
-        return wanted
-    except Failure:
-        return False
+            return True
+    return False
 
 
-def take(order: Order, *paths: Path) -> bool:
+def take(order: Order, *paths: str) -> bool:
     """Use one of the files that other programs brought instead of fetching the model; whether one was.
 
     What lies below the model's own folder is linked, which takes neither time nor room; others keep theirs.
     """
     part = beside(order.path, "part")
-    for source in paths if model.look(order)["reason"] else ():
+    for source in map(Path, paths if model.look(order)["reason"] else ()):
         if not source.is_file() or not is_wanted(order, source):
             continue
         part.unlink(missing_ok=True)
@@ -324,7 +318,7 @@ def sweep(order: Order, waits: bool) -> bool:
     return bool(left)
 
 
-def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[str, Any]:
+def follow(order: Order, seconds: str, unit: str = "") -> dict[str, Any]:
     """Have the model fetched, by the unit or by a process of this one, and look on for a while.
 
     Returns:
@@ -339,13 +333,13 @@ def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[st
         subprocess.run(["systemctl", "start", unit], check=False)
     else:
         begin(order)
-        own = subprocess.Popen([sys.executable, "-B", __file__, "fetch", source], stdout=sys.stderr)
+        own = subprocess.Popen([sys.executable, "-B", __file__, "fetch", sys.argv[2]], stdout=sys.stderr)
 
     def works() -> bool:
         asked = ["systemctl", "--quiet", "is-active", unit]
         return own.poll() is None if own else subprocess.run(asked, check=False).returncode == 0
 
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + float(seconds)
     while (working := works()) and time.monotonic() < deadline and not load(transfer.path).get("lasting"):
         time.sleep(LOOK_SECONDS)
     state = load(transfer.path)
@@ -362,28 +356,18 @@ def follow(order: Order, source: str, seconds: float, unit: str = "") -> dict[st
     return {**now, "changed": True, "reason": found["reason"]}
 
 
-def main(verb: str, source: str, *rest: str) -> int:
+def main(name: str, source: str, *rest: str) -> int:
     """Run one verb; the exit status is 2 where another run would end alike."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
     order = Order.read(source)
-    if verb == "follow":
-        print(json.dumps(follow(order, source, float(rest[0]), *rest[1:])))
-        return 0
-    verbs = {
-        "begin": begin,
-        "fetch": fetch,
-        "take": take,
-        "look": model.look,
-        "place": model.place,
-        "keep": model.keep,
-        "restore": model.restore,
-    }
+    functions = (begin, fetch, take, follow, model.look, model.place, model.keep, model.restore)
+    verbs = {function.__name__: function for function in functions}
     try:
         with open(source, encoding="utf-8") as lock:
-            if verb in ("fetch", "take"):
+            if name in ("fetch", "take"):
                 fcntl.flock(lock, fcntl.LOCK_EX)  # of two that fetch the same, the second finds it there
-            result = verbs[verb](order, *map(Path, rest))
+            result = verbs[name](order, *rest)
         if result is not None:
             print(json.dumps(result))
     except Failure as failure:

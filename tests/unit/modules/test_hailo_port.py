@@ -31,9 +31,11 @@ def units(monkeypatch: pytest.MonkeyPatch) -> Units:
 
 
 def holder(run: Run, host: str, number: int) -> str:
-    result: dict[str, Any] = run(port, host=host, port=number)
+    """Who holds that port, asked together with one that nobody has."""
+    result: dict[str, Any] = run(port, listens=[["127.0.0.1", 1], [host, number]])
     assert result["changed"] is False
-    return str(result["holder"])
+    assert [held["port"] for held in result["held"]] in ([], [number])
+    return str(result["held"][0]["holder"]) if result["held"] else ""
 
 
 @pytest.mark.usefixtures("units")
@@ -90,6 +92,6 @@ def test_a_child_process_of_a_unit_is_told_with_its_unit(
 
 
 def test_an_address_that_the_host_lacks_is_refused(run: Run) -> None:
-    said = run(port, host="192.0.2.77", port=11435)["msg"]
+    said = run(port, listens=[["192.0.2.77", 11435]])["msg"]
     assert said.startswith("This host can't listen on 192.0.2.77: ")
     assert "127.0.0.1" in said

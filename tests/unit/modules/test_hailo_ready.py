@@ -1,6 +1,5 @@
 """Waiting for the service, and telling why it is not ready."""
 
-import http.client
 import os
 import socket
 import threading
@@ -50,7 +49,7 @@ def wait(run: Run) -> dict[str, Any]:
 def test_a_service_that_loads_is_waited_for(run: Run, host: Host, state: str) -> None:
     host.health = [{}, {"state": "starting"}, {"state": "loading"}, {"state": "restarting"}, {"state": state}]
     result = wait(run)
-    assert (result["changed"], result["health"], result["waited"]) == (False, {"state": state}, 2.0)
+    assert (result["changed"], result["health"], host.seconds) == (False, {"state": state}, 2.0)
 
 
 def test_a_failed_service_is_quoted_at_once(run: Run, host: Host) -> None:
@@ -76,12 +75,25 @@ def test_a_service_that_nobody_starts_is_not_waited_for(run: Run, host: Host) ->
     assert host.seconds >= 60
 
 
-def test_who_speaks_no_http_is_not_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    def greet(*_: object, **__: object) -> None:
-        raise http.client.BadStatusLine("SSH-2.0-OpenSSH_10.0")
+def test_a_service_that_listens_elsewhere_is_not_waited_for(run: Run, host: Host) -> None:
+    assert "Nothing answers at http://127.0.0.1:1. The service listens somewhere else" in wait(run)["msg"]
+    assert host.seconds < 5
 
-    monkeypatch.setattr(ready.urllib.request.OpenerDirector, "open", greet)
-    assert ready.ask("http://127.0.0.1:22") == {}
+
+def test_a_service_that_is_too_busy_to_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(ready.http.client.HTTPConnection, "connect", wait)
+    assert ready.ask("http://127.0.0.1:22") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"SSH-2.0-OpenSSH_10.0\r\n", b"HTTP/1.0 200 OK\r\n\r\n[1]", b'HTTP/1.0 404 No\r\n\r\n{"error": "x"}'],
+)
+def test_who_speaks_otherwise_is_not_the_service(said: bytes) -> None:
+    assert ask(said) == {}
 
 
 def test_patience_ends(run: Run, host: Host) -> None:
@@ -96,19 +108,25 @@ def test_patience_ends(run: Run, host: Host) -> None:
 def test_it_goes_by_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert ask(b'HTTP/1.0 200 OK\r\n\r\n{"state": "ready"}') == {"state": "ready"}
+
+
+def ask(said: bytes) -> dict[str, Any]:
+    """What the module makes of a server that says this once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=answer, args=(server, b'{"state": "ready"}'))
+        thread = threading.Thread(target=answer, args=(server, said))
         thread.start()
-        assert ready.ask(f"http://127.0.0.1:{server.getsockname()[1]}") == {"state": "ready"}
+        found: dict[str, Any] = ready.ask(f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
+    return found
 
 
-def answer(server: socket.socket, body: bytes) -> None:
+def answer(server: socket.socket, said: bytes) -> None:
     """Answer one request."""
     connection, _ = server.accept()
     with connection:
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        connection.sendall(said)
 
 
 @pytest.mark.parametrize("code", ["device_busy", "npu_memory"])

@@ -1,4 +1,4 @@
-"""Where the gateway finds its Pis."""
+"""Where the service of a Pi is asked: by itself and the controller, and by the gateway."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-_WILDCARDS = ("0.0.0.0", "::")
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def url(server: Mapping[str, Any], name: str = "") -> str:
+    """Address of a service.
+
+    Args:
+        server: the section `server` of its settings.
+        name: by which the Pi is reached if it listens on all its addresses; by itself if empty.
+    """
+    host = name or _LOOPBACK[server["host"]] if server["host"] in _LOOPBACK else server["host"]
+    scheme = "https" if server.get("tls_cert") else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server['port']}"
 
 
 def members(names: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -27,7 +39,7 @@ def members(names: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list
 def _member(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     server = variables.get("hailo_vision_config", {}).get("server", {})
     host = server.get("host", variables.get("hailo_vision_host", "0.0.0.0"))
-    address = variables.get("ansible_host", name) if host in _WILDCARDS else host
+    address = variables.get("ansible_host", name) if host in _LOOPBACK else host
     return {
         "name": name,
         "address": address,
@@ -50,4 +62,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """The filters of this file by name."""
-        return {"hailo_members": members}
+        return {"hailo_members": members, "hailo_url": url}

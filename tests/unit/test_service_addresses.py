@@ -1,11 +1,11 @@
-"""Where the gateway finds its Pis, by the settings that they have in the end."""
+"""Where the service of a Pi is asked, by the settings that it has in the end."""
 
 from typing import Any
 
 import pytest
 from support.modules import load
 
-gateway = load("plugins/filter/hailo_gateway.py", "hailo_gateway_filter")
+addresses = load("plugins/filter/hailo_addresses.py", "hailo_addresses_filter")
 PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local": False, "deaf": False}
 
 
@@ -27,4 +27,19 @@ PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local"
     ],
 )
 def test_a_pi_is_asked_where_it_listens(variables: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert gateway.members(["pi01"], {"pi01": variables}) == [PLAIN | expected]
+    assert addresses.members(["pi01"], {"pi01": variables}) == [PLAIN | expected]
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "url"),
+    [
+        ({"host": "0.0.0.0"}, "192.0.2.1", "http://192.0.2.1:80"),
+        ({"host": "::"}, "2001:db8::1", "http://[2001:db8::1]:80"),
+        ({"host": "0.0.0.0", "tls_cert": None}, "", "http://127.0.0.1:80"),
+        ({"host": "::"}, "", "http://[::1]:80"),
+        ({"host": "10.0.0.1"}, "192.0.2.1", "http://10.0.0.1:80"),
+        ({"host": "2001:db8::2", "tls_cert": "/x"}, "192.0.2.1", "https://[2001:db8::2]:80"),
+    ],
+)
+def test_a_service_is_asked_where_it_listens(server: dict[str, Any], name: str, url: str) -> None:
+    assert addresses.url({**server, "port": 80}, name) == url
