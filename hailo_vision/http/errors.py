@@ -106,7 +106,8 @@ def retry_after(seconds: float) -> dict[str, str]:
 
 def _of_sanic(error: sanic_exceptions.SanicException) -> Exception:
     if isinstance(error, sanic_exceptions.MethodNotAllowed):
-        allowed = error.headers.get("Allow", "")
+        # Sanic takes them from a set, whose order is another after each start.
+        allowed = ", ".join(sorted(error.headers.get("Allow", "").split(", ")))
         message = f"This route does not take that method; it takes {allowed}."
         return HttpError("method_not_allowed", message, {"Allow": allowed})
     for kind, code, message in _OF_SANIC:

@@ -170,7 +170,9 @@ def test_unknown_routes_and_methods(prefix: str, server: Server) -> None:
     response = http.get(f"{prefix}/chat/completions")
     assert error_of(response, 405)["code"] == "method_not_allowed"
     assert response.headers["allow"] == "POST"
-    error_of(http.delete(f"{prefix}/models"), 405)
+    response = http.delete(f"{prefix}/models")
+    assert error_of(response, 405)["message"].endswith("it takes GET, HEAD.")
+    assert response.headers["allow"] == "GET, HEAD"
     error_of(http.put(f"{prefix}/vision/analyze", json={}), 405)
 
 
