@@ -43,8 +43,10 @@ class Service:
             raise Failed(f"--url: expected an address such as http://127.0.0.1:11435, got {url!r}", 2)
         self.url = url.rstrip("/").removesuffix("/v1")
         # A proxy is for other machines, not for this one.
-        direct = [urllib.request.ProxyHandler({})] if parts.hostname in _LOOPBACK else []
-        self._opener = urllib.request.build_opener(*direct)
+        near = parts.hostname in _LOOPBACK or urllib.request.proxy_bypass(parts.hostname or "")
+        proxied = not near and parts.scheme in urllib.request.getproxies()
+        self._opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if near else []))
+        self._way = f" (by the proxy that {parts.scheme}_proxy in the environment names)" if proxied else ""
 
     def model(self) -> str:
         """The name of the model that it serves."""
@@ -86,9 +88,9 @@ class Service:
             if isinstance(reason, ssl.SSLCertVerificationError):
                 told = f"its certificate is not trusted: {reason.verify_message}"
                 reason = f"{told}; SSL_CERT_FILE=FILE trusts one"
-            raise Failed(f"{self.url}: {reason}") from error
+            raise Failed(f"{self.url}{self._way}: {reason}") from error
         except http.client.HTTPException as error:
-            raise Failed(f"{self.url} does not answer in HTTP: {str(error).strip()!r}") from error
+            raise Failed(f"{self.url}{self._way} does not answer in HTTP: {str(error).strip()!r}") from error
         return response
 
     def _lost(self, error: Exception) -> Failed:

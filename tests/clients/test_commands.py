@@ -172,6 +172,14 @@ def test_no_proxy_stands_between_a_machine_and_itself(command: tuple[str, ...], 
     assert process.returncode == 0
 
 
+@both
+@pytest.mark.parametrize("proxy", ["nonsense", "http://h:notaport", "socks5://h"])
+def test_a_proxy_that_can_not_be_used_is_named_by_its_variable(command: tuple[str, ...], proxy: str) -> None:
+    process = begin(*command, "--url", "http://pi.invalid:11435", http_proxy=proxy)
+    status, said = failure(process)
+    assert (status, "the proxy that http_proxy in the environment names" in said) == (1, True)
+
+
 def test_a_certificate_that_nobody_signed_is_told_with_the_cure(tmp_path: Path) -> None:
     certificate = issue(tmp_path, "IP:127.0.0.1")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
