@@ -67,7 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Ask deployed services about a photo, all at once.")
     parser.add_argument("photo", type=Path)
     parser.add_argument("question")
-    parser.add_argument("services", nargs="+", metavar="[NAME=]URL", help="such as pi01=http://198.18.0.11:11435")
+    parser.add_argument(
+        "services", nargs="+", metavar="[NAME=]URL", help="such as pi01=http://198.18.0.11:11435"
+    )
     options = parser.parse_args()
     try:
         data = base64.b64encode(options.photo.read_bytes()).decode()
