@@ -59,7 +59,7 @@ def _mitogen() -> dict[str, str]:
 def _rows(points: list[dict[str, float]], changed: float) -> list[Row]:
     four, eight = points[-2]["site_s"], points[-1]["site_s"]
     return [
-        *(_against_ping(point, "site_s", "second run of site.yml", 12) for point in points),
+        *(_against_ping(point, "site_s", "second run of site.yml", 8) for point in points),
         Row(
             "second run of site.yml, 8 hosts",
             "the same on 4 hosts",
