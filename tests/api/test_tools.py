@@ -194,6 +194,7 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
             {"tools": [{"type": "function", "function": {}}], "tool_choice": "required"},
             "tools[0].function.name",
         ),
+        ({"tools": [{"type": "function", "function": 5}], "tool_choice": "required"}, "tools[0].function"),
         ({"tools": [{"type": "function", "name": 5}], "tool_choice": "required"}, "tools[0].name"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),

@@ -136,9 +136,8 @@ def _name(choice: Mapping[str, Any]) -> str:
 
 
 def _function(tool: Mapping[str, Any], where: str) -> Function:
-    inner = tool.get("function")
-    if isinstance(inner, Mapping):
-        tool, where = inner, f"{where}.function"
+    if "function" in tool:
+        tool, where = tool["function"], f"{where}.function"
     function: Function = convert(tool, Function, where)
     return function
 
