@@ -34,7 +34,12 @@ _SIGNATURES = (
     ("WEBP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
     ("GIF", re.compile(rb"GIF8[79]a")),
     ("BMP", re.compile(rb"BM.{4}\x00{4}", re.DOTALL)),
-    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
+    (
+        "SVG",
+        re.compile(
+            rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL
+        ),
+    ),
     ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),
     ("TIFF", re.compile(rb"II[*+]\x00|MM\x00[*+]")),
     ("JPEG XL", re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")),
