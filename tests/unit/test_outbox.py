@@ -77,3 +77,11 @@ def test_pieces_at_the_pace_of_the_chip_go_one_by_one(wire: Wire) -> None:
         time.sleep(loop._PACE_MS / 1000)
     outbox.end("length")
     assert wire.heard() == [Ended("length")]
+
+
+def test_the_last_piece_goes_with_the_end(wire: Wire) -> None:
+    outbox = Outbox(wire.channel)
+    outbox.add("a", last=True)
+    assert wire.heard() == []
+    outbox.end("length")
+    assert wire.heard() == [Pieces(["a"]), Ended("length")]
