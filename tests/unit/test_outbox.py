@@ -27,15 +27,10 @@ class Wire:
 
     def heard(self) -> list[FromNpu]:
         try:
-            data = self._theirs.recv(65536)
+            data = bytearray(self._theirs.recv(65536))
         except BlockingIOError:
             return []
-        found = []
-        while data:
-            end = protocol.LENGTH_BYTES + protocol.body_length(data[: protocol.LENGTH_BYTES])
-            found.append(protocol.decode(data[protocol.LENGTH_BYTES : end], protocol.from_npu))
-            data = data[end:]
-        return found
+        return list(iter(lambda: protocol.next_message(data), None))
 
 
 @pytest.fixture
