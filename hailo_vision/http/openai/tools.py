@@ -4,7 +4,7 @@ So the model is asked for JSON that fits the parameters' schema, and the answer 
 of 2 billion parameters does not choose well among tools, so where it is free to choose it answers in text.
 """
 
-import uuid
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,7 +126,7 @@ def forced(
 
 def call_id() -> str:
     """An identity for one call."""
-    return f"call_{uuid.uuid4().hex[:24]}"
+    return f"call_{secrets.token_hex(12)}"
 
 
 def _name(choice: Mapping[str, Any]) -> str:
