@@ -20,8 +20,8 @@ from hailo_vision.cli.finding import Finding, bad, good
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.model_file import ModelFile
-from hailo_vision.npu.problems import ONE_VERSION, REPLACE_HEF, SAME_RELEASE, NpuError, node_problem
-from hailo_vision.npu.worker.device import find_hef, runtime_version
+from hailo_vision.npu.problems import ONE_VERSION, SAME_RELEASE, NpuError, node_problem
+from hailo_vision.npu.worker.device import check_file, runtime_version
 
 _ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
@@ -119,21 +119,20 @@ def _tool(*arguments: str) -> str | None:
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
     file = ModelFile(model)
+    path = file.path
     try:
         if file.is_fetched():
             problem = file.problem()
             told = problem.message if problem else f"it is being fetched: {file.progress or 'just begun'}"
             cure = problem.cure if problem else "Wait, or look on: journalctl -fu hailo-model"
             return bad("model file", told, cure)
-        path = find_hef(model.hef_path, model.name, model.resources_dir, runtime or "5.1.1")
+        check_file(path, runtime or "5.1.1")
         size = path.stat().st_size
         path.open("rb").close()
     except NpuError as error:
         return bad("model file", error.problem.message, error.problem.cure)
     except OSError as error:
         return bad("model file", f"{path}: {error.strerror}", "Check the file and its permissions.")
-    if not hef.has_magic(path):
-        return bad("model file", f"{path} is no HEF", REPLACE_HEF)
     compiled_for = hef.sdk_version(path)
     if compiled_for and runtime and hef.is_newer(compiled_for, runtime):
         said = f"{path} was compiled for HailoRT {compiled_for}; {runtime} is installed"
