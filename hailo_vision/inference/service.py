@@ -120,9 +120,9 @@ class Service:
         model = self._model
         budget.check(request, model)
         work = ImageWork(len(request.images), left_out)
-        position = self.scheduler.waiting + self.scheduler.running
-        job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
-        return Generation(request, job, work, position)
+        generation = Generation(request, work, self._keep_alive(request.keep_alive))
+        self.scheduler.submit(generation, self._prepare(request, model, work))
+        return generation
 
     def _keep_alive(self, wanted: float | None) -> float:
         """Seconds that the idle model stays loaded: a client's wish, as far as the operator lets it go."""
@@ -134,7 +134,7 @@ class Service:
         return max(wanted, model.keep_alive_seconds)
 
     async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
-        """Check the schema, decode the images and render the prompt, while the job waits in the queue."""
+        """Check the schema, decode the images and render the prompt, while the request waits in the queue."""
 
         async def frame(image: Image) -> memoryview:
             loaded = await self._images.load(image.source, model.frame_shape, image.where, work)
