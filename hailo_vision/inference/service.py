@@ -22,6 +22,7 @@ from hailo_vision.npu.supervisor import State, Supervisor
 
 log = logging.getLogger(__name__)
 
+_template = lru_cache(maxsize=4)(PromptTemplate)
 _ENDLESS = 1_000_000  # tokens; more than any context holds, and a number that travels
 
 
@@ -65,17 +66,6 @@ class Service:
         if prefix and plain_name(rest) in map(plain_name, names):
             message += f" Leave {prefix + '/'!r} out: it is the prefix of a provider."
         raise RequestError(Kind.MODEL_NOT_FOUND, message, where="model")
-
-    def admit(self, patience: float) -> None:
-        """Check that a request may queue.
-
-        Args:
-            patience: seconds after which the client will give up by itself.
-
-        Raises:
-            RequestError: the model can't answer now, or too many requests wait.
-        """
-        self.scheduler.admit(patience)
 
     async def load(self, keep_alive: float | None = None) -> None:
         """Have the model loaded, if it is not; keep_alive: seconds that it stays if nothing is asked of it.
@@ -166,8 +156,3 @@ class Service:
 def plain_name(name: str) -> str:
     """A model's name as names are compared: without case, and without Ollama's tag of the newest."""
     return name.lower().removesuffix(":latest")
-
-
-@lru_cache(maxsize=4)
-def _template(source: str) -> PromptTemplate:
-    return PromptTemplate(source)

@@ -123,12 +123,7 @@ class Supervisor:
                 raise NpuError(self.problem or STOPPED)
 
     async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
-        """Generate one answer; returns at its end, which comes soon after abort().
-
-        One at a time, only when ready().
-
-        Args:
-            put: gets Started, Pieces, Ended, or Refused alone, each at the moment it arrives.
+        """As NpuProcess.generate(), only when ready().
 
         Raises:
             NpuError: the NPU process failed meanwhile; the supervisor is already at work.
