@@ -1,8 +1,8 @@
 """Which links may be followed: the written form of a URL, and the addresses that may be dialled.
 
 A service that fetches what strangers name can be sent to hosts that only it can reach (server-side
-request forgery). So a URL has one strict form here, read by one parser that the dialling uses too, and
-every address that its host has must be public or allowed by the operator.
+request forgery). So a URL has one strict form here, in which curl gets it as well, and every address that
+its host has must be public or allowed by the operator.
 """
 
 import ipaddress
