@@ -11,7 +11,7 @@ from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import host
 from hailo_vision.cli.qualify.chip import Chip, memory_of
 from hailo_vision.cli.qualify.report import Values
-from hailo_vision.npu import hef
+from hailo_vision.npu.model_file import ModelFile
 from hailo_vision.npu.protocol import Load
 
 _LOADS = 5
@@ -35,17 +35,16 @@ class Bench:
         """Raises:
         Failed: there is no model file.
         """
-        model = self.settings.model
-        found = hef.find(model.hef_path, model.name, model.resources_dir)
-        if not found:
-            raise Failed(f"There is no model file {model.hef_path or f'for {model.name}'}.")
-        return found
+        path = ModelFile(self.settings.model).path
+        if not path.exists():
+            raise Failed(f"There is no model file: {path}")
+        return path
 
     def load(self, chip: Chip) -> float:
         """Seconds that it took."""
-        model, npu = self.settings.model, self.settings.npu
-        order = Load(model.hef_path, model.name, model.resources_dir, npu.device_group, npu.device_nodes)
-        return float(chip.call("load", order, seconds=model.load_timeout)["seconds"])
+        npu = self.settings.npu
+        order = Load(str(self.model), npu.device_group, npu.device_nodes)
+        return float(chip.call("load", order, seconds=self.settings.model.load_timeout)["seconds"])
 
     def measure(self, name: str, *arguments: object) -> Values:
         """A step of the loaded model."""
