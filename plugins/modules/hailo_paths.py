@@ -30,7 +30,8 @@ PATH = {
     "path": {"type": "path", "required": True},
     # "vacated" removes a folder that is empty and leaves any other.
     "state": {"type": "str", "choices": STATES, "default": "file"},
-    # Text of a file. Without it only owner, group and mode of an existing file are kept.
+    # Text of a file; the action of this name makes it of a template. Without it only owner, group and mode of
+    # an existing file are kept.
     "content": {"type": "str"},
     # The same for a text that appears in no log and no diff.
     "secret": {"type": "str", "no_log": True},
