@@ -4,8 +4,6 @@ Arguments: script and order, paths on the host; seconds between two lines of pro
 of systemd that fetches. Each look takes one round trip; a model that is there takes one in all.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 import time

@@ -25,7 +25,7 @@ tree: Any = shared("hailo_tree")
 state: Any = load("plugins/module_utils/hailo_state.py", "writing_state")
 with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
     fetch: Any = load("roles/hailo_model/files/fetch.py", "writing_model")
-boot: Any = load("plugins/filter/hailo_boot.py", "writing_boot")
+boot: Any = load("plugins/plugin_utils/boot.py", "writing_boot")
 facts: Any = load("plugins/modules/hailo_facts.py", "writing_boot_facts")
 wheelhouse = load("plugins/action/hailo_wheelhouse.py", "writing_wheelhouse")
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}

@@ -1,7 +1,5 @@
 """Networks as people write them, for nftables."""
 
-from __future__ import annotations
-
 import ipaddress
 from typing import Any
 
@@ -21,11 +19,3 @@ def networks(entries: list[str]) -> dict[str, list[str]]:
             wrong.append(entry)
     ip, ip6 = ([str(one) for one in ipaddress.collapse_addresses(found[family])] for family in (4, 6))
     return {"ip": ip, "ip6": ip6, "wrong": wrong}
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_networks": networks}
