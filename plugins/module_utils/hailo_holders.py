@@ -6,7 +6,7 @@ import glob
 import os
 import re
 
-from .hailo_text import read
+from .hailo_look import read
 
 
 def holders(targets: set[str]) -> list[str]:

@@ -14,16 +14,14 @@ import os
 import platform
 import pwd
 import re
-import stat
 import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state
-from ..module_utils.hailo_text import read
+from ..module_utils.hailo_look import access, read
 from ..module_utils.hailo_tree import is_intact
 
 PACKAGES = (
@@ -177,21 +175,6 @@ def device() -> dict[str, Any]:
 def nodes() -> list[str]:
     """Paths of the device nodes."""
     return sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern))
-
-
-def access(path: str) -> dict[str, str]:
-    """Owner, group and mode, as modules take them."""
-    info = os.stat(path)
-    owner, group = name_of(pwd.getpwuid, info.st_uid), name_of(grp.getgrgid, info.st_gid)
-    return {"owner": owner, "group": group, "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
-
-
-def name_of(lookup: Callable[[int], Any], number: int) -> str:
-    """Name of a user or group, or its number."""
-    try:
-        return str(lookup(number)[0])
-    except KeyError:
-        return str(number)
 
 
 def driver_pending() -> bool:

@@ -4,7 +4,6 @@ import re
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Any
 
 
 def fault(certificate: str, key: str) -> str:

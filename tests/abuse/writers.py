@@ -20,7 +20,6 @@ NEW_MODEL = hef(b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 1200)
 CONFIG = "model: new\n" * 50
 
 paths = load("plugins/modules/hailo_paths.py", "writing_paths")
-seal = load("plugins/modules/hailo_seal.py", "writing_seal")
 tree: Any = shared("hailo_tree")
 state: Any = load("plugins/module_utils/hailo_state.py", "writing_state")
 with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
@@ -51,12 +50,12 @@ def release(root: Path) -> None:
     """A release as tar and pip leave it, which wait for no disk; sealed, then switched to."""
     folder = root / "releases" / "2"
     fresh = {"path": str(folder), "state": "directory", **MINE}
-    sealed = {"path": seal.seal_path(str(folder)), "state": "absent"}
+    sealed = {"path": tree.seal_path(str(folder)), "state": "absent"}
     done(call(paths, paths=[sealed, {**fresh, "state": "absent"}, fresh]))
     (folder / "bin").mkdir()
     (folder / "bin" / "program").write_bytes(b"new program\n" * 100)
     (folder / "module.py").write_bytes(b"new = 1\n" * 100)
-    done(call(seal, path=str(folder)))
+    done(call(paths, paths=[{"path": str(folder), "state": "sealed"}]))
     done(call(paths, paths=[{"path": f"{root}/current", "state": "link", "target": "releases/2"}]))
 
 
