@@ -142,7 +142,7 @@ def numbers(kernel: str) -> list[int]:
 
 def throttling(module: AnsibleModule) -> dict[str, Any]:
     """What a Raspberry Pi's firmware says of its supply and its temperature, now and since the boot."""
-    said = "".join(read(path) for path in glob.glob(THROTTLED))
+    said = "".join(map(read, glob.glob(THROTTLED)))
     command = module.get_bin_path("vcgencmd")
     if not said and command:
         _, said, _ = module.run_command([command, "get_throttled"])
@@ -166,15 +166,20 @@ def device() -> dict[str, Any]:
     ]
     modules = [f"{chip}/driver/module" for chip in chips if os.path.exists(f"{chip}/driver/module")]
     return {
-        "nodes": [{"path": path, **access(path)} for path in nodes()],
+        "nodes": [{"path": path, **access(path)} for path in matching(*DEVICE_NODES)],
         "pci": sorted(read(f"{chip}/device").strip() for chip in chips),
         "driver_modules": sorted(os.path.basename(os.path.realpath(module)) for module in modules),
     }
 
 
-def nodes() -> list[str]:
-    """Paths of the device nodes."""
-    return sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern))
+def matching(*patterns: str) -> list[str]:
+    """The paths that are there."""
+    return sorted(path for pattern in patterns for path in glob.glob(pattern))
+
+
+def newest(*patterns: str) -> float:
+    """When the latest of them was written, in seconds since the epoch; 0 if there is none."""
+    return max((os.stat(path).st_mtime for path in matching(*patterns)), default=0)
 
 
 def driver_pending() -> bool:
@@ -182,7 +187,7 @@ def driver_pending() -> bool:
     boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
     ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
     booted = int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
-    return any(os.stat(path).st_mtime > booted for path in glob.glob(DRIVER_LISTS))
+    return newest(DRIVER_LISTS) > booted
 
 
 def boot() -> dict[str, Any]:
@@ -216,12 +221,6 @@ def load(path: str) -> dict[str, Any]:
         return dict(json.loads(read(path)))
     except (ValueError, TypeError):
         return {}
-
-
-def runtime_since() -> int:
-    """When the latest part of HailoRT was installed, in seconds since the epoch."""
-    paths = [*glob.glob(RUNTIME_LISTS), *glob.glob(SUPPLIED)]
-    return max((int(os.stat(path).st_mtime) for path in paths), default=0)
 
 
 def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -315,7 +314,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     deadline = time.monotonic() + module.params["device_timeout"]
-    while time.monotonic() < deadline and not nodes():
+    while time.monotonic() < deadline and not matching(*DEVICE_NODES):
         time.sleep(0.5)
     handed = supplied()
     names = [*module.params["packages"], *handed["packages"], *handed["requires"]]
@@ -334,11 +333,11 @@ def main() -> None:
         "group_made": read(GROUP_MADE).strip(),
         "dpkg_interrupted": bool(glob.glob(UPDATES)),
         "runtime": re.split(r"[-+~]", runtime)[0],
-        "runtime_since": runtime_since(),
+        "runtime_since": int(newest(RUNTIME_LISTS, SUPPLIED)),
         "reboot_pending": driver_pending() or firmware["record"]["boot_id"] == firmware["id"],
         "boot": firmware,
         "throttling": throttling(module),
-        "models": sorted(path for pattern in MODELS for path in glob.glob(pattern)),
+        "models": matching(*MODELS),
         "predecessor": predecessor(),
         "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),

@@ -2,9 +2,9 @@
 """Keep a list of files, folders and links as they should be, in one call.
 
 M(ansible.builtin.copy) and M(ansible.builtin.file) take a round trip for each path, put files in place before
-the next one is validated, do not wait for the disk, and do not see that a tree was cut off or edited. Here all
-new contents are validated before the first file is replaced. Every file is replaced at once, so that also after
-a loss of power it is the old or the new one, and all of them within a moment.
+the next one is validated, do not wait for the disk, and do not see that a tree was cut off or edited. Here
+all new contents are validated before the first file is replaced. Every file is replaced at once, so that
+after a loss of power, too, it is the old or the new one, and all of them within a moment.
 """
 
 from __future__ import annotations

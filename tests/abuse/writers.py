@@ -82,7 +82,7 @@ def model(root: Path, address: str) -> None:
     order = _order(root, address)
     fetch.fetch(order)
     fetch.model.place(order)
-    fetch.model.keep(order)
+    done(call(paths, paths=[], absent=[f"{root}/.model.hef.former", f"{root}/.model.hef.former.json"]))
 
 
 def why_no_model(root: Path, address: str) -> str:

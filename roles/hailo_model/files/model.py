@@ -220,15 +220,6 @@ def place(order: Order) -> bool:
     return staged
 
 
-def keep(order: Order) -> bool:
-    """The model in place has proved itself: the former goes."""
-    former = beside(order.path, "former")
-    found = former.exists()
-    former.unlink(missing_ok=True)
-    beside(former, "json").unlink(missing_ok=True)
-    return found
-
-
 def restore(order: Order) -> bool:
     """Put the former model back in place; the other one waits again."""
     former = beside(order.path, "former")
