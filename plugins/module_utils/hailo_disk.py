@@ -1,7 +1,5 @@
 """Changing files so that a loss of power leaves the old or the new: contents reach the disk before names."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Collection

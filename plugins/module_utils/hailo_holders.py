@@ -1,7 +1,5 @@
 """Which processes have a file or a socket open, and which units they belong to."""
 
-from __future__ import annotations
-
 import glob
 import os
 import re

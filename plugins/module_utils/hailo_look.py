@@ -1,7 +1,5 @@
 """Looking at files: what a host's kernel and its programs have written down, and whose a file is."""
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd

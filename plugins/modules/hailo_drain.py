@@ -5,8 +5,6 @@ HAProxy is told by a socket on its host, for which no builtin module has a clien
 gateway runs, for a Pi that it does not know yet, and for one that somebody has put into maintenance.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import socket

@@ -5,8 +5,6 @@ M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell le
 It changes nothing and returns the fact C(hailo), which its functions describe.
 """
 
-from __future__ import annotations
-
 import glob
 import grp
 import json
@@ -270,15 +268,13 @@ def trees() -> dict[str, dict[str, Any]]:
     found = {}
     for name, (folder, link) in TREES.items():
         target = os.path.realpath(os.path.join(folder, link))
-        sealed = sorted(os.path.basename(path)[1:-7] for path in glob.glob(f"{folder}/.*.sealed"))
+        present = [
+            path for path in matching(f"{folder}/*") if os.path.isdir(path) and not os.path.islink(path)
+        ]
         found[name] = {
             "current": os.path.basename(target) if os.path.isdir(target) else "",
-            "present": [
-                os.path.basename(path)
-                for path in sorted(glob.glob(f"{folder}/*"))
-                if os.path.isdir(path) and not os.path.islink(path)
-            ],
-            "intact": [release for release in sealed if is_intact(os.path.join(folder, release))],
+            "present": [os.path.basename(path) for path in present],
+            "intact": [os.path.basename(path) for path in present if is_intact(path)],
         }
     return found
 

@@ -5,8 +5,6 @@ No builtin module keeps files, links and what was not there as one state, or res
 good state and the last good one with another release, driver or runtime stay on the host, for root to read.
 """
 
-from __future__ import annotations
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state as states

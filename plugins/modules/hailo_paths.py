@@ -7,8 +7,6 @@ all new contents are validated before the first file is replaced. Every file is 
 after a loss of power, too, it is the old or the new one, and all of them within a moment.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

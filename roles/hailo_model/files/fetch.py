@@ -10,8 +10,6 @@ only, with model.py and hef.py beside it. ORDER is a JSON file with the fields o
 alone: an address may have secrets in it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import email
 import errno
