@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ..plugin_utils import addresses, apt, boot, networks, packages, pem, plan, proposal, supplied
+from ..plugin_utils import addresses, apt, boot, packages, pem, plan, proposal, supplied
 
 
 class FilterModule:
@@ -20,7 +20,7 @@ class FilterModule:
             "hailo_is_stale": plan.is_stale,
             "hailo_leftovers": plan.leftovers,
             "hailo_members": addresses.members,
-            "hailo_networks": networks.networks,
+            "hailo_networks": addresses.networks,
             "hailo_packages": packages.plan,
             "hailo_pem_fault": pem.fault,
             "hailo_plan": plan.plan,

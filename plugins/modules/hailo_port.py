@@ -10,7 +10,7 @@ import socket
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.hailo_holders import describe, unit_of
+from ..module_utils.hailo_look import describe, unit_of
 
 
 def listeners(table: str, host: str, port: int) -> list[str]:
