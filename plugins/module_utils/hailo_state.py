@@ -3,7 +3,6 @@
 import json
 import os
 import stat
-from functools import partial
 from typing import Any
 
 from . import hailo_disk
@@ -93,18 +92,13 @@ def restore(
         return changed
     back = [path for path in changed if path in kept]
     for path in back:
-        if "target" in kept[path]:
-            hailo_disk.make_link(kept[path]["target"], path)
+        item = kept[path]
+        if "target" in item:
+            hailo_disk.make_link(item["target"], path)
         else:
-            hailo_disk.make(path, kept[path]["text"], partial(_give, kept[path]))
+            hailo_disk.make(path, item["text"], item["mode"], item["uid"], item["gid"])
     hailo_disk.place(back)
     for path in changed:
         if path not in kept:
             hailo_disk.unlink(path)
     return changed
-
-
-def _give(item: dict[str, Any], path: str) -> None:
-    """Give a file the owner and mode that were kept."""
-    os.chown(path, item["uid"], item["gid"])
-    os.chmod(path, item["mode"])

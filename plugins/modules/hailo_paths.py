@@ -10,14 +10,14 @@ after a loss of power, too, it is the old or the new one, and all of them within
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import hailo_disk, hailo_tree
-from ..module_utils.hailo_look import access
+from ..module_utils import hailo_disk, hailo_look, hailo_tree
 
 REMOVAL_TRIES = 20
 STATES = ["file", "directory", "link", "absent", "vacated", "sealed"]
@@ -66,7 +66,7 @@ def describe(path: str) -> str:
     if os.path.islink(path):
         return f"link to {os.readlink(path)}"
     kind = "directory" if os.path.isdir(path) else "file"
-    return "{kind} {owner}:{group} {mode}".format(kind=kind, **access(path))
+    return "{kind} {owner}:{group} {mode}".format(kind=kind, **hailo_look.access(path))
 
 
 def wanted(item: Item) -> str:
@@ -133,23 +133,17 @@ def remove_folder(path: str) -> None:
             time.sleep(1)
 
 
-def set_owner(item: Item, path: str) -> None:
-    """Give a path its owner, group and mode."""
-    shutil.chown(path, item["owner"], item["group"])
-    os.chmod(path, item["mode"])
-
-
 def put(item: Item, made: list[str]) -> None:
     """Bring one path about. Files and links are made only, beside their places, and noted for place()."""
-    path = item["path"]
+    path, access = item["path"], (item["mode"], item["owner"], item["group"])
     match item["state"]:
         case "file" if item["content"] is None:
-            set_owner(item, path)
+            hailo_disk.give(path, *access)
         case "file":
             before = read(path)
             if item["backup"] and before not in (None, item["content"]):
-                hailo_disk.write(path + "~", before, lambda copy: shutil.copystat(path, copy))
-            hailo_disk.make(path, item["content"], lambda new: set_owner(item, new))
+                hailo_disk.write(path + "~", before, stat.S_IMODE(os.stat(path).st_mode))
+            hailo_disk.make(path, item["content"], *access)
             made.append(path)
         case "link":
             hailo_disk.make_link(item["target"], path)
@@ -159,11 +153,10 @@ def put(item: Item, made: list[str]) -> None:
                 hailo_disk.unlink(path)
                 os.makedirs(path)
                 hailo_disk.sync(os.path.dirname(path))
-            set_owner(item, path)
+            hailo_disk.give(path, *access)
         case "sealed":
             os.sync()  # what installed the tree did not wait for the disk
-            seal = hailo_tree.fingerprint(path) + "\n"
-            hailo_disk.write(hailo_tree.seal_path(path), seal, lambda new: os.chmod(new, 0o644))
+            hailo_disk.write(hailo_tree.seal_path(path), hailo_tree.fingerprint(path) + "\n", 0o644)
         case _:
             # Nothing goes before what comes before it in the list is there: a link may lead away from it.
             place(made)
