@@ -5,8 +5,6 @@ of its type or a text that says one, as every ``-e NAME=VALUE`` is; roles turn s
 ``int`` and ``float`` where they use them. All in one task: Ansible takes time for each task of each host.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import math

@@ -3,8 +3,6 @@
 M(ansible.builtin.pip) installs; it downloads nothing for another Python, machine and C library.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os
@@ -20,7 +18,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from packaging.requirements import Requirement
 
-from ..module_utils import hailo_disk, hailo_wheel
+from ..module_utils import hailo_disk
+from ..plugin_utils import wheel as wheels
 
 OLDEST_GLIBC = 17
 BUILD_BACKEND = "hatchling"
@@ -50,7 +49,7 @@ def digest(source: Path, lock: Path, wheel: Path | None, kind: str) -> str:
     )
     total = hashlib.sha256(kind.encode())
     for path in [wheel, lock] if wheel else [lock, source / "pyproject.toml", *package]:
-        total.update(path.name.encode() + b"\0" + bytes.fromhex(hailo_wheel.sha256(path)))
+        total.update(path.name.encode() + b"\0" + bytes.fromhex(wheels.sha256(path)))
     return total.hexdigest()
 
 
@@ -70,7 +69,7 @@ def requirements(lock: Path, python: str, machine: str) -> str:
     return "".join(
         name + hashes
         for name, condition, hashes in entries
-        if hailo_wheel.applies(Requirement(name + condition), python, machine)
+        if wheels.applies(Requirement(name + condition), python, machine)
     )
 
 
@@ -135,7 +134,7 @@ def collect(arguments: dict[str, str], check: bool = False) -> dict[str, Any]:
             choice += ["--require-hashes", "--no-deps", f"--requirement={pinned}"]
             pip("download", *choice, "--dest", folder)
             with pinned.open("a", encoding="utf-8") as file:
-                file.write(f"hailo-vision=={number} --hash=sha256:{hailo_wheel.sha256(wheel)}\n")
+                file.write(f"hailo-vision=={number} --hash=sha256:{wheels.sha256(wheel)}\n")
             pack(folder, archive)
     return {"changed": missing, "release": release, "archive": os.fspath(archive)}
 

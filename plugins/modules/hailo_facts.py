@@ -5,8 +5,6 @@ M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell le
 It changes nothing and returns the fact C(hailo), which its functions describe.
 """
 
-from __future__ import annotations
-
 import glob
 import grp
 import json
@@ -14,16 +12,14 @@ import os
 import platform
 import pwd
 import re
-import stat
 import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state
-from ..module_utils.hailo_text import read
+from ..module_utils.hailo_look import access, read
 from ..module_utils.hailo_tree import is_intact
 
 PACKAGES = (
@@ -144,7 +140,7 @@ def numbers(kernel: str) -> list[int]:
 
 def throttling(module: AnsibleModule) -> dict[str, Any]:
     """What a Raspberry Pi's firmware says of its supply and its temperature, now and since the boot."""
-    said = "".join(read(path) for path in glob.glob(THROTTLED))
+    said = "".join(map(read, glob.glob(THROTTLED)))
     command = module.get_bin_path("vcgencmd")
     if not said and command:
         _, said, _ = module.run_command([command, "get_throttled"])
@@ -168,30 +164,20 @@ def device() -> dict[str, Any]:
     ]
     modules = [f"{chip}/driver/module" for chip in chips if os.path.exists(f"{chip}/driver/module")]
     return {
-        "nodes": [{"path": path, **access(path)} for path in nodes()],
+        "nodes": [{"path": path, **access(path)} for path in matching(*DEVICE_NODES)],
         "pci": sorted(read(f"{chip}/device").strip() for chip in chips),
         "driver_modules": sorted(os.path.basename(os.path.realpath(module)) for module in modules),
     }
 
 
-def nodes() -> list[str]:
-    """Paths of the device nodes."""
-    return sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern))
+def matching(*patterns: str) -> list[str]:
+    """The paths that are there."""
+    return sorted(path for pattern in patterns for path in glob.glob(pattern))
 
 
-def access(path: str) -> dict[str, str]:
-    """Owner, group and mode, as modules take them."""
-    info = os.stat(path)
-    owner, group = name_of(pwd.getpwuid, info.st_uid), name_of(grp.getgrgid, info.st_gid)
-    return {"owner": owner, "group": group, "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
-
-
-def name_of(lookup: Callable[[int], Any], number: int) -> str:
-    """Name of a user or group, or its number."""
-    try:
-        return str(lookup(number)[0])
-    except KeyError:
-        return str(number)
+def newest(*patterns: str) -> float:
+    """When the latest of them was written, in seconds since the epoch; 0 if there is none."""
+    return max((os.stat(path).st_mtime for path in matching(*patterns)), default=0)
 
 
 def driver_pending() -> bool:
@@ -199,7 +185,7 @@ def driver_pending() -> bool:
     boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
     ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
     booted = int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
-    return any(os.stat(path).st_mtime > booted for path in glob.glob(DRIVER_LISTS))
+    return newest(DRIVER_LISTS) > booted
 
 
 def boot() -> dict[str, Any]:
@@ -233,12 +219,6 @@ def load(path: str) -> dict[str, Any]:
         return dict(json.loads(read(path)))
     except (ValueError, TypeError):
         return {}
-
-
-def runtime_since() -> int:
-    """When the latest part of HailoRT was installed, in seconds since the epoch."""
-    paths = [*glob.glob(RUNTIME_LISTS), *glob.glob(SUPPLIED)]
-    return max((int(os.stat(path).st_mtime) for path in paths), default=0)
 
 
 def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -288,15 +268,13 @@ def trees() -> dict[str, dict[str, Any]]:
     found = {}
     for name, (folder, link) in TREES.items():
         target = os.path.realpath(os.path.join(folder, link))
-        sealed = sorted(os.path.basename(path)[1:-7] for path in glob.glob(f"{folder}/.*.sealed"))
+        present = [
+            path for path in matching(f"{folder}/*") if os.path.isdir(path) and not os.path.islink(path)
+        ]
         found[name] = {
             "current": os.path.basename(target) if os.path.isdir(target) else "",
-            "present": [
-                os.path.basename(path)
-                for path in sorted(glob.glob(f"{folder}/*"))
-                if os.path.isdir(path) and not os.path.islink(path)
-            ],
-            "intact": [release for release in sealed if is_intact(os.path.join(folder, release))],
+            "present": [os.path.basename(path) for path in present],
+            "intact": [os.path.basename(path) for path in present if is_intact(path)],
         }
     return found
 
@@ -332,7 +310,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     deadline = time.monotonic() + module.params["device_timeout"]
-    while time.monotonic() < deadline and not nodes():
+    while time.monotonic() < deadline and not matching(*DEVICE_NODES):
         time.sleep(0.5)
     handed = supplied()
     names = [*module.params["packages"], *handed["packages"], *handed["requires"]]
@@ -351,11 +329,11 @@ def main() -> None:
         "group_made": read(GROUP_MADE).strip(),
         "dpkg_interrupted": bool(glob.glob(UPDATES)),
         "runtime": re.split(r"[-+~]", runtime)[0],
-        "runtime_since": runtime_since(),
+        "runtime_since": int(newest(RUNTIME_LISTS, SUPPLIED)),
         "reboot_pending": driver_pending() or firmware["record"]["boot_id"] == firmware["id"],
         "boot": firmware,
         "throttling": throttling(module),
-        "models": sorted(path for pattern in MODELS for path in glob.glob(pattern)),
+        "models": matching(*MODELS),
         "predecessor": predecessor(),
         "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),

@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.hailo_holders import describe, holders, unit_of
+from ..module_utils.hailo_look import describe, holders, unit_of
 
 UNIT = "hailo-vision.service"
 READY = ("ready", "generating", "unloading", "unloaded")

@@ -8,8 +8,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from support.modules import TOP, load
 
-boot = load("plugins/filter/hailo_boot.py", "hailo_boot_of_checks")
-packages = load("plugins/filter/hailo_packages.py", "hailo_packages_of_checks")
+boot = load("plugins/plugin_utils/boot.py", "hailo_boot_of_checks")
+packages = load("plugins/plugin_utils/packages.py", "hailo_packages_of_checks")
 ROLE = TOP / "roles/hailo_driver"
 HEALTHY: dict[str, Any] = {
     "machine": "aarch64",

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Has the model file of a machine fetched by curl, and verified before it takes its place (model.py).
 
-    fetch.py begin|fetch|look|place|keep|restore ORDER
+    fetch.py begin|fetch|look|place|restore ORDER
     fetch.py take ORDER PATH...
     fetch.py follow ORDER SECONDS [UNIT]
 
@@ -9,8 +9,6 @@ The unit hailo-model.service runs it on a Pi, and the role hailo_model on a cont
 only, with model.py and hef.py beside it. ORDER is a JSON file with the fields of model.Order, for root's eyes
 alone: an address may have secrets in it.
 """
-
-from __future__ import annotations
 
 import contextlib
 import email
@@ -361,7 +359,7 @@ def main(name: str, source: str, *rest: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
     order = Order.read(source)
-    functions = (begin, fetch, take, follow, model.look, model.place, model.keep, model.restore)
+    functions = (begin, fetch, take, follow, model.look, model.place, model.restore)
     verbs = {function.__name__: function for function in functions}
     try:
         with open(source, encoding="utf-8") as lock:

@@ -4,8 +4,6 @@ Beside a model file F lie its record .F.json, a verified one that waits for its 
 one until the new one has proved itself (.F.former). fetch.py adds .F.part, what is being fetched.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -13,7 +11,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import hef
 
@@ -58,7 +56,7 @@ class Order:
     proxy: str | None = None
 
     @classmethod
-    def read(cls, source: str) -> Order:
+    def read(cls, source: str) -> Self:
         """The order in a file."""
         fields = json.loads(Path(source).read_text(encoding="utf-8"))
         return cls(**{**fields, "path": Path(fields["path"])})
@@ -218,15 +216,6 @@ def place(order: Order) -> bool:
     if staged:
         move(beside(order.path, "next"), order.path)
     return staged
-
-
-def keep(order: Order) -> bool:
-    """The model in place has proved itself: the former goes."""
-    former = beside(order.path, "former")
-    found = former.exists()
-    former.unlink(missing_ok=True)
-    beside(former, "json").unlink(missing_ok=True)
-    return found
 
 
 def restore(order: Order) -> bool:
