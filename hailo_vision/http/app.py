@@ -28,7 +28,7 @@ from hailo_vision.systemd import Herald, Notifier
 
 log = logging.getLogger(__name__)
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -71,8 +71,8 @@ def create_app(config: Config) -> App:
 
 
 def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
-    """Serve until SIGTERM or SIGINT, on the given listening sockets and on the configured ports that none of
-    them has.
+    """Serve until SIGTERM, SIGINT or SIGHUP, on the given listening sockets and on the configured ports that
+    none of them has.
 
     Raises:
         ConfigError: the TLS files can't be used.
@@ -153,7 +153,8 @@ async def _stop_on_signals(app: App) -> None:
 
     for number in _STOP_SIGNALS:
         loop.remove_signal_handler(number)
-        signal.signal(number, stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has SIGHUP
+            signal.signal(number, stop)
 
 
 async def _stop(app: App) -> None:

@@ -117,7 +117,7 @@ def test_an_answer_longer_than_the_limit_is_cut_with_an_error(make_server: MakeS
     assert '"code":"shutting_down"' in events[-2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_while_loading_is_quick_and_clean(make_server: MakeServer, number: int) -> None:
     server = make_server(emulator={"time_scale": 1.0})
     server.start(wait=False)
