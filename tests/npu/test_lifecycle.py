@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.certificates import issue
 from support.pictures import photo, user
 from support.server import Server
 
@@ -230,3 +231,14 @@ def test_unusable_tls_files_are_told(make_server: MakeServer) -> None:
     assert done.stderr == (
         "server.tls_cert: /absent.pem and /absent.key can't be used: No such file or directory\n"
     )
+
+
+def test_a_key_with_a_pass_phrase_is_told_and_nobody_is_asked(make_server: MakeServer, tmp_path: Path) -> None:
+    certificate, locked = issue(tmp_path, "DNS:pi.lan"), tmp_path / "locked.pem"
+    subprocess.run(
+        ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", certificate.key, "-out", locked],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    done = serve(make_server(config={"server": {"tls_cert": str(certificate.chain), "tls_key": str(locked)}}))
+    assert done.returncode == 2
+    assert done.stderr.endswith("can't be used: the key has a pass phrase; expected one without\n")
