@@ -42,6 +42,7 @@ def create_app(config: Config) -> App:
         RESPONSE_TIMEOUT=(config.server.request_timeout + 60) * config.api.max_batch_images,
         GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
         KEEP_ALIVE_TIMEOUT=120,
+        FALLBACK_ERROR_FORMAT="json",  # never used, as _report() answers; Sanic warns where it guesses
         # Sanic looks at connections in half of the shortest of these times.
         REQUEST_TIMEOUT=2 * limits.LOOK_EVERY_SECONDS,
         ACCESS_LOG=False,

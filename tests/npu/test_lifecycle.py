@@ -1,5 +1,6 @@
 """Starting and stopping, as systemd and operators see it."""
 
+import base64
 import contextlib
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import issue
+from support.events import events
 from support.pictures import photo, user
 from support.server import Server
 
@@ -103,6 +105,20 @@ def test_a_stop_lets_the_running_answer_finish_and_refuses_the_rest(make_server:
     assert queued.result().status_code == 503
     assert queued.result().json()["error"]["code"] == "shutting_down"
     assert "vdevice_release" in [event["event"] for event in server.journal()]
+
+
+def test_a_stop_ends_a_batch_with_an_error_for_each_picture_that_is_left(make_server: MakeServer) -> None:
+    """What was admitted as one request is not queued any more; without a word the stream looked complete."""
+    server = make_server(emulator={"time_scale": 0.3}).start()
+    image = base64.b64encode(photo("coffee")).decode()
+    body = {"images": [image] * 3, "prompt": "Describe it.", "max_tokens": 20, "stream": True}
+    with ThreadPoolExecutor(1) as clients:
+        running = clients.submit(server.http.post, "/v1/vision/analyze", json=body)
+        server.wait_for(lambda: server.health()["queue"]["running"] == 1)
+        assert server.stop() == 0
+    *results, summary = events(running.result())
+    assert [(result["error"] or {}).get("code") for result in results[1:]] == ["shutting_down"] * 2
+    assert (summary["succeeded"], summary["failed"]) == (1, 2)
 
 
 def test_an_answer_longer_than_the_limit_is_cut_with_an_error(make_server: MakeServer) -> None:
@@ -233,7 +249,7 @@ def test_unusable_tls_files_are_told(make_server: MakeServer) -> None:
     )
 
 
-def test_a_key_with_a_pass_phrase_is_told_and_nobody_is_asked(make_server: MakeServer, tmp_path: Path) -> None:
+def test_a_key_with_a_pass_phrase_is_told(make_server: MakeServer, tmp_path: Path) -> None:
     certificate, locked = issue(tmp_path, "DNS:pi.lan"), tmp_path / "locked.pem"
     subprocess.run(
         ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", certificate.key, "-out", locked],
