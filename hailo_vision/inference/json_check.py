@@ -9,6 +9,7 @@ prints a Finding; without a text it is about the schema itself.
 import asyncio
 import hashlib
 import json
+import logging
 import math
 import re
 import resource
@@ -18,12 +19,16 @@ from typing import Any
 
 import msgspec
 
+from hailo_vision.errors import Kind, RequestError
 from hailo_vision.surrogates import without_halves
+
+log = logging.getLogger(__name__)
 
 Schema = dict[str, Any] | bool
 
 _CPU_SECONDS = 2
 _SECONDS = 15  # of waiting for that, on a busy machine
+_RETRY_SECONDS = 10.0
 _MEMORY_BYTES = 512 << 20
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _NO_JSON = (ValueError, RecursionError)
@@ -104,6 +109,7 @@ async def check_schema(schema: Schema) -> None:
 
     Raises:
         SchemaError: as validator; or it takes too long, or is nested too deeply.
+        RequestError: as check.
     """
     key = hashlib.sha256(text_of(schema).encode()).digest()
     if key in _good:
@@ -116,20 +122,29 @@ async def check_schema(schema: Schema) -> None:
 
 
 async def check(text: str, schema: Schema | None) -> Finding:
-    """Find the JSON in a text and check it; schema None stands for any object or list."""
+    """Find the JSON in a text and check it; schema None stands for any object or list.
+
+    Raises:
+        RequestError: nothing can be checked now.
+    """
     return await _run(text, schema)
 
 
 async def _run(text: str | None, schema: Schema | None) -> Finding:
     asked = text_of({"text": text, "schema": schema}).encode()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __name__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            __name__,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        log.error("JSON can't be checked, as no process can be started: %s", error)
+        message = "The service can't check JSON now: it lacks memory, processes or open files."
+        raise RequestError(Kind.OVERLOADED, message, retry_after=_RETRY_SECONDS) from error
     try:
         async with asyncio.timeout(_SECONDS):
             said, _ = await process.communicate(asked)

@@ -107,6 +107,7 @@ class Service:
         return self.supervisor.model
 
     def _generate(self, request: GenerationRequest, left_out: int = 0) -> Generation:
+        self.scheduler.require_open()
         model = self._model
         budget.check(request, model)
         work = ImageWork(len(request.images), left_out)

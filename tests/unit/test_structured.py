@@ -142,7 +142,7 @@ async def test_a_schema_that_is_too_deep_to_be_written_is_refused() -> None:
         await check_schema(schema)
     wanted = GenerationRequest(turns=[], where="messages", json=JsonFormat(schema, "format"))
     with pytest.raises(RequestError, match="nested too deeply") as refused:
-        StructuredAnswer(lambda _: pytest.fail("asked"), wanted)
+        StructuredAnswer(lambda _: pytest.fail("was asked"), wanted)
     assert (refused.value.kind, refused.value.where) == (Kind.INVALID_SCHEMA, "format")
 
 
