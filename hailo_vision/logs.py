@@ -23,6 +23,9 @@ def to_stderr() -> Iterator[None]:
     """Log to standard error within the block; leaving it waits up to two seconds for the last lines."""
     handler = ThreadHandler(_STDERR, _LINES)
     handler.setFormatter(logging.Formatter(_FORMAT))
+    # No line names a file, a thread or a process: Python's Logging HOWTO, "Optimization".
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         yield

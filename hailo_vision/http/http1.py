@@ -22,7 +22,6 @@ from hailo_vision.http.coding import check_coding, gunzip
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELDS = re.compile(rb"(?:\r\n%b:[\t\x20-\x7e\x80-\xff]*)*" % _TOKEN)
 _HEAD = re.compile(rb"%b [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]%b" % (_TOKEN, _FIELDS.pattern))
-_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _SEVERAL_SLASHES = re.compile(rb"/{2,}")
 _SEVERAL_VERSIONS = re.compile(rb"^(?:/v1){2,}(?=/|$)")
 # The end of what stands before a chunk, its size, and extensions, which are ignored.
@@ -141,7 +140,7 @@ class StrictRequest(Request):
         Raises:
             BadRequest: the head is not that of an HTTP/1 request.
         """
-        if head and (not _HEAD.fullmatch(head) or len(_HOST.findall(head)) > 1):
+        if head and (not _HEAD.fullmatch(head) or len(headers.getall("host", ())) > 1):
             raise sanic_exceptions.BadRequest("Bad Request")
         if version == "1.0":
             headers.popall("expect", None)  # to be ignored there: RFC 9110, 10.1.1

@@ -11,7 +11,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import cast
 
 import msgspec
 
@@ -35,8 +35,6 @@ _HINTS: dict[int, str] = {
     signal.SIGABRT: ", as HailoRT does where it can't write its log: is the disk full?",
 }
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Prompt:
@@ -56,7 +54,7 @@ class Prompt:
     context_key: str | None = None
 
 
-class NpuProcess:
+class NpuProcess(asyncio.Protocol):
     """One NPU process, from its start to its end.
 
         started -- load() --> loaded <-- generate() --> generating
@@ -72,22 +70,21 @@ class NpuProcess:
         ended: gets the cause of the end.
     """
 
-    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, process: Process) -> None:
         """Made by start()."""
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Problem] = loop.create_future()
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self._socket: asyncio.WriteTransport
+        self._received = bytearray()
         self._loaded: asyncio.Future[protocol.ModelInfo] = loop.create_future()
         self._finished: asyncio.Future[None] | None = None  # of the running generation
         self._unfinished = 0  # generations whose end has not come, though their callers may have left
         self._put: Callable[[protocol.GenerationEvent], None]
         self._heard = self._idle_since = time.monotonic()
         self._last_lines: deque[str] = deque(maxlen=_DETAIL_LINES)
-        self._end: tuple[Problem | None, float] | None = None
+        self._end: asyncio.Task[None] | None = None
         self._stderr = asyncio.create_task(self._relay_stderr(), name="npu-stderr")
-        self._life = asyncio.create_task(self._live(), name="npu-process")
 
     @classmethod
     async def start(cls, command: Sequence[str] = WORKER) -> "NpuProcess":
@@ -104,7 +101,8 @@ class NpuProcess:
                 process = await asyncio.create_subprocess_exec(
                     *command, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=DEVNULL, stderr=PIPE
                 )
-            return cls(process, *await asyncio.open_connection(sock=ours))
+            loop = asyncio.get_running_loop()
+            return (await loop.create_connection(lambda: cls(process), sock=ours))[1]
         except BaseException:
             ours.close()  # a process that runs already notices that and leaves
             raise
@@ -130,7 +128,7 @@ class NpuProcess:
         self._send(order)
         try:
             async with asyncio.timeout(timeout):
-                return await self._unless_ended(self._loaded)
+                return await self._loaded
         except TimeoutError:
             cure = "See hailort.log; raise model.load_timeout if the storage is slow."
             await self.kill(Problem("load_timeout", f"The model did not load within {timeout:g} s.", cure))
@@ -145,6 +143,8 @@ class NpuProcess:
         Raises:
             NpuError: the process ended.
         """
+        if self.ended.done():
+            raise NpuError(self.ended.result())
         self._unfinished += 1
         self._put = put
         self._finished = asyncio.get_running_loop().create_future()
@@ -155,7 +155,7 @@ class NpuProcess:
             prompt.frames,
         )
         try:
-            await self._unless_ended(self._finished)
+            await self._finished
         except asyncio.CancelledError:
             self.abort()
             raise
@@ -197,30 +197,35 @@ class NpuProcess:
 
         What is queued is bounded by one Generate, since there is one generation at a time.
         """
-        if not self.ending and not self._writer.is_closing():
-            self._writer.writelines([protocol.encode(message), *frames])
+        if not self.ending and not self._socket.is_closing():
+            self._socket.writelines([protocol.encode(message), *frames])
 
-    async def _unless_ended(self, outcome: "asyncio.Future[T]") -> T:
-        ends: set[asyncio.Future[Any]] = {outcome, self.ended}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if outcome.done():
-            return outcome.result()
-        raise NpuError(self.ended.result())
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._socket = cast(asyncio.WriteTransport, transport)
 
-    async def _live(self) -> None:
-        """Take what the process says until a side hangs up; then see to it that it is gone, and tell why."""
-        while self._end is None:
-            try:
-                if message := await self._receive():
-                    self._take(message)
-                else:
-                    self._hang_up(None, _EXIT_SECONDS)
-            except Exception as error:
-                if not isinstance(error, ProtocolError):  # the receiver's: without it the process is no use
-                    log.exception("What the NPU process said could not be passed on")
-                said = f"The NPU process could not be used: {error}"
-                self._hang_up(Problem("npu_protocol", said, "See the journal."), 0)
-        cause, patience = self._end
+    def data_received(self, data: bytes) -> None:
+        """Take every message that is complete."""
+        self._received += data
+        try:
+            while not self.ending and (message := protocol.next_message(self._received)):
+                self._take(message)
+        except Exception as error:
+            if not isinstance(error, ProtocolError):  # the receiver's: without it the process is no use
+                log.exception("What the NPU process said could not be passed on")
+            said = f"The NPU process could not be used: {error}"
+            self._hang_up(Problem("npu_protocol", said, "See the journal."), 0)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hang_up(None, _EXIT_SECONDS)
+
+    def _hang_up(self, cause: Problem | None, patience: float) -> None:
+        """Let it end, by itself within `patience` seconds. The first cause counts; None: to be found out."""
+        if self._end is None:
+            self._socket.close()
+            self._end = asyncio.create_task(self._see_off(cause, patience), name="npu-end")
+
+    async def _see_off(self, cause: Problem | None, patience: float) -> None:
+        """See to it that the process is gone, and tell why."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), patience)
         with contextlib.suppress(ProcessLookupError):
@@ -236,24 +241,12 @@ class NpuProcess:
                 f"The NPU process (pid {self.pid}) can't be killed: it hangs in the driver.",
                 "See journalctl -k. Reboot the Pi; if it comes back, power-cycle it.",
             )
-        self.ended.set_result(msgspec.structs.replace(cause, detail="\n".join(self._last_lines)))
-
-    async def _receive(self) -> protocol.FromNpu | None:
-        """The next message; None once a side has hung up."""
-        try:
-            prefix = await self._reader.readexactly(protocol.LENGTH_BYTES)
-            body = await self._reader.readexactly(protocol.body_length(prefix))
-        except (EOFError, OSError):
-            return None
-        message: protocol.FromNpu = protocol.decode(body, protocol.from_npu)
-        return message
-
-    def _hang_up(self, cause: Problem | None, patience: float) -> None:
-        """Let it end, by itself within `patience` seconds. The first cause counts; None: to be found out."""
-        if self._end is None:
-            self._end = cause, patience
-            self._writer.close()
-            self._reader.feed_eof()
+        cause = msgspec.structs.replace(cause, detail="\n".join(self._last_lines))
+        self.ended.set_result(cause)
+        for awaited in (self._loaded, self._finished):
+            if awaited and not awaited.done():
+                awaited.set_exception(NpuError(cause))
+                awaited.exception()  # asyncio need not complain where nobody waits
 
     def _take(self, message: protocol.FromNpu) -> None:
         # Alive proves no progress of a generation: it was sent before.

@@ -196,6 +196,22 @@ def body_length(prefix: bytes | bytearray) -> int:
     return length
 
 
+def next_message(received: bytearray) -> FromNpu | None:
+    """Take the first message out of what was received; None while it is not complete.
+
+    Raises:
+        ProtocolError: there is none that is known.
+    """
+    if len(received) < LENGTH_BYTES:
+        return None
+    end = LENGTH_BYTES + body_length(received[:LENGTH_BYTES])
+    if len(received) < end:
+        return None
+    message: FromNpu = decode(received[LENGTH_BYTES:end], from_npu)
+    del received[:end]
+    return message
+
+
 def decode(body: bytes | bytearray, decoder: "msgspec.msgpack.Decoder[Any]") -> Any:
     """The message that a body holds.
 

@@ -46,7 +46,7 @@ def test_the_port_is_open_long_before_the_model_is_loaded(make_server: MakeServe
     assert refused.json()["error"]["code"] == "model_loading"
     assert refused.headers["retry-after"]
     server.wait_for(lambda: server.http.get("/health/ready").status_code == 200)
-    assert "Service ready" in server.log()
+    server.wait_for(lambda: "Service ready" in server.log())
 
 
 def test_systemd_hears_of_every_step(make_server: MakeServer, manager: socket.socket) -> None:

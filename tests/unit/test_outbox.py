@@ -27,15 +27,10 @@ class Wire:
 
     def heard(self) -> list[FromNpu]:
         try:
-            data = self._theirs.recv(65536)
+            data = bytearray(self._theirs.recv(65536))
         except BlockingIOError:
             return []
-        found = []
-        while data:
-            end = protocol.LENGTH_BYTES + protocol.body_length(data[: protocol.LENGTH_BYTES])
-            found.append(protocol.decode(data[protocol.LENGTH_BYTES : end], protocol.from_npu))
-            data = data[end:]
-        return found
+        return list(iter(lambda: protocol.next_message(data), None))
 
 
 @pytest.fixture
@@ -77,3 +72,11 @@ def test_pieces_at_the_pace_of_the_chip_go_one_by_one(wire: Wire) -> None:
         time.sleep(loop._PACE_MS / 1000)
     outbox.end("length")
     assert wire.heard() == [Ended("length")]
+
+
+def test_the_last_piece_goes_with_the_end(wire: Wire) -> None:
+    outbox = Outbox(wire.channel)
+    outbox.add("a", last=True)
+    assert wire.heard() == []
+    outbox.end("length")
+    assert wire.heard() == [Pieces(["a"]), Ended("length")]

@@ -46,7 +46,7 @@ class Completion:
         self.status = GenerationStatus.GENERATING
         self.prompt_cells = 0
         self._session = session
-        self._prompt = prompt
+        self._prompt_tokens = session.engine.tokenize(prompt)
         self._decoder = session.engine.decoder()
         self._begun = clock.now()
         self._waiting: deque[Delivery] = deque()
@@ -57,7 +57,7 @@ class Completion:
         self._pieces_read = 0
         self._final: Delivery | None = None
         self._closed = False
-        session.note_request(self._begun + self._prefill_seconds(session.cells_of(prompt)))
+        session.note_request(self._begun + self._prefill_seconds(session.cells_of(self._prompt_tokens)))
         alive.add(self)
 
     # Reading
@@ -147,7 +147,7 @@ class Completion:
     def _prefill(self) -> Status | None:
         tail = ". [{'type': 'text', 'text': " if faults.strikes("stray_tail") else ""
         try:
-            self.prompt_cells = self._session.prefill(self._prompt, tail)
+            self.prompt_cells = self._session.prefill(self._prompt_tokens, tail)
         except Exception as error:
             self._last_ready = clock.now() if not self._session.engine.paced else self._last_ready
             record("generation_failed", generation=self.generation, error=str(error))

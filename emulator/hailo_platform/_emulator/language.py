@@ -80,7 +80,9 @@ class LanguageModel:
         if not slot.order:
             candidates = tuple(pick(f"{self._digest}{self._slots}", candidates, len(candidates)))
         scores = [_BEST - _STEP * rank for rank in range(len(candidates))]
-        repeated = [_share_in(tokenize(candidate), history) for candidate in candidates]
+        repeated = [0.0] * len(candidates)
+        if params.frequency_penalty != 1.0:
+            repeated = [_share_in(tokenize(candidate), history) for candidate in candidates]
         return candidates[choose(scores, repeated, params, rng)]
 
     def _garbled(self, text: str) -> str:

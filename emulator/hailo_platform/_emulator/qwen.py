@@ -16,6 +16,7 @@ from hailo_platform._emulator.vocabulary import SPECIAL_TOKENS
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
+_SPECIAL = frozenset(SPECIAL_TOKENS)
 _RANKS = "dashscope/resources/qwen.tiktoken"
 _PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
@@ -33,7 +34,8 @@ class QwenTokens:
 
     def tokenize(self, text: str) -> list[int]:
         """See Tokens."""
-        return self._encoding.encode(unicodedata.normalize("NFC", text), allowed_special="all")
+        text = unicodedata.normalize("NFC", text)
+        return self._encoding.encode(text, allowed_special=_SPECIAL, disallowed_special=())
 
     def settled(self, text: str) -> list[int]:
         """See Tokens. The pattern begins a new part at each space that follows something else."""

@@ -144,17 +144,15 @@ class Session:
         self._pending.append(([], False))
         self._note_poison()
 
-    def cells_of(self, prompt: str) -> int:
-        """How many cells the prefill of a prompt takes, its frames included."""
-        frames = sum(len(cells) - 1 for cells, _ in self._pending if cells)
-        return len(self.engine.tokenize(prompt)) + frames
+    def cells_of(self, tokens: list[int]) -> int:
+        """How many cells the prefill of a prompt's tokens takes, its frames included."""
+        return len(tokens) + sum(len(cells) - 1 for cells, _ in self._pending if cells)
 
-    def prefill(self, prompt: str, tail: str) -> int:
-        """Put the prompt into the cache and return how many cells it took.
+    def prefill(self, tokens: list[int], tail: str) -> int:
+        """Put a prompt's tokens into the cache and return how many cells they took.
 
         Raises status 6 if the placeholders are not as many as the pending frames.
         """
-        tokens = self.engine.tokenize(prompt)
         pads = [token for token in tokens if token in (self.engine.image_pad, self.engine.video_pad)]
         kinds = [token == self.engine.video_pad for token in pads]
         if sorted(kinds) != sorted(video for _, video in self._pending):

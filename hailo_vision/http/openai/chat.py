@@ -1,7 +1,8 @@
 """POST /v1/chat/completions"""
 
+import secrets
 import time
-import uuid
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -71,7 +72,7 @@ class ChunkWriter:
             with_usage: the client asked for a last chunk with the counts of tokens.
         """
         self.fields: dict[str, Any] = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "id": f"chatcmpl-{secrets.token_hex(16)}",
             "created": int(time.time()),
             "model": model,
             "system_fingerprint": _FINGERPRINT,
@@ -80,9 +81,6 @@ class ChunkWriter:
         self._legacy = legacy
         self._with_usage = with_usage
         self._begun = self._called = False
-        # Only the text differs from chunk to chunk. No string holds this: quotes in one are escaped.
-        before, _, self._after = self._delta(Delta(content="")).partition(b'"content":""')
-        self._before = before + b'"content":'
 
     def whole(self, text: str, answer: Answer) -> answer_types.ChatCompletion:
         message = answer_types.AssistantReply(content=None if self._tools else text, **self._call(text))
@@ -102,7 +100,15 @@ class ChunkWriter:
         if self._tools:
             self._called = True
             return self._delta(Delta(**self._call(text, index=0)))
-        return b"%b%b%b" % (self._before, _encode(text), self._after)
+        before, after = self._around_text
+        return before + _encode(text) + after
+
+    @cached_property
+    def _around_text(self) -> tuple[bytes, bytes]:
+        """What stands before and after the text of a chunk: nothing else differs from chunk to chunk."""
+        # No string holds this: quotes in one are escaped.
+        before, _, after = self._delta(Delta(content="")).partition(b'"content":""')
+        return before + b'"content":', after
 
     def heartbeat(self) -> bytes:
         """The role chunk, or a chunk that adds nothing."""

@@ -154,9 +154,9 @@ def _loose_images(
         value = getattr(fields, name)
         if isinstance(value, list):
             images = [_image(one, f"{where}{name}[{number}]") for number, one in enumerate(value)]
-        else:
-            images = [_image(value, f"{where}{name}")]
-        yield from filter(None, images)
+            yield from filter(None, images)
+        elif value is not None and (image := _image(value, f"{where}{name}")):
+            yield image
 
 
 def _text(part: str | Image) -> str:

@@ -1,7 +1,7 @@
 """POST /v1/responses: OpenAI's newer API, as far as it needs nothing to be stored."""
 
+import secrets
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,9 +107,9 @@ class ResponseWriter:
         self._text = ""
         self._begun = False
         self._number = 0
-        self._message_id = f"msg_{uuid.uuid4().hex}"
+        self._message_id = f"msg_{secrets.token_hex(16)}"
         self._fields: dict[str, Any] = {
-            "id": f"resp_{uuid.uuid4().hex}",
+            "id": f"resp_{secrets.token_hex(16)}",
             "created_at": int(time.time()),
             "instructions": body.instructions,
             "max_output_tokens": int(limit) if (limit := body.max_output_tokens or 0) > 0 else None,
@@ -217,5 +217,5 @@ class ResponseWriter:
             )
         name, arguments = self._tools.call(self._text)
         return FunctionCallItem(
-            id=f"fc_{uuid.uuid4().hex}", call_id=call_id(), name=name, arguments=arguments, status=status
+            id=f"fc_{secrets.token_hex(16)}", call_id=call_id(), name=name, arguments=arguments, status=status
         )

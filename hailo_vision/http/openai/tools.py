@@ -5,7 +5,7 @@ of 2 billion parameters does not choose well among tools, so where it is free to
 """
 
 import json
-import uuid
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +118,7 @@ def forced(
 
 def call_id() -> str:
     """An identity for one call."""
-    return f"call_{uuid.uuid4().hex[:24]}"
+    return f"call_{secrets.token_hex(12)}"
 
 
 def _name(choice: Mapping[str, Any]) -> str:

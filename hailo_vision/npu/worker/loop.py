@@ -74,7 +74,7 @@ class Worker:
                 if len(pieces) < max_tokens:
                     pieces.append(piece)
                     if piece not in STOP_TOKENS:
-                        outbox.add(piece)
+                        outbox.add(piece, last=len(pieces) == max_tokens)
         except Aborted:
             outbox.end("aborted")
             return
@@ -161,9 +161,10 @@ class Outbox:
     def waiting(self) -> bool:
         return bool(self._texts)
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, *, last: bool = False) -> None:
+        """Take one more piece; the last one goes with the end, which follows at once."""
         self._texts.append(text)
-        if time.monotonic() - self._sent_at >= _PACE_MS / 1000:
+        if not last and time.monotonic() - self._sent_at >= _PACE_MS / 1000:
             self.flush()
 
     def flush(self) -> None:
