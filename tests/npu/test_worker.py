@@ -60,7 +60,7 @@ async def test_an_uncaught_exception_is_told_and_everything_released(
     stage: Server, process: NpuProcess
 ) -> None:
     running = await begin(process)
-    process._writer.write(b"\xff" * 4)  # the length of no message
+    process._socket.write(b"\xff" * 4)  # the length of no message
     await asyncio.gather(running, return_exceptions=True)
     cause = process.ended.result()
     assert cause.code == "npu_crashed"
