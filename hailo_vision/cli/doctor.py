@@ -16,12 +16,12 @@ import msgspec
 
 from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
-from hailo_vision.cli.finding import Finding, bad, good
+from hailo_vision.cli.finding import Finding
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.model_file import ModelFile
-from hailo_vision.npu.problems import ONE_VERSION, REPLACE_HEF, SAME_RELEASE, NpuError, node_problem
-from hailo_vision.npu.worker.device import find_hef, runtime_version
+from hailo_vision.npu.problems import ONE_VERSION, SAME_RELEASE, NpuError, node_problem
+from hailo_vision.npu.worker.device import check_file, runtime_version
 
 _ANSWER_SECONDS = 3
 _MIN_FREE_MB = 400
@@ -32,7 +32,8 @@ def doctor(options: argparse.Namespace) -> int:
     # HailoRT would leave its logs wherever somebody calls the doctor.
     os.environ["HAILORT_LOGGER_PATH"] = "NONE"
     findings = examine(options.config)
-    print(msgspec.json.encode(findings).decode() if options.json else report(findings))
+    entries = [{**msgspec.structs.asdict(finding), "ok": finding.ok} for finding in findings]
+    print(json.dumps(entries) if options.json else report(findings))
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -41,13 +42,13 @@ def examine(path: Path | None) -> list[Finding]:
     try:
         settings = config.load_or_default(path)
     except config.ConfigError as error:
-        return [bad("configuration", str(error), "Correct the file; then check again.")]
+        return [Finding("configuration", str(error), "Correct the file; then check again.")]
     source = path or config.DEFAULT_PATH
     told = str(source) if os.path.exists(source) else f"all defaults; there is no {source}"
     version, runtime = _runtime()
     service = _running_service(settings.server)
     return [
-        good("configuration", told),
+        Finding("configuration", told),
         runtime,
         *driver_checks.check_driver(),
         _device(settings.npu),
@@ -73,18 +74,18 @@ def _runtime() -> tuple[str | None, Finding]:
     try:
         version, emulated = runtime_version()
     except NpuError as error:
-        return None, bad("runtime", error.problem.message, error.problem.cure)
-    return version, good("runtime", f"HailoRT {version}{' (emulated)' if emulated else ''}")
+        return None, Finding("runtime", error.problem.message, error.problem.cure)
+    return version, Finding("runtime", f"HailoRT {version}{' (emulated)' if emulated else ''}")
 
 
 def _device(npu: config.NpuConfig) -> Finding:
     problem = node_problem(npu.device_nodes)
     if problem:
-        return bad("device", problem.message, problem.cure)
+        return Finding("device", problem.message, problem.cure)
     node = next(node for node in npu.device_nodes if os.path.exists(node))
     holders = holders_of(npu.device_nodes)
     used = f"; in use by {', '.join(holders)}" if holders else ""
-    return good("device", f"{node} can be opened{used}")
+    return Finding("device", f"{node} can be opened{used}")
 
 
 def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding:
@@ -100,13 +101,13 @@ def _versions(runtime: str | None, service: dict[str, object] | None) -> Finding
     known = {name: version for name, version in found.items() if version}
     told = ", ".join(f"{name} {version}" for name, version in known.items()) or "no version could be read"
     if len(set(known.values())) == 1:
-        return good("versions", told)
+        return Finding("versions", told)
     # The driver never replaces firmware that runs.
     firmware = known.pop("firmware", None)
     if firmware and len(set(known.values())) == 1 and tools.kernel_lines("hailo.*firmware.*already loaded"):
         told += "; the chip kept its firmware over the reboot"
-        return bad("versions", told, "Shut the Pi down and take its power away for ten seconds.")
-    return bad("versions", told, ONE_VERSION)
+        return Finding("versions", told, "Shut the Pi down and take its power away for ten seconds.")
+    return Finding("versions", told, ONE_VERSION)
 
 
 def _tool(*arguments: str) -> str | None:
@@ -119,39 +120,37 @@ def _tool(*arguments: str) -> str | None:
 
 def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
     file = ModelFile(model)
+    path = file.path
     try:
         if file.is_fetched():
             problem = file.problem()
             told = problem.message if problem else f"it is being fetched: {file.progress or 'just begun'}"
             cure = problem.cure if problem else "Wait, or look on: journalctl -fu hailo-model"
-            return bad("model file", told, cure)
-        path = find_hef(model.hef_path, model.name, model.resources_dir, runtime or "5.1.1")
+            return Finding("model file", told, cure)
+        check_file(path, runtime or "5.1.1")
         size = path.stat().st_size
         path.open("rb").close()
     except NpuError as error:
-        return bad("model file", error.problem.message, error.problem.cure)
+        return Finding("model file", error.problem.message, error.problem.cure)
     except OSError as error:
-        return bad("model file", f"{path}: {error.strerror}", "Check the file and its permissions.")
-    if not hef.has_magic(path):
-        return bad("model file", f"{path} is no HEF", REPLACE_HEF)
+        return Finding("model file", f"{path}: {error.strerror}", "Check the file and its permissions.")
     compiled_for = hef.sdk_version(path)
     if compiled_for and runtime and hef.is_newer(compiled_for, runtime):
         said = f"{path} was compiled for HailoRT {compiled_for}; {runtime} is installed"
-        return bad("model file", said, SAME_RELEASE)
-    return good("model file", f"{path}, {size / 1e6:.0f} MB, for HailoRT {compiled_for or 'unknown'}")
+        return Finding("model file", said, SAME_RELEASE)
+    return Finding("model file", f"{path}, {size / 1e6:.0f} MB, for HailoRT {compiled_for or 'unknown'}")
 
 
 def _memory(loaded: bool) -> Iterator[Finding]:
     amounts = tools.meminfo()
     free = amounts.get("MemAvailable", 0)
-    enough = free >= _MIN_FREE_MB
-    cure = "" if enough else "Stop other services, or use a Pi with more memory."
-    yield Finding("memory", enough, f"{free} MB available", cure)
+    cure = "" if free >= _MIN_FREE_MB else "Stop other services, or use a Pi with more memory."
+    yield Finding("memory", f"{free} MB available", cure)
     if amounts.get("CmaTotal") and not loaded:
         free = amounts.get("CmaFree", 0)
-        enough = free >= tools.MIN_CMA_MB
-        cure = "Reboot; if it stays low, set dtoverlay=cma,cma-512 in config.txt."
-        yield Finding("contiguous memory", enough, f"{free} MB of CMA free", "" if enough else cure)
+        low = "Reboot; if it stays low, set dtoverlay=cma,cma-512 in config.txt."
+        cure = "" if free >= tools.MIN_CMA_MB else low
+        yield Finding("contiguous memory", f"{free} MB of CMA free", cure)
 
 
 def ask_own_service(server: config.ServerConfig, path: str, key: str = "") -> str:
@@ -189,20 +188,20 @@ def _port(server: config.ServerConfig, service: dict[str, object] | None) -> Fin
     if service:
         problem = service.get("problem")
         if isinstance(problem, dict):
-            return bad("service", str(problem.get("message")), str(problem.get("cure")))
-        return good("service", f"answers on port {server.port}, state {service['state']}")
+            return Finding("service", str(problem.get("message")), str(problem.get("cure")))
+        return Finding("service", f"answers on port {server.port}, state {service['state']}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("" if ":" in server.host else server.host, server.port))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
-            return bad(
+            return Finding(
                 "service",
                 f"port {server.port} can't be used: {error.strerror}",
                 "Stop what listens there, or set another server.port." if taken else "Check server.host.",
             )
-    return good("service", f"not running; port {server.port} is free")
+    return Finding("service", f"not running; port {server.port} is free")
 
 
 def _firewall(server: config.ServerConfig) -> Iterator[Finding]:
@@ -212,9 +211,9 @@ def _firewall(server: config.ServerConfig) -> Iterator[Finding]:
     except ValueError:
         return
     if server.host in ("127.0.0.1", "::1", "localhost") or not firewall.is_closed(ruleset, server.port):
-        yield good("firewall", f"no rule closes port {server.port} to other machines")
+        yield Finding("firewall", f"no rule closes port {server.port} to other machines")
     else:
-        yield bad(
+        yield Finding(
             "firewall",
             f"it refuses connections from other machines to port {server.port}",
             f"Open the port, for example: ufw allow {server.port}/tcp",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hailo_vision.cli import tools
-from hailo_vision.cli.finding import Finding, bad, good
+from hailo_vision.cli.finding import Finding
 
 _HAILO_10H = "0x45c4"
 _MODULE = "hailo1x_pci"
@@ -29,18 +29,18 @@ def _binding(root: Path) -> Iterator[Finding]:
         kind, module = tools.read(device / "device"), _link(device / "driver/module")
         where = f"{tools.HAILO_VENDOR[2:]}:{kind[2:]} at {device.name}"
         if kind != _HAILO_10H:
-            yield bad("driver", f"{where} is no Hailo-10H", "This service needs the AI HAT+ 2.")
+            yield Finding("driver", f"{where} is no Hailo-10H", "This service needs the AI HAT+ 2.")
         elif module == _MODULE:
-            yield good("driver", f"{_MODULE} is bound to {where}")
+            yield Finding("driver", f"{_MODULE} is bound to {where}")
         elif module or _link(device / "driver"):
             other = module or _link(device / "driver")
-            yield bad(
+            yield Finding(
                 "driver",
                 f"{other} is bound to {where}, which it can't serve",
                 f"Write 'blacklist {other}' into a file of /etc/modprobe.d, run update-initramfs -u, reboot.",
             )
         else:
-            yield bad(
+            yield Finding(
                 "driver",
                 f"no driver is bound to {where}",
                 "Reinstall h10-hailort-pcie-driver with the headers of the running kernel, and reboot.",
@@ -62,7 +62,7 @@ def _overrides(root: Path) -> Iterator[Finding]:
     for place, line in places:
         verb, *modules = line.replace("-", "_").split() or [""]
         if verb in _FORBIDS and _MODULE in (modules[:1] if verb == "install" else modules):
-            yield bad(
+            yield Finding(
                 "driver settings",
                 f"{place} keeps {_MODULE} from being loaded: {line.strip()}",
                 "Take it out, run update-initramfs -u, and reboot.",
@@ -77,13 +77,13 @@ def _module_files(root: Path, release: str) -> Iterator[Finding]:
     files = sorted((modules / release).rglob(f"{_MODULE}.ko*"))
     stale = [f"/{path.relative_to(root)}" for path in files if "dkms" not in path.parts]
     if files and stale:
-        yield bad(
+        yield Finding(
             "driver file",
             f"{', '.join(stale)} was not built by DKMS and may be loaded in place of the installed driver",
             "Delete it, run depmod -a and update-initramfs -u, and reboot.",
         )
     elif files:
-        yield good("driver file", f"/{files[0].relative_to(root)}")
+        yield Finding("driver file", f"/{files[0].relative_to(root)}")
     else:
         yield _missing_file(modules, release)
 
@@ -91,13 +91,15 @@ def _module_files(root: Path, release: str) -> Iterator[Finding]:
 def _missing_file(modules: Path, release: str) -> Finding:
     missing = f"there is no {_MODULE} for the running kernel {release}"
     if (modules / release / "build").exists():
-        return bad("driver file", missing, "Run dkms autoinstall, and look at its log if that fails; reboot.")
+        return Finding(
+            "driver file", missing, "Run dkms autoinstall, and look at its log if that fails; reboot."
+        )
     others = sorted(path.parent.name for path in modules.glob("*/build") if path.exists())
     install = f"install linux-headers-{release}, run dkms autoinstall, and reboot."
     if others:
         told = f"{missing}, nor its headers; there are headers of {', '.join(others)}"
-        return bad("driver file", told, f"Boot the kernel that has headers, or {install}")
-    return bad("driver file", f"{missing}, nor its headers", install.capitalize())
+        return Finding("driver file", told, f"Boot the kernel that has headers, or {install}")
+    return Finding("driver file", f"{missing}, nor its headers", install.capitalize())
 
 
 def _link(path: Path) -> str:

@@ -35,7 +35,7 @@ async def respond(
         RequestError: it can't be answered, now or as it is, and nothing was sent yet.
     """
     service: Service = request.app.ctx.service
-    service.admit(patience_of(request))
+    service.scheduler.admit(patience_of(request))
     answer = service.answer(wanted)
     request.ctx.record.answers.append(answer)
     if not stream:

@@ -1,8 +1,8 @@
 """Which links may be followed: the written form of a URL, and the addresses that may be dialled.
 
 A service that fetches what strangers name can be sent to hosts that only it can reach (server-side
-request forgery). So a URL has one strict form here, read by one parser that the dialling uses too, and
-every address that its host has must be public or allowed by the operator.
+request forgery). So a URL has one strict form here, in which curl gets it as well, and every address that
+its host has must be public or allowed by the operator.
 """
 
 import ipaddress
@@ -11,7 +11,6 @@ import urllib.parse
 from typing import NamedTuple
 
 from hailo_vision.allow_list import HOST_NAME, Address, AllowList
-from hailo_vision.images.login import Login
 
 _MAX_LENGTH = 8192
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*(?=:)", re.IGNORECASE)
@@ -58,14 +57,18 @@ class Url(NamedTuple):
     Attributes:
         host: a name in lower case, or an address without the brackets of IPv6.
         target: path and query, percent-encoded.
-        login: the user and the password that it names, if any.
+        login: USER:PASSWORD that it names, each percent-encoded, if any; never part of a log or a message.
     """
 
     scheme: str
     host: str
     port: int
     target: str
-    login: Login | None = None
+    login: str | None = None
+
+    def __repr__(self) -> str:
+        """The link without its login."""
+        return f"{self.scheme}://{self.authority}{self.target}"
 
     @property
     def authority(self) -> str:
@@ -142,11 +145,11 @@ def _encoded(target: str) -> str:
         raise Malformed("Expected a link of valid Unicode.") from error
 
 
-def _login(userinfo: str) -> Login:
+def _login(userinfo: str) -> str:
     user, _, password = map(urllib.parse.unquote, userinfo.partition(":"))
     if "@" in userinfo or not f"{user}{password}".isprintable():
         raise Malformed("Expected USER:PASSWORD@HOST in a link, with an @ in a password written as %40.")
-    return Login(user, password)
+    return ":".join(urllib.parse.quote(part, safe="") for part in (user, password))
 
 
 def is_public(address: Address) -> bool:

@@ -1,22 +1,19 @@
-"""Images by link: one guarded GET, every redirect of it guarded alike.
+"""Images by link: one guarded GET by curl, every redirect of it guarded alike.
 
 The address that was checked is the one that is dialled: a name is resolved once, every address it has
-must be permitted, and the connection is made to such an address and no other name is asked again.
+must be permitted, and curl is given these addresses and asks no name server itself.
 """
 
 import asyncio
-import contextlib
 import ipaddress
+import json
+import os
 import socket
-import ssl
+import subprocess
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from typing import Any
-
-import httpcore
 
 from hailo_vision import __version__
 from hailo_vision.allow_list import AllowList
@@ -24,7 +21,6 @@ from hailo_vision.config import MediaConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
 from hailo_vision.images.inline import too_large
-from hailo_vision.images.login import Login
 from hailo_vision.images.multipart import FirstPart
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -34,17 +30,22 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _UNAUTHORIZED = 401
 _THREADS = 4
 _GRACE_SECONDS = 1.0
-_HEADERS = [
-    (b"User-Agent", f"hailo-vision/{__version__}".encode()),
-    (b"Accept", b"image/*"),
-    (b"Accept-Encoding", b"identity"),
-    (b"Connection", b"close"),
-]
+_PIECE = 64 * 1024
+_HEADERS = ("location", "content-type", "content-encoding")
+_CURL = (
+    *("curl", "--disable", "--silent", "--no-buffer", "--noproxy", "*", "--proto", "=http,https"),
+    *("--http1.1", "--path-as-is", "--globoff", "--basic", "--digest", "--fail"),
+    *("--user-agent", f"hailo-vision/{__version__}"),
+    *("--header", "Accept: image/*", "--header", "Accept-Encoding: identity"),
+    *("--write-out", "%{stderr}%{http_code}\n" + "\n".join(f"%header{{{name}}}" for name in _HEADERS)),
+    *("--config", "-"),  # the link comes by a pipe: everybody can read the words of a command
+)
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host."""
-    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    """All addresses of a host but those that need an interface's name as well, which curl does not take."""
+    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return [address for address in found if "%" not in address]
 
 
 class Fetcher:
@@ -55,11 +56,6 @@ class Fetcher:
         self._allowed = AllowList(config.allow_hosts)
         self._resolver = resolver
         self._threads = ThreadPoolExecutor(_THREADS, "fetch")
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """Trusts the operating system's certificates, to which an operator can add those of a camera."""
-        return ssl.create_default_context()
 
     async def get(self, link: str) -> bytes:
         """The bytes behind a link.
@@ -87,7 +83,10 @@ class Fetcher:
             raise RequestError(Kind.INVALID_IMAGE_URL, str(error)) from None
         except Forbidden:
             raise RequestError(Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed.") from None
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+        except FileNotFoundError as error:
+            message = "No link can be followed: curl is not installed."
+            raise RequestError(Kind.INTERNAL_ERROR, message) from error
+        except OSError as error:
             raise _failed() from error
 
     def _follow(self, link: str, deadline: float) -> bytes:
@@ -98,57 +97,60 @@ class Fetcher:
             is_told = is_operators and url.origin == confidant
             if url.login and not is_told:
                 raise Forbidden
-            with self._get(url, _Dialler(addresses, deadline), login if is_told else None) as response:
-                if response.status not in _REDIRECTS:
-                    return self._body(response)
-                location = dict(_lower(response.headers)).get(b"location", b"")
-            url = _redirected(url, location.strip().decode("utf-8", "surrogateescape"))
+            body, location = self._get(url, addresses, login if is_told else None, deadline)
+            if location is None:
+                return body
+            url = _redirected(url, location.strip())
         raise _no_image()
 
-    @contextlib.contextmanager
-    def _get(self, url: Url, dialler: "_Dialler", login: Login | None) -> Iterator[httpcore.Response]:
-        """The answer to a GET, or if it asks for a login that there is, to a second one that tells it."""
-        target = httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target.encode())
-        headers = [(b"Host", url.authority.encode()), *_HEADERS]
-        with httpcore.ConnectionPool(self._tls, network_backend=dialler) as pool:
-            with pool.stream("GET", target, headers=headers) as response:
-                authorization = None
-                if login and response.status == _UNAUTHORIZED:
-                    named = _lower(response.headers)
-                    asked = [value.decode("latin-1") for name, value in named if name == b"www-authenticate"]
-                    authorization = login.answer(asked, url.target)
-                if not authorization:
-                    yield response
-                    return
-            headers.append((b"Authorization", authorization.encode()))
-            with pool.stream("GET", target, headers=headers) as response:
-                yield response
+    def _get(
+        self, url: Url, addresses: Sequence[str], login: str | None, deadline: float
+    ) -> tuple[bytes, str | None]:
+        """The image behind a link, as it is and not decompressed; or where the link redirects to.
 
-    def _body(self, response: httpcore.Response) -> bytes:
-        """The image's bytes, as many as are allowed and as they are: nothing is decompressed."""
-        if response.status >= 500:
-            raise OSError(f"status {response.status}")
-        if response.status == _UNAUTHORIZED:
+        Raises:
+            OSError: the host is not reached, breaks off, or has a fault of its own.
+        """
+        whole = f"{url.scheme}://{f'{login}@' if login else ''}{url.authority}{url.target}"
+        command = [*_CURL, "--resolve", f"*:{url.port}:{','.join(addresses)}"]
+        command += ["--max-time", f"{max(0.001, deadline - time.monotonic()):.3f}"]
+        body, part = bytearray(), FirstPart()
+        with (
+            open(os.memfd_create("told"), "w+b") as told,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told) as curl,
+        ):
+            assert curl.stdin
+            assert curl.stdout
+            try:
+                curl.stdin.write(f"url = {json.dumps(whole)}".encode())
+                curl.stdin.close()
+                while piece := os.read(curl.stdout.fileno(), _PIECE):
+                    body += piece
+                    if len(body) > self._config.max_image_bytes:
+                        raise too_large(self._config)
+                    if (image := part.find(body)) is not None:
+                        return image, None
+                curl.wait()
+            finally:
+                curl.kill()
+            told.seek(0)
+            lines = told.read().decode("utf-8", "surrogateescape").split("\n")
+        if not lines[0].isdigit():
+            raise OSError(f"curl ended with status {curl.returncode}")
+        status, (location, kind, encoding) = int(lines[0]), lines[1:]  # status 0 if there is none
+        if status in _REDIRECTS:
+            return b"", location
+        if status == _UNAUTHORIZED:
             raise _no_image(
                 "The image link's host asks for a user and a password, or for other ones: expected "
                 "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts."
             )
-        headers = dict(_lower(response.headers))
-        encoded = headers.get(b"content-encoding", b"identity").lower() != b"identity"
-        if response.status != 200 or encoded:
+        if status < 200 or status >= 500 or (status < 400 and curl.returncode):
+            raise OSError(f"status {status}, curl's exit status {curl.returncode}")
+        is_stream = kind.lower().startswith("multipart/x-mixed-replace")
+        if status != 200 or is_stream or encoding.lower() not in ("", "identity"):
             raise _no_image()
-        is_stream = headers.get(b"content-type", b"").lower().startswith(b"multipart/x-mixed-replace")
-        part = FirstPart() if is_stream else None
-        body = bytearray()
-        for chunk in response.iter_stream():
-            body += chunk
-            if len(body) > self._config.max_image_bytes:
-                raise too_large(self._config)
-            if part and (image := part.find(body)) is not None:
-                return image
-        if part:
-            raise _no_image()
-        return bytes(body)
+        return bytes(body), None
 
     def _permitted(self, host: str, port: int) -> tuple[list[str], bool]:
         """The addresses of a host, of which each must be public or allowed by the operator, and whether it is
@@ -167,75 +169,15 @@ class Fetcher:
         return addresses, is_operators
 
 
-class _Dialler(httpcore.NetworkBackend):
-    """Opens connections to the checked addresses of one host, and lets nothing outlast the deadline."""
-
-    def __init__(self, addresses: list[str], deadline: float) -> None:
-        self._addresses = addresses
-        self._deadline = deadline
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        failure: Exception = httpcore.ConnectError("no address")
-        for address in self._addresses:
-            try:
-                stream = httpcore.SyncBackend().connect_tcp(address, port, _left(self._deadline))
-                return _Stream(stream, self._deadline)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection of which every step ends by the deadline, however slowly its bytes come."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
-        return _Stream(stream, self._deadline)
-
-
 def _redirected(url: Url, location: str) -> Url:
     try:
-        base = f"{url.scheme}://{url.authority}{url.target}"
-        target = parse_url(urllib.parse.urljoin(base, location) if location else "")
+        target = parse_url(urllib.parse.urljoin(str(url), location) if location else "")
     except ValueError as error:
         reason = error if isinstance(error, Malformed) else "Expected a link."
         raise Malformed(f"The image link redirects to something else than a link. {reason}") from error
     if target.login:
         raise Forbidden  # a host can't make us use another login than the client's
     return target
-
-
-def _left(deadline: float) -> float:
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise httpcore.ReadTimeout("the time is over")
-    return seconds
-
-
-def _lower(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    return ((name.lower(), value) for name, value in headers)
 
 
 def _no_image(

@@ -5,17 +5,13 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import RequestError
 from hailo_vision.images.decode import Frame, to_frame
+from hailo_vision.images.fetch import Fetcher
 from hailo_vision.images.inline import decode_inline, is_link
 from hailo_vision.tuning import run_in_background
-
-if TYPE_CHECKING:
-    from hailo_vision.images.fetch import Fetcher
 
 # One core is left to the event loop, and more decoders would be no faster than the NPU needs.
 _DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
@@ -40,6 +36,7 @@ class ImageLoader:
 
     def __init__(self, config: MediaConfig) -> None:
         self._config = config
+        self._fetcher = Fetcher(config)
         self._decoders = ThreadPoolExecutor(_DECODERS, "images", run_in_background)
 
     async def load(self, source: str, shape: tuple[int, int, int], where: str, work: ImageWork) -> Frame:
@@ -78,12 +75,4 @@ class ImageLoader:
 
     def close(self) -> None:
         self._decoders.shutdown(wait=False, cancel_futures=True)
-        if "_fetcher" in self.__dict__:
-            self._fetcher.close()
-
-    @cached_property
-    def _fetcher(self) -> "Fetcher":
-        """Made when the first link comes: many services never see one, and its libraries take memory."""
-        from hailo_vision.images.fetch import Fetcher
-
-        return Fetcher(self._config)
+        self._fetcher.close()

@@ -1,7 +1,8 @@
 """The neutral answer: what comes back from the model, from which every dialect writes its own answers."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -10,9 +11,9 @@ from hailo_vision.errors import Kind, RequestError
 from hailo_vision.images.loader import ImageWork
 from hailo_vision.inference.budget import ContextOverflow
 from hailo_vision.inference.request import GenerationRequest
-from hailo_vision.inference.scheduler import Job
 from hailo_vision.inference.stop_strings import AnswerText
-from hailo_vision.npu.protocol import Ended, Pieces, Refused, Started
+from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.protocol import GenerationEvent, Pieces, Refused, Started, is_end
 
 FinishReason = Literal["stop", "length"]
 
@@ -73,51 +74,97 @@ class JsonReport(msgspec.Struct, frozen=True):
 
 
 class Generation:
-    """What the model makes of one job, and what it cost.
+    """One prompt on its way through the queue and the model: what comes of it, and what it cost.
 
     Attributes:
         work: what fetching and decoding its images took.
+        keep_alive: seconds that the idle model stays loaded afterwards.
+        preparation: the images being decoded and the prompt being rendered.
         position: how many were before it in the queue.
+        queue_seconds: how long it waited for the NPU; None if it never got it.
+        load_seconds: how much of that it waited for a model that had to be loaded.
+        over: nothing more comes: it has ended or was cancelled.
         finish_reason: why it ended; valid once texts() is through.
-        complete: it came to its end.
+        complete: texts() came to its end.
     """
 
-    def __init__(self, request: GenerationRequest, job: Job, work: ImageWork, position: int) -> None:
+    preparation: asyncio.Task[Prompt]
+    position: int
+    deadline: asyncio.TimerHandle
+    on_give_up: Callable[["Generation"], None]
+
+    def __init__(self, request: GenerationRequest, work: ImageWork, keep_alive: float) -> None:
+        """Queued by Scheduler.submit(), which sets what is missing."""
         self._where = request.where
         self._text = AnswerText(request.stop)
-        self._job = job
         self.work = work
-        self.position = position
+        self.keep_alive = keep_alive
+        self._events: asyncio.Queue[GenerationEvent | RequestError] = asyncio.Queue()
         self._started: Started | None = None
         self._pieces = 0
-        self._begun = self._first_token = self._ended = time.monotonic()
+        self.submitted = self._begun = self._first_token = self._ended = time.monotonic()
+        self.queue_seconds: float | None = None
+        self.load_seconds = 0.0
+        self.over = False
         self.finish_reason: FinishReason = "stop"
         self.complete = False
+
+    @property
+    def prepared(self) -> bool:
+        """Whether its prompt is at hand."""
+        task = self.preparation
+        return task.done() and not task.cancelled() and task.exception() is None
+
+    def put(self, event: GenerationEvent) -> None:
+        """Take what comes from the NPU."""
+        if self.over:
+            return
+        self._events.put_nowait(event)
+        if is_end(event):
+            self._finish()
+
+    def fail(self, error: RequestError) -> None:
+        """End it with an error."""
+        if not self.over:
+            self._events.put_nowait(error)
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Leave the queue, or abort on the NPU: nobody wants the answer any more."""
+        if not self.over:
+            self._finish()
+            self.preparation.cancel()
+            self.on_give_up(self)
+
+    def _finish(self) -> None:
+        self.over = True
+        self.deadline.cancel()
 
     async def texts(self) -> AsyncGenerator[list[str], None]:
         """As Answer.texts()."""
         try:
-            async for event in self._job:
+            while not self.complete:
+                event = await self._events.get()
+                if isinstance(event, RequestError):
+                    raise event
                 if isinstance(event, Pieces):
                     if texts := self._take(event.texts):
                         yield texts
-                    if self._text.stopped:
-                        self._job.cancel()
-                        break
+                    self.complete = self._text.stopped
                 elif isinstance(event, Started):
                     self._started, self._begun = event, time.monotonic()
                 elif isinstance(event, Refused):
                     raise ContextOverflow(event.context_length, event.prompt_tokens, self._where)
-                elif isinstance(event, Ended):
+                else:
                     self.finish_reason = "length" if event.reason == "length" else "stop"
-            self.complete = True
+                    self.complete = True
             self._ended = time.monotonic()
             if text := self._text.finish():
                 yield [text]
         finally:
             if not self.complete:
                 self._ended = time.monotonic()
-            self._job.cancel()
+            self.cancel()
 
     def _take(self, pieces: Sequence[str]) -> list[str]:
         """Count pieces until a stop string; the texts that can be given out."""
@@ -133,14 +180,9 @@ class Generation:
         return texts
 
     @property
-    def queue_seconds(self) -> float | None:
-        """How long it waited for the NPU; None if it never got it."""
-        return self._job.queue_seconds
-
-    @property
     def first_token_seconds(self) -> float | None:
         """From the request to the first token; None if there was none."""
-        return self._first_token - self._job.submitted if self._pieces else None
+        return self._first_token - self.submitted if self._pieces else None
 
     @property
     def usage(self) -> Usage | None:
@@ -153,10 +195,9 @@ class Generation:
     @property
     def timings(self) -> Timings:
         """The time until the first token is no part of decoding, as llama.cpp counts."""
-        job = self._job
         prefill = max(0.0, self._first_token - self._begun) if self._pieces else 0.0
         decode = max(0.0, self._ended - self._first_token) if self._pieces else 0.0
-        return Timings((job.queue_seconds or 0.0) - job.load_seconds, job.load_seconds, prefill, decode)
+        return Timings((self.queue_seconds or 0.0) - self.load_seconds, self.load_seconds, prefill, decode)
 
 
 class Answer:

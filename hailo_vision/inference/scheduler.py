@@ -4,13 +4,14 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Coroutine
 
 from hailo_vision.config import ServerConfig
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.inference.answer import Generation
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
-from hailo_vision.npu.protocol import GenerationEvent, Problem, is_end
+from hailo_vision.npu.protocol import Problem
 from hailo_vision.npu.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -21,79 +22,14 @@ _GENERATION_GUESS_SECONDS = 5.0
 _WEIGHT_OF_LAST = 0.3
 
 
-class Job:
-    """One generation, from admission to its end; iterate it for the supervisor's events.
-
-    Attributes:
-        preparation: the images being decoded and the prompt being rendered.
-        keep_alive: seconds that the idle model stays loaded afterwards.
-        queue_seconds: how long it waited for the NPU; None while it waits.
-        load_seconds: how much of that it waited for a model that had to be loaded.
-        over: it has ended or was cancelled.
-    """
-
-    def __init__(
-        self, preparation: asyncio.Task[Prompt], keep_alive: float, on_give_up: Callable[["Job"], None]
-    ) -> None:
-        self.preparation = preparation
-        self.keep_alive = keep_alive
-        self.submitted = time.monotonic()
-        self.queue_seconds: float | None = None
-        self.load_seconds = 0.0
-        self.over = False
-        self.deadline: asyncio.TimerHandle | None = None
-        self._on_give_up = on_give_up
-        self._events: asyncio.Queue[GenerationEvent | RequestError] = asyncio.Queue()
-
-    @property
-    def prepared(self) -> bool:
-        """Whether its prompt is at hand."""
-        task = self.preparation
-        return task.done() and not task.cancelled() and task.exception() is None
-
-    async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
-        while True:
-            event = await self._events.get()
-            if isinstance(event, RequestError):
-                raise event
-            yield event
-            if is_end(event):
-                return
-
-    def put(self, event: GenerationEvent) -> None:
-        if self.over:
-            return
-        self._events.put_nowait(event)
-        if is_end(event):
-            self._finish()
-
-    def fail(self, error: RequestError) -> None:
-        """End it with an error."""
-        if not self.over:
-            self._events.put_nowait(error)
-            self.cancel()
-
-    def cancel(self) -> None:
-        """Leave the queue, or abort the generation: nobody wants the answer any more."""
-        if not self.over:
-            self._finish()
-            self.preparation.cancel()
-            self._on_give_up(self)
-
-    def _finish(self) -> None:
-        self.over = True
-        if self.deadline:
-            self.deadline.cancel()
-
-
 class Scheduler:
-    """Admits jobs and runs them on the supervisor, the first prepared one in order of arrival."""
+    """Admits generations, and runs the first prepared one in order of arrival on the supervisor."""
 
     def __init__(self, supervisor: Supervisor, config: ServerConfig) -> None:
         self._supervisor = supervisor
         self._config = config
-        self._waiting: list[Job] = []
-        self._running: Job | None = None
+        self._waiting: list[Generation] = []
+        self._running: Generation | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -116,8 +52,8 @@ class Scheduler:
     async def stop(self, timeout: float) -> None:
         """Refuse what waits, let the running generation finish within the timeout, then abort it."""
         self._closing = True
-        for job in list(self._waiting):
-            job.fail(_closing())
+        for one in list(self._waiting):
+            one.fail(_closing())
         try:
             await asyncio.wait_for(self._idle.wait(), timeout)
         except TimeoutError:
@@ -155,74 +91,76 @@ class Scheduler:
             message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."
             raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
 
-    def submit(self, preparation: Coroutine[None, None, Prompt], keep_alive: float) -> Job:
+    def submit(self, generation: Generation, preparation: Coroutine[None, None, Prompt]) -> None:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
-        job = Job(asyncio.create_task(preparation), keep_alive, self._give_up)
-        self._waiting.append(job)
-        job.preparation.add_done_callback(lambda _: self._prepared(job))
-        job.deadline = asyncio.get_running_loop().call_later(self._config.request_timeout, self._expire, job)
-        return job
+        generation.position = self.waiting + self.running
+        generation.preparation = asyncio.create_task(preparation)
+        generation.preparation.add_done_callback(lambda _: self._prepared(generation))
+        loop = asyncio.get_running_loop()
+        generation.deadline = loop.call_later(self._config.request_timeout, self._expire, generation)
+        generation.on_give_up = self._give_up
+        self._waiting.append(generation)
 
-    def _prepared(self, job: Job) -> None:
+    def _prepared(self, generation: Generation) -> None:
         self._wake.set()
-        if job.preparation.cancelled():
+        if generation.preparation.cancelled():
             return
-        error = job.preparation.exception()
+        error = generation.preparation.exception()
         if isinstance(error, RequestError):
-            job.fail(error)
+            generation.fail(error)
         elif error is not None:
             log.error("Preparing a request failed", exc_info=error)
-            job.fail(RequestError(Kind.INTERNAL_ERROR, "The request could not be prepared."))
+            generation.fail(RequestError(Kind.INTERNAL_ERROR, "The request could not be prepared."))
 
-    def _expire(self, job: Job) -> None:
+    def _expire(self, generation: Generation) -> None:
         message = f"The request was not done within {self._config.request_timeout:g} s."
-        job.fail(RequestError(Kind.DEADLINE_EXCEEDED, message))
+        generation.fail(RequestError(Kind.DEADLINE_EXCEEDED, message))
 
-    def _give_up(self, job: Job) -> None:
-        if job is self._running:
+    def _give_up(self, generation: Generation) -> None:
+        if generation is self._running:
             self._supervisor.abort()
-        elif job in self._waiting:
-            self._waiting.remove(job)
+        elif generation in self._waiting:
+            self._waiting.remove(generation)
 
     async def _run(self) -> None:
         while True:
-            while not self._prepared_jobs():
+            while not self._ready_to_run():
                 self._wake.clear()
                 await self._wake.wait()
             chosen = time.monotonic()
             try:
-                # While the model loads, a waiting job can still be cancelled.
+                # While the model loads, a waiting one can still be cancelled.
                 await self._supervisor.ready()
             except NpuError as error:
-                for refused in self._prepared_jobs():
+                for refused in self._ready_to_run():
                     refused.fail(unavailable(self._supervisor, error.problem))
                 continue
-            job = self._running = next(iter(self._prepared_jobs()), None)
-            if job is None:
+            generation = self._running = next(iter(self._ready_to_run()), None)
+            if generation is None:
                 continue
-            self._waiting.remove(job)
+            self._waiting.remove(generation)
             self._idle.clear()
-            job.load_seconds = time.monotonic() - max(chosen, job.submitted)
+            generation.load_seconds = time.monotonic() - max(chosen, generation.submitted)
             try:
-                await self._serve(job)
+                await self._serve(generation)
             except Exception:
                 log.exception("A generation failed unexpectedly")
-                job.fail(RequestError(Kind.INTERNAL_ERROR, "The generation failed unexpectedly."))
+                generation.fail(RequestError(Kind.INTERNAL_ERROR, "The generation failed unexpectedly."))
             finally:
                 self._running = None
                 self._idle.set()
 
-    def _prepared_jobs(self) -> list[Job]:
-        return [job for job in self._waiting if job.prepared]
+    def _ready_to_run(self) -> list[Generation]:
+        return [one for one in self._waiting if one.prepared]
 
-    async def _serve(self, job: Job) -> None:
+    async def _serve(self, generation: Generation) -> None:
         started = time.monotonic()
-        job.queue_seconds = started - job.submitted
-        self._supervisor.keep_alive = job.keep_alive
+        generation.queue_seconds = started - generation.submitted
+        self._supervisor.keep_alive = generation.keep_alive
         try:
-            await self._supervisor.generate(job.preparation.result(), job.put)
+            await self._supervisor.generate(generation.preparation.result(), generation.put)
         except NpuError as error:
-            job.fail(unavailable(self._supervisor, error.problem))
+            generation.fail(unavailable(self._supervisor, error.problem))
             return
         self._mean_seconds += _WEIGHT_OF_LAST * (time.monotonic() - started - self._mean_seconds)
 

@@ -22,6 +22,7 @@ from hailo_vision.npu.supervisor import State, Supervisor
 
 log = logging.getLogger(__name__)
 
+_template = lru_cache(maxsize=4)(PromptTemplate)
 _ENDLESS = 1_000_000  # tokens; more than any context holds, and a number that travels
 
 
@@ -66,17 +67,6 @@ class Service:
             message += f" Leave {prefix + '/'!r} out: it is the prefix of a provider."
         raise RequestError(Kind.MODEL_NOT_FOUND, message, where="model")
 
-    def admit(self, patience: float) -> None:
-        """Check that a request may queue.
-
-        Args:
-            patience: seconds after which the client will give up by itself.
-
-        Raises:
-            RequestError: the model can't answer now, or too many requests wait.
-        """
-        self.scheduler.admit(patience)
-
     async def load(self, keep_alive: float | None = None) -> None:
         """Have the model loaded, if it is not; keep_alive: seconds that it stays if nothing is asked of it.
 
@@ -120,9 +110,9 @@ class Service:
         model = self._model
         budget.check(request, model)
         work = ImageWork(len(request.images), left_out)
-        position = self.scheduler.waiting + self.scheduler.running
-        job = self.scheduler.submit(self._prepare(request, model, work), self._keep_alive(request.keep_alive))
-        return Generation(request, job, work, position)
+        generation = Generation(request, work, self._keep_alive(request.keep_alive))
+        self.scheduler.submit(generation, self._prepare(request, model, work))
+        return generation
 
     def _keep_alive(self, wanted: float | None) -> float:
         """Seconds that the idle model stays loaded: a client's wish, as far as the operator lets it go."""
@@ -134,7 +124,7 @@ class Service:
         return max(wanted, model.keep_alive_seconds)
 
     async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
-        """Check the schema, decode the images and render the prompt, while the job waits in the queue."""
+        """Check the schema, decode the images and render the prompt, while the request waits in the queue."""
 
         async def frame(image: Image) -> memoryview:
             loaded = await self._images.load(image.source, model.frame_shape, image.where, work)
@@ -166,8 +156,3 @@ class Service:
 def plain_name(name: str) -> str:
     """A model's name as names are compared: without case, and without Ollama's tag of the newest."""
     return name.lower().removesuffix(":latest")
-
-
-@lru_cache(maxsize=4)
-def _template(source: str) -> PromptTemplate:
-    return PromptTemplate(source)

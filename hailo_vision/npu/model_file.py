@@ -40,6 +40,12 @@ class ModelFile:
         """The file to load; None if there is none."""
         return hef.find(self._config.hef_path, self._config.name, self._config.resources_dir)
 
+    @property
+    def path(self) -> Path:
+        """The file to load, or where it is missing."""
+        model = self._config
+        return self.find() or Path(model.resources_dir, model.hef_path or f"{model.name}.hef")
+
     def is_fetched(self) -> bool:
         """Whether the file is missing and a transfer of it was begun."""
         return self._told() is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-PROTOCOL = 6
+PROTOCOL = 7
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 LENGTH_BYTES = 4
@@ -90,9 +90,7 @@ class Sampling(msgspec.Struct, frozen=True):
 class Load(_Message, frozen=True):
     """Open the device and load the model; beat: seconds from one sign of life to the next while idle."""
 
-    hef_path: str | None
-    model_name: str
-    resources_dir: str
+    hef_path: str
     device_group: str
     device_nodes: tuple[str, ...]
     beat: float = 5.0

@@ -123,12 +123,7 @@ class Supervisor:
                 raise NpuError(self.problem or STOPPED)
 
     async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
-        """Generate one answer; returns at its end, which comes soon after abort().
-
-        One at a time, only when ready().
-
-        Args:
-            put: gets Started, Pieces, Ended, or Refused alone, each at the moment it arrives.
+        """As NpuProcess.generate(), only when ready().
 
         Raises:
             NpuError: the NPU process failed meanwhile; the supervisor is already at work.
@@ -177,14 +172,12 @@ class Supervisor:
     async def _run(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""
         self._become(State.LOADING, self.problem)
-        model, npu = self._config.model, self._config.npu
+        npu = self._config.npu
         process = await NpuProcess.start()
         try:
-            found = self.model_file.find()
-            path = str(found) if found else model.hef_path
-            beat = npu.stall_timeout / 4
-            order = Load(path, model.name, model.resources_dir, npu.device_group, npu.device_nodes, beat)
-            self.model = await process.load(order, model.load_timeout)
+            path, beat = str(self.model_file.path), npu.stall_timeout / 4
+            order = Load(path, npu.device_group, npu.device_nodes, beat)
+            self.model = await process.load(order, self._config.model.load_timeout)
             self.loads += 1
             log.info("Model loaded in %.1f s from %s", self.model.load_seconds, self.model.hef_path)
             self._process = process

@@ -3,6 +3,7 @@
 Each test finds what the one before it set, and its own run takes that back.
 """
 
+import json
 import re
 
 import httpx
@@ -27,13 +28,20 @@ def test_a_changed_limit_needs_no_restart(pi: Pi) -> None:
 
 def test_a_changed_setting_is_in_force_after_one_restart(pi: Pi) -> None:
     starts = _starts(pi)
-    result = playbook("site.yml", "--extra-vars", "hailo_vision_max_tokens=33", "--limit", limit(pi))
+    config = {"media": {"allow_hosts": ["127.0.0.1"]}}
+    settings = json.dumps({"hailo_vision_max_tokens": 33, "hailo_vision_config": config})
+    result = playbook("site.yml", "--extra-vars", settings, "--limit", limit(pi))
     assert result.returncode == 0, result.stdout[-3000:]
     changed = _changed_tasks(result.stdout)
     assert len(changed) <= 4
     assert all(task.startswith("hailo_vision : ") for task in changed), changed
     assert "max_tokens: 33" in pi.run(f"cat {CONFIG}")
     assert _starts(pi) == starts + 1
+    # The unit's sandbox lets curl fetch a link: the service's own page, which is no image.
+    part = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:11435/"}}
+    body = {"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": [part]}]}
+    answer = httpx.post(f"{pi.url}/v1/chat/completions", json=body, timeout=60)
+    assert answer.json()["error"]["code"] == "invalid_image", answer.text
 
 
 def _changed_tasks(output: str) -> set[str]:

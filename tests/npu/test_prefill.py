@@ -72,7 +72,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 async def process(stage: Server) -> AsyncIterator[NpuProcess]:
     process = await NpuProcess.start()
-    await process.load(Load(str(stage.hef), "any", "/nowhere", "SHARED", ()), 60)
+    await process.load(Load(str(stage.hef), "SHARED", ()), 60)
     yield process
     await process.stop()
 

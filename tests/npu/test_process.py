@@ -24,7 +24,7 @@ from hailo_vision.npu.protocol import (
     Started,
 )
 
-ORDER = Load(None, "model", "/nowhere", "SHARED", ())
+ORDER = Load("/nowhere/model.hef", "SHARED", ())
 PROMPT = Prompt("Hello", [], Sampling(), 10)
 CAUSE = Problem("why", "Because.", "Nothing.")
 PREAMBLE = """

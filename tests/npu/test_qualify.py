@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.server import HEF, ROOT, Server
+from support.server import ROOT, Server
 
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
@@ -266,7 +266,7 @@ def test_a_step_ends_in_time(
     server = make_server(faults={fault: True})
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
-    order = Load(None, HEF.removesuffix(".hef"), str(server.directory / "resources"), "SHARED", ())
+    order = Load(str(server.hef), "SHARED", ())
     chip = Chip()
     try:
         with pytest.raises(Failed, match=says):

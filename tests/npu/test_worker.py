@@ -26,7 +26,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 async def process(stage: Server) -> AsyncIterator[NpuProcess]:
     process = await NpuProcess.start()
-    await process.load(Load(str(stage.hef), "any", "/nowhere", "SHARED", ()), 60)
+    await process.load(Load(str(stage.hef), "SHARED", ()), 60)
     yield process
     await process.stop()
 
@@ -60,7 +60,7 @@ async def test_an_uncaught_exception_is_told_and_everything_released(
     stage: Server, process: NpuProcess
 ) -> None:
     running = await begin(process)
-    process._writer.write(b"\xff" * 4)  # the length of no message
+    process._socket.write(b"\xff" * 4)  # the length of no message
     await asyncio.gather(running, return_exceptions=True)
     cause = process.ended.result()
     assert cause.code == "npu_crashed"
@@ -73,6 +73,6 @@ async def test_a_failure_of_hailort_is_told_without_touching_it_again(stage: Ser
     stage.inject(vdevice_status=76)
     process = await NpuProcess.start()
     with pytest.raises(Exception, match="versions"):
-        await process.load(Load(str(stage.hef), "any", "/nowhere", "SHARED", ()), 60)
+        await process.load(Load(str(stage.hef), "SHARED", ()), 60)
     assert process.ended.result().code == "driver_mismatch"
     assert ends(stage) == []

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpcore
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +24,6 @@ from hailo_vision.config import MediaConfig
 from hailo_vision.errors import RequestError
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, parse_url
 from hailo_vision.images.fetch import Fetcher, _redirected
-from hailo_vision.images.login import Login
 
 IMAGE = b"\x89PNG" + bytes(range(256)) * 40
 LOOPBACK = ("127.0.0.0/8",)
@@ -194,6 +192,20 @@ def test_a_refused_connection_and_an_unknown_name_are_failures() -> None:
     assert error.kind == refusal("http://nowhere.test/").kind == "image_fetch_failed"
 
 
+def test_a_machine_without_curl_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    error = refusal("http://127.0.0.1:8080/", allow_hosts=LOOPBACK)
+    assert (error.kind, "curl is not installed" in error.message) == ("internal_error", True)
+
+
+def test_a_curl_that_is_killed_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text("#!/bin/sh\nkill -9 $$\n")
+    curl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refusal("http://127.0.0.1:8080/", allow_hosts=LOOPBACK).kind == "image_fetch_failed"
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_the_size_is_limited_while_it_comes(chunked: bool, origin: Origin) -> None:
     body = b"x" * 3000
@@ -266,6 +278,8 @@ def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.chain, certificate.key)
     names = Names(camera_lan=["127.0.0.1"], other_lan=["127.0.0.1"])
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_DIR"):  # which curl looks at first
+        monkeypatch.delenv(name, raising=False)
     with Origin({"/": response(IMAGE)}, context) as origin:
         stranger = refusal(origin.url("/", "camera.lan"), names, allow_hosts=LOOPBACK)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
@@ -338,7 +352,7 @@ def test_a_camera_is_told_user_and_password_when_it_asks(
     ],
 )
 def test_digest_is_answered_without_the_password(challenge: str, new_hash: str, origin: Origin) -> None:
-    origin.guarded["/snap?n=1"] = unauthorized('Digest realm="a", nonce="b", algorithm=ROT13', challenge)
+    origin.guarded["/snap?n=1"] = unauthorized(challenge, 'Digest realm="a", nonce="b", algorithm=ROT13')
     origin.responses["/snap?n=1"] = response(IMAGE)
     assert fetch(with_login(origin, "/snap?n=1"), allow_hosts=LOOPBACK) == IMAGE
     told = heads(origin)[1]
@@ -376,20 +390,20 @@ def test_nobody_else_is_told_the_password(origin: Origin) -> None:
 def test_a_name_that_has_become_a_strangers_is_told_nothing(origin: Origin) -> None:
     """The second asking gives an address that may be dialled, but is not the operator's."""
     names = Names(camera_lan=iter(["127.0.0.1", "93.184.216.34"]))
-    asked: list[Login | None] = []
+    asked: list[str | None] = []
 
     class Watched(Fetcher):
-        def _get(self, url: Url, dialler: Any, login: Login | None) -> Any:
+        def _get(self, url: Url, addresses: Sequence[str], login: str | None, deadline: float) -> Any:
             asked.append(login)
             if len(asked) == 2:
-                raise httpcore.ConnectError
-            return super()._get(url, dialler, login)
+                raise OSError
+            return super()._get(url, addresses, login, deadline)
 
     origin.responses["/moved"] = redirect("/again")
     fetcher = Watched(MediaConfig(allow_hosts=LOOPBACK), names)
     with pytest.raises(RequestError, match="could not be fetched"):
         fetcher.fetch(origin.url("/moved", "a:b@camera.lan"), time.monotonic() + 60)
-    assert asked == [Login("a", "b"), None]
+    assert asked == ["a:b", None]
 
 
 def test_a_stranger_gets_no_login(origin: Origin) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hailo_vision.logs import Enqueue, Write
+from hailo_vision.logs import ThreadHandler
 
 
 @pytest.fixture
@@ -38,9 +38,7 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_is_told(
 ) -> None:
     reader, writer = pipe
     os.set_blocking(writer, blocking)
-    handler = Enqueue(10)
-    listener = Write(handler, writer)
-    listener.start()
+    handler = ThreadHandler(writer, 10)
     logger = logging.Logger("one")
     logger.addHandler(handler)
     for number in range(1000):
@@ -53,17 +51,15 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_is_told(
     assert written[:3] == ["0", "1", "2"]
     logger.error("and then %s", "\ud800")
     assert "and then \\ud800\n" in read_until(reader, lambda text: "ud800\n" in text)
-    listener.stop()
+    handler.finish(60)
 
 
 def test_a_reader_that_left_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    handler = Enqueue(10)
-    listener = Write(handler, writer)
-    listener.start()
+    handler = ThreadHandler(writer, 10)
     for _ in range(3):
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
-    listener.stop()
+    handler.finish(60)
     os.close(writer)
     assert handler.dropped == 0

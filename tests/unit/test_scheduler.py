@@ -1,12 +1,16 @@
 """What the queue admits."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, cast
 
 import pytest
 
 from hailo_vision.config import ServerConfig
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.images.loader import ImageWork
+from hailo_vision.inference.answer import Generation
+from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.scheduler import Scheduler
 from hailo_vision.npu.process import Prompt
 from hailo_vision.npu.supervisor import Supervisor
@@ -33,18 +37,24 @@ async def endless() -> Prompt:
     raise AssertionError
 
 
+def queued(scheduler: Scheduler, preparation: Coroutine[None, None, Prompt]) -> Generation:
+    generation = Generation(GenerationRequest(turns=[], where=""), ImageWork(), 0)
+    scheduler.submit(generation, preparation)
+    return generation
+
+
 @pytest.mark.parametrize("config", [{"queue_size": 2}, {"request_timeout": 4.0}])
 async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None:
     """An image of a batch, a JSON answer's second attempt: however many wait by then."""
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config))
     scheduler.admit()
-    jobs = [scheduler.submit(endless(), 0) for _ in range(3)]
+    waiting = [queued(scheduler, endless()) for _ in range(3)]
     with pytest.raises(RequestError) as refused:
         scheduler.admit()
     assert refused.value.kind is Kind.QUEUE_FULL
     scheduler.require_model()
-    for job in jobs:
-        job.cancel()
+    for one in waiting:
+        one.cancel()
 
 
 @pytest.mark.parametrize(("size", "words"), [(1, "1 request is waiting"), (2, "2 requests are waiting")])
@@ -54,11 +64,11 @@ async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
 
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size))
     scheduler.start()
-    scheduler.submit(prepared(), 0)
+    queued(scheduler, prepared())
     while not scheduler.running:
         await asyncio.sleep(0)
     for _ in range(size):
-        scheduler.submit(endless(), 0)
+        queued(scheduler, endless())
     with pytest.raises(RequestError, match=words):
         scheduler.admit()
     await scheduler.stop(0)

@@ -38,7 +38,7 @@ async def analyze(request: Request) -> HTTPResponse | None:
     refuse_unsupported(body)
     service.check_model(body.model)
     batch = Batch(service, body, request.ctx.client, request.ctx.record)
-    service.admit(patience_of(request))
+    service.scheduler.admit(patience_of(request))
     if not body.stream:
         return json_response(await batch.whole())
     async with Stream(request, batch) as stream, aclosing(batch.results()) as results:

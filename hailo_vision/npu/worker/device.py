@@ -44,23 +44,32 @@ _PUBLISHED = ("Qwen2-VL-2B-Instruct.hef", "Qwen3-VL-2B-Instruct.hef")
 _MAX_FRAMES = {28: None, 32: 1}
 
 
-def find_hef(hef_path: str | None, model_name: str, resources_dir: str, runtime: str) -> Path:
-    """The model file: the named one, else the one in resources_dir that is called like the model.
+def check_file(path: Path, runtime: str) -> None:
+    """Refuse what is not a model, or not all of one: HailoRT 5.1.1 does not notice that a part is missing.
 
     Args:
         runtime: the installed HailoRT's version, of which a missing file is to be fetched.
 
     Raises:
-        NpuError: there is none.
+        NpuError: the file is missing, no model, or truncated.
     """
-    if found := hef.find(hef_path, model_name, resources_dir):
-        return found
-    path = hef_path or f"{resources_dir}/{model_name}.hef"
-    alike = [name for name in _PUBLISHED if name.lower() == Path(path).name.lower()]
-    url = f"https://dev-public.hailo.ai/v{runtime}/blob/{(alike or _PUBLISHED)[0]}"
-    fetch = f"curl --fail --location --continue-at - --output {shlex.quote(path)} {url}"
-    cure = f"Run the playbook again (role hailo_model), or fetch it yourself: {fetch}"
-    raise NpuError(Problem("hef_missing", f"There is no model file: {path}", cure, "hef"))
+    if not path.exists():
+        alike = [name for name in _PUBLISHED if name.lower() == path.name.lower()]
+        url = f"https://dev-public.hailo.ai/v{runtime}/blob/{(alike or _PUBLISHED)[0]}"
+        fetch = f"curl --fail --location --continue-at - --output {shlex.quote(str(path))} {url}"
+        cure = f"Run the playbook again (role hailo_model), or fetch it yourself: {fetch}"
+        raise NpuError(Problem("hef_missing", f"There is no model file: {path}", cure, "hef"))
+    try:
+        size = path.stat().st_size
+        path.open("rb").close()
+    except OSError:
+        return  # HailoRT reports it; a folder passes as well, as for the emulator it may be a model
+    if not hef.has_magic(path):
+        raise NpuError(problems.bad_file(path))
+    announced = hef.announced_size(path)
+    if announced is not None and size < announced:
+        said = f"{path} is truncated: it has {size} of {announced} bytes."
+        raise NpuError(Problem("hef_invalid", said, problems.REPLACE_HEF, "hef"))
 
 
 def runtime_version() -> tuple[str, bool]:
@@ -190,8 +199,8 @@ class Model:
         """Open the device and load the model."""
         started = time.monotonic()
         version, emulated = runtime_version()
-        path = find_hef(order.hef_path, order.model_name, order.resources_dir, version)
-        _check_file(path)
+        path = Path(order.hef_path)
+        check_file(path, version)
         self.vlm = self._open_model(path, order, version)
         with _explaining(path):
             height, width, channels = self.vlm.input_frame_shape()
@@ -275,18 +284,3 @@ def _open_device(hailo_platform: Any, order: Load, openings: int = _OPENINGS) ->
         if status_of(error) == problems.TIMEOUT and openings > 1:
             return _open_device(hailo_platform, order, openings - 1)
         raise NpuError(problems.opening_problem(error, order.device_nodes)) from error
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what is not a model, or not all of one: HailoRT 5.1.1 does not notice that a part is missing."""
-    try:
-        size = path.stat().st_size
-        path.open("rb").close()
-    except OSError:
-        return  # HailoRT reports it; a folder passes as well, as for the emulator it may be a model
-    if not hef.has_magic(path):
-        raise NpuError(problems.bad_file(path))
-    announced = hef.announced_size(path)
-    if announced is not None and size < announced:
-        said = f"{path} is truncated: it has {size} of {announced} bytes."
-        raise NpuError(Problem("hef_invalid", said, problems.REPLACE_HEF, "hef"))
