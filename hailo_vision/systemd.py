@@ -58,17 +58,16 @@ class Herald:
         self._status = ""
         self._announced = False
         self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         supervisor.listeners.append(self._tell)
 
     def start(self) -> None:
-        steady = (self._extend_start(), self._feed_watchdog())
-        self._tasks = [asyncio.create_task(one, name="systemd") for one in steady]
+        self._task = asyncio.create_task(self._reassure(), name="systemd")
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
     def stopping(self) -> None:
         self._stopping = True
@@ -98,14 +97,13 @@ class Herald:
             if state is State.READY:
                 log.info("Service ready")
 
-    async def _extend_start(self) -> None:
-        while not self._announced:
-            self._notifier.send(f"EXTEND_TIMEOUT_USEC={int(_START_STEP_SECONDS * 2e6)}")
-            await asyncio.sleep(_START_STEP_SECONDS)
-
-    async def _feed_watchdog(self) -> None:
-        """While the event loop runs and the supervisor watches the NPU."""
-        while self._notifier.watchdog_seconds:
-            if self._supervisor.supervised or self._stopping:
+    async def _reassure(self) -> None:
+        """Ask for more time until the start is over, and feed the watchdog while the event loop runs and the
+        supervisor watches the NPU."""
+        watchdog = self._notifier.watchdog_seconds
+        while True:
+            if not self._announced:
+                self._notifier.send(f"EXTEND_TIMEOUT_USEC={int(_START_STEP_SECONDS * 2e6)}")
+            if watchdog and (self._supervisor.supervised or self._stopping):
                 self._notifier.send("WATCHDOG=1")
-            await asyncio.sleep(self._notifier.watchdog_seconds / 3)
+            await asyncio.sleep(min(_START_STEP_SECONDS, watchdog / 3) if watchdog else _START_STEP_SECONDS)

@@ -42,7 +42,6 @@ class State:
             os.fsync(file.fileno())
         temporary.replace(layout.directory / "state.json")
 
-
     def refuse_other(self, layout: Layout, suite: str) -> None:
         """See that this fleet is the one that is asked for.
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from hailo_vision.cli.client import Failed, Service, image_part, text_of
+from hailo_vision.cli.client import Client, Failed, image_part, text_of
 
 
 def ask(options: argparse.Namespace) -> None:
@@ -12,7 +12,7 @@ def ask(options: argparse.Namespace) -> None:
         Failed: there is no answer, or only the beginning of one.
     """
     content = [image_part(options.image), {"type": "text", "text": options.prompt}]
-    service = Service(options.url)
+    service = Client(options.url)
     begun = False
     try:
         for chunk in service.chat(model=service.model(), messages=[{"role": "user", "content": content}]):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hailo_vision.cli.client import Failed, Service, image_part, text_of
+from hailo_vision.cli.client import Client, Failed, image_part, text_of
 
 Answer = dict[str, float]  # figures by name, as _ask() gives them
 
@@ -22,7 +22,7 @@ def bench(options: argparse.Namespace) -> None:
     """
     content = [image_part(options.image)] if options.image else []
     content.append({"type": "text", "text": options.prompt})
-    service = Service(options.url)
+    service = Client(options.url)
     request = {
         "model": service.model(),
         "messages": [{"role": "user", "content": content}],
@@ -70,7 +70,7 @@ def _answers(ask: Callable[[], Answer], clients: int, requests: int) -> list[Ans
     return answers
 
 
-def _ask(service: Service, request: dict[str, Any]) -> Answer:
+def _ask(service: Client, request: dict[str, Any]) -> Answer:
     """The figures of one streamed answer; times in seconds from the request on.
 
     The service tells queue (the wait for the NPU), tokens, and rate (tokens a second after the first one).

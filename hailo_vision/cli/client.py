@@ -27,7 +27,7 @@ class Failed(Exception):
         self.status = status
 
 
-class Service:
+class Client:
     """A running service, asked one thing at a time; usable from several threads.
 
     Every method raises Failed with the service's own words, or with what its answer lacks.

@@ -1,16 +1,16 @@
 """GET /openapi.json: the description of the API, made from the types that requests and answers are of.
 
-A type says itself what its fields mean (doc); each dialect lists its operations.
+A type says itself what its fields mean (doc); each dialect describes its routes.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from hailo_vision import __version__
+from hailo_vision.http.dialect import Dialect, Route
 
 _DESCRIPTION = """\
 A vision language model on a Hailo-10H, behind OpenAI's API (chat completions and Responses, base URL
@@ -78,54 +78,15 @@ def doc(sentence: str) -> msgspec.Meta:
     return msgspec.Meta(description=sentence)
 
 
-@dataclass(frozen=True)
-class Operation:
-    """One operation of the API.
-
-    Attributes:
-        answer: the type of the whole answer; None for plain text.
-        event: the type of one event or line of a streamed answer.
-        generates: it asks the model, which may be busy, loading or slow.
-        also: statuses whose body is another type.
-        keyed: it asks for an API key, where there are any.
-    """
-
-    summary: str
-    tag: str
-    answer: type | None
-    request: type | None = None
-    example: Mapping[str, Any] | None = None
-    event: type | None = None
-    generates: bool = False
-    also: Mapping[str, tuple[str, type]] = field(default_factory=dict)
-    keyed: bool = True
-
-
-@dataclass(frozen=True)
-class Description:
-    """A dialect's part of the document.
-
-    Attributes:
-        prefix: stands before the names of its types, which may be other dialects' too.
-        error: the type of what it answers to a request that it refuses.
-        operations: by method and path.
-        stream: the content type of streamed answers.
-    """
-
-    prefix: str
-    error: type
-    operations: Mapping[tuple[str, str], Operation]
-    stream: str = "text/event-stream"
-
-
-def document(descriptions: Sequence[Description], keys_required: bool) -> bytes:
+def document(dialects: Sequence[Dialect], keys_required: bool) -> bytes:
     """The OpenAPI 3.1 document as JSON; keys_required: whether requests need an API key."""
     paths: dict[str, dict[str, Any]] = {}
     components: dict[str, Any] = {}
-    for description in descriptions:
-        components |= _components(description)
-        for (method, path), operation in description.operations.items():
-            paths.setdefault(path, {})[method] = _operation(path, operation, description)
+    for dialect in dialects:
+        components |= _components(dialect)
+        for route in dialect.routes:
+            if route.summary:
+                paths.setdefault(route.label, {})[route.method.lower()] = _operation(route, dialect)
     schemes = {"key": {"type": "http", "scheme": "bearer"}}
     whole = {
         "openapi": "3.1.0",
@@ -137,50 +98,50 @@ def document(descriptions: Sequence[Description], keys_required: bool) -> bytes:
     return msgspec.json.encode(whole)
 
 
-def _components(description: Description) -> dict[str, Any]:
+def _components(dialect: Dialect) -> dict[str, Any]:
     """The schemas of a dialect's types, each field with its sentence."""
-    types: dict[type, None] = {description.error: None}
-    for operation in description.operations.values():
-        others = [kind for _, kind in operation.also.values()]
-        for kind in (operation.request, operation.answer, operation.event, *others):
+    types: dict[type, None] = {dialect.error: None}
+    for route in dialect.routes:
+        others = [kind for _, kind in route.also.values()]
+        for kind in (route.request, route.answer, route.event, *others):
             if kind is not None:
                 types[kind] = None
-    template = f"#/components/schemas/{description.prefix}{{name}}"
+    template = f"#/components/schemas/{dialect.type_prefix}{{name}}"
     _, schemas = msgspec.json.schema_components(types, ref_template=template)
     for schema in schemas.values():
         for field_name, value in schema.get("properties", {}).items():
             if "description" not in value and field_name in _FIELDS:
                 value["description"] = _FIELDS[field_name]
-    return {f"{description.prefix}{name}": schema for name, schema in schemas.items()}
+    return {f"{dialect.type_prefix}{name}": schema for name, schema in schemas.items()}
 
 
-def _operation(path: str, operation: Operation, description: Description) -> dict[str, Any]:
+def _operation(route: Route, dialect: Dialect) -> dict[str, Any]:
     def content(kind: type) -> dict[str, Any]:
-        return {"application/json": {"schema": _reference(kind, description)}}
+        return {"application/json": {"schema": _reference(kind, dialect)}}
 
-    whole = content(operation.answer) if operation.answer else {"text/plain": {"schema": {"type": "string"}}}
-    if operation.event:
-        line = _reference(operation.event, description)
-        if description.stream == "text/event-stream":
+    whole = content(route.answer) if route.answer else {"text/plain": {"schema": {"type": "string"}}}
+    if route.event:
+        line = _reference(route.event, dialect)
+        if dialect.stream == "text/event-stream":
             # One event: its data is JSON text or, at the end of some streams, the word [DONE].
             data = {"type": "string", "contentSchema": line}
             line = {"type": "object", "properties": {"data": data}, "required": ["data"]}
-        whole[description.stream] = {"schema": line}
-    parameters = re.findall(r"{(\w+)}", path)
+        whole[dialect.stream] = {"schema": line}
+    parameters = re.findall(r"{(\w+)}", route.label)
     refusals = {
-        *(_BODY_REFUSALS if operation.request else ()),
-        *(_GENERATION_REFUSALS if operation.generates else ()),
-        *(["401"] if operation.keyed else ()),
+        *(_BODY_REFUSALS if route.request else ()),
+        *(_GENERATION_REFUSALS if route.generates else ()),
+        *(() if route.open else ["401"]),
         *(["404"] if parameters else ()),
     }
     responses: dict[str, Any] = {"200": {"description": "The answer", "content": whole}}
     for status in sorted(refusals):
-        responses[status] = {"description": _REFUSALS[status], "content": content(description.error)}
-    for status, (sentence, kind) in operation.also.items():
+        responses[status] = {"description": _REFUSALS[status], "content": content(dialect.error)}
+    for status, (sentence, kind) in route.also.items():
         responses[status] = {"description": sentence, "content": content(kind)}
     described: dict[str, Any] = {
-        "summary": operation.summary,
-        "tags": [operation.tag],
+        "summary": route.summary,
+        "tags": [route.tag],
         "responses": responses,
     }
     if parameters:
@@ -188,13 +149,13 @@ def _operation(path: str, operation: Operation, description: Description) -> dic
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in parameters
         ]
-    if operation.request:
-        body = {"schema": _reference(operation.request, description), "example": operation.example}
+    if route.request:
+        body = {"schema": _reference(route.request, dialect), "example": route.example}
         described["requestBody"] = {"required": True, "content": {"application/json": body}}
-    if not operation.keyed:
+    if route.open:
         described["security"] = []
     return described
 
 
-def _reference(kind: type, description: Description) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{description.prefix}{kind.__name__}"}
+def _reference(kind: type, dialect: Dialect) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{dialect.type_prefix}{kind.__name__}"}

@@ -1,7 +1,9 @@
 """The table of all routes, and what happens around every handler: errors, request log, metrics."""
 
 import asyncio
+import re
 import time
+from dataclasses import replace
 from functools import wraps
 
 from sanic import HTTPResponse, Request
@@ -11,57 +13,45 @@ from hailo_vision.http.dialect import Dialect, Handler, Route
 from hailo_vision.http.errors import report
 from hailo_vision.http.openapi import document
 from hailo_vision.http.request_log import CLIENT_GONE, RequestRecord
-from hailo_vision.http.status import health, metrics, readiness
 from hailo_vision.http.web import App
-
-# The first whose prefix fits answers requests to unknown paths.
-DIALECTS = (ollama.DIALECT, openai.DIALECT)
-DESCRIPTIONS = (openai.DIALECT.description, ollama.DIALECT.description, status.DESCRIPTION)
 
 
 async def openapi(request: Request) -> HTTPResponse:
     """GET /openapi.json"""
-    body = document(DESCRIPTIONS, request.app.ctx.keys.required)
+    body = document(DIALECTS, request.app.ctx.keys.required)
     return HTTPResponse(body, content_type="application/json")
 
 
 # What belongs to no dialect. Whether the service lives is no secret, and monitoring has no key.
 _COMMON = (
-    Route("GET", "/health", health, "/health", open=True),
-    Route("GET", "/v1/health", health, "/health", open=True),
-    Route("GET", "/health/ready", readiness, "/health/ready", open=True),
-    Route("GET", "/readyz", readiness, "/health/ready", open=True),
-    Route("GET", "/metrics", metrics, "/metrics"),
-    Route("GET", "/openapi.json", openapi, "/openapi.json"),
-    Route("GET", "/", pages.index, "/"),
-    Route("GET", "/docs", pages.docs, "/docs"),
-    Route("GET", "/assets/<name>", pages.asset, "/assets/{name}"),
+    *status.ROUTES,
+    Route("GET", "/openapi.json", openapi),
+    Route("GET", "/", pages.index),
+    Route("GET", "/docs", pages.docs),
+    Route("GET", "/assets/{name}", pages.asset, paths=("/assets/<name>",)),
 )
 # What is in this repository is no secret; the page at / asks its user for the key.
 _PAGES = frozenset({"/", "/docs", "/assets/{name}", "/openapi.json"})
+# In the order of the API's description. Requests to unknown paths are answered by the one with the longest
+# prefix that fits.
+DIALECTS = (openai.DIALECT, ollama.DIALECT, replace(openai.DIALECT, routes=_COMMON))
 
 
 def register(app: App) -> None:
     """Serve every route."""
     for dialect in DIALECTS:
         for route in dialect.routes:
-            _add(app, route, dialect)
-    for route in _COMMON:
-        _add(app, route, openai.DIALECT)
-
-
-def _add(app: App, route: Route, dialect: Dialect) -> None:
-    methods = [route.method, "HEAD"] if route.method == "GET" else [route.method]
-    name = route.path.strip("/").translate(str.maketrans("/.<>:", "_____")) or "root"
-    app.add_route(
-        _recorded(route.handler, dialect),
-        route.path,
-        methods=methods,
-        name=f"{route.method}_{name}",
-        ctx_label=route.label,
-        ctx_open=route.open,
-        ctx_dialect=dialect,
-    )
+            methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+            for path in route.paths or (route.label,):
+                app.add_route(
+                    _recorded(route.handler),
+                    path,
+                    methods=methods,
+                    name=re.sub(r"\W+", "_", f"{route.method}{path}"),
+                    ctx_label=route.label,
+                    ctx_open=route.open,
+                    ctx_dialect=dialect,
+                )
 
 
 def label(request: Request) -> str:
@@ -86,7 +76,8 @@ def dialect_of(request: Request) -> Dialect:
     if request.route:
         dialect: Dialect = request.route.ctx.dialect
         return dialect
-    return next((one for one in DIALECTS if request.path.startswith(one.prefix)), openai.DIALECT)
+    fitting = [one for one in DIALECTS if request.path.startswith(one.prefix)]
+    return max(fitting, key=lambda one: len(one.prefix), default=openai.DIALECT)
 
 
 def failure_response(request: Request, error: Exception) -> HTTPResponse:
@@ -94,7 +85,7 @@ def failure_response(request: Request, error: Exception) -> HTTPResponse:
     return dialect_of(request).error_response(report(request, error))
 
 
-def _recorded(handler: Handler, dialect: Dialect) -> Handler:
+def _recorded(handler: Handler) -> Handler:
     """The handler, after which the request log and the metrics hear of the request, also if it failed."""
 
     @wraps(handler)

@@ -8,8 +8,8 @@ from msgspec import Struct
 from sanic import HTTPResponse, Request
 
 from hailo_vision import __version__
-from hailo_vision.http.openai.answer_types import ErrorResponse
-from hailo_vision.http.openapi import Description, Operation, doc
+from hailo_vision.http.dialect import Route
+from hailo_vision.http.openapi import doc
 from hailo_vision.http.web import json_response
 from hailo_vision.inference.service import Service
 from hailo_vision.npu.supervisor import State
@@ -120,18 +120,27 @@ async def metrics(request: Request) -> HTTPResponse:
     return HTTPResponse(body, content_type=content_type)
 
 
-DESCRIPTION = Description(
-    prefix="",
-    error=ErrorResponse,
-    operations={
-        ("get", "/health"): Operation("State of service and NPU", "health", Health, keyed=False),
-        ("get", "/health/ready"): Operation(
-            "Whether a request would be answered now",
-            "health",
-            Readiness,
-            also={"503": ("Not now; `reason` says why", Readiness)},
-            keyed=False,
-        ),
-        ("get", "/metrics"): Operation("Figures for Prometheus", "health", None),
-    },
+ROUTES = (
+    Route(
+        "GET",
+        "/health",
+        health,
+        "State of service and NPU",
+        "health",
+        Health,
+        paths=("/health", "/v1/health"),
+        open=True,
+    ),
+    Route(
+        "GET",
+        "/health/ready",
+        readiness,
+        "Whether a request would be answered now",
+        "health",
+        Readiness,
+        also={"503": ("Not now; `reason` says why", Readiness)},
+        paths=("/health/ready", "/readyz"),
+        open=True,
+    ),
+    Route("GET", "/metrics", metrics, "Figures for Prometheus", "health", None),
 )

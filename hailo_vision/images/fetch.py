@@ -134,8 +134,10 @@ class Fetcher:
             finally:
                 curl.kill()
             told.seek(0)
-            code, location, kind, encoding = told.read().decode("utf-8", "surrogateescape").split("\n")
-        status = int(code)  # 0 if there is none
+            lines = told.read().decode("utf-8", "surrogateescape").split("\n")
+        if not lines[0].isdigit():
+            raise OSError(f"curl ended with status {curl.returncode}")
+        status, (location, kind, encoding) = int(lines[0]), lines[1:]  # status 0 if there is none
         if status in _REDIRECTS:
             return b"", location
         if status == _UNAUTHORIZED:

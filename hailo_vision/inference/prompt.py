@@ -25,6 +25,8 @@ class PromptTemplate:
     def __init__(self, source: str) -> None:
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         self._template = environment.from_string(source)
+        # A chain of mappings, of which each rendering would make a dict.
+        self._template.globals = dict(self._template.globals)
 
     def render(self, turns: Sequence[Turn]) -> str:
         """The prompt text of a whole conversation, ending where the assistant's answer begins or, if its

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from support.server import MODEL, Server
 
 from hailo_vision.http.openapi import document
-from hailo_vision.http.routes import DESCRIPTIONS
+from hailo_vision.http.routes import DIALECTS
 
 CHECKS = [
     not_a_server_error,
@@ -27,7 +27,7 @@ CHECKS = [
 ]
 # Valid by the description and refused nearly always; keep_alive could unload the other tests' model.
 REFUSED = {"n", "logprobs", "top_logprobs", "logit_bias", "tool_choice", "function_call", "keep_alive"}
-FOUND = list(openapi.from_dict(json.loads(document(DESCRIPTIONS, keys_required=False))).get_all_operations())
+FOUND = list(openapi.from_dict(json.loads(document(DIALECTS, keys_required=False))).get_all_operations())
 OPERATIONS = [found.ok() for found in FOUND if isinstance(found, Ok)]
 assert len(OPERATIONS) == len(FOUND), FOUND
 

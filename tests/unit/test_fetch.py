@@ -198,6 +198,14 @@ def test_a_machine_without_curl_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert (error.kind, "curl is not installed" in error.message) == ("internal_error", True)
 
 
+def test_a_curl_that_is_killed_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text("#!/bin/sh\nkill -9 $$\n")
+    curl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refusal("http://127.0.0.1:8080/", allow_hosts=LOOPBACK).kind == "image_fetch_failed"
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_the_size_is_limited_while_it_comes(chunked: bool, origin: Origin) -> None:
     body = b"x" * 3000

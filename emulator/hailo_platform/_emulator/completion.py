@@ -14,7 +14,7 @@ import sys
 import time
 import weakref
 from collections import deque
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from hailo_platform._emulator import clock, faults, server
 from hailo_platform._emulator.errors import Status, failure
@@ -27,8 +27,7 @@ _PREFILL_CHUNK = 96
 _READ_GOES_FIRST = 0.5
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A piece, or the failure that ends the stream, and when it reaches the client."""
 
     ready: float
@@ -107,7 +106,7 @@ class Completion:
         """A reader with nothing left to read is told; after pieces that waited there is silence."""
         paced = self._cost(settings().timing.token) > 0
         if paced and self._last_read > delivery.ready:
-            self._wait_for(replace(delivery, ready=math.inf), deadline)
+            self._wait_for(delivery._replace(ready=math.inf), deadline)
         self._wait_for(delivery, deadline)
         assert delivery.error is not None
         raise failure(delivery.error)

@@ -7,13 +7,12 @@ answer are those of its whole text.
 
 import hashlib
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hailo_platform._emulator.vision import COLUMNS, ROWS, Percept
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """Candidates for the next words. In `order` they stand best first, else the context decides."""
 
     candidates: tuple[str, ...]

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from hailo_platform._emulator import log
 from hailo_platform._emulator.cache import TOKENS_PER_FRAME, Cell, KvCache, VisionCell
@@ -36,8 +37,7 @@ class GenerationStatus(Enum):
     ABORTED = 3
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One delivered token.
 
     `computed` is False for recovery tokens, which cost no inference; `ends` marks the last computed one.

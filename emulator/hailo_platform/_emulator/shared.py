@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
@@ -89,12 +90,24 @@ def update_state(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
 
 def read_state() -> dict[str, Any]:
     """The chip's state record: `loads`, `lost`, `fired` (faults), `counters` (see `count`)."""
-    descriptor = open_shared("state")
-    try:
+    with _reading:
+        descriptor = _state_file(shared_path("state"))
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        return _read(descriptor)
-    finally:
-        os.close(descriptor)
+        try:
+            return _read(descriptor)
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@cache
+def _state_file(path: Path) -> int:
+    """A descriptor for reading, which stays open: nearly every call looks at the state. Its lock belongs to
+    the descriptor: threads take turns, and a forked process gets its own."""
+    return open_shared("state")
+
+
+_reading = threading.Lock()
+os.register_at_fork(after_in_child=_state_file.cache_clear)
 
 
 def count(counter: str) -> None:

@@ -16,8 +16,8 @@ from hailo_vision import config
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import report
 from hailo_vision.cli.qualify.report import Report, Result, Values
-from hailo_vision.cli.qualify.service import Service
-from hailo_vision.cli.qualify.steps import STEPS, Bench
+from hailo_vision.cli.qualify.service import Units
+from hailo_vision.cli.qualify.steps import STEPS, Session
 from hailo_vision.npu.holders import holders_of
 
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -47,9 +47,9 @@ def qualify(options: argparse.Namespace) -> int:
         holders = holders_of(settings.npu.device_nodes)
         if holders:
             raise Failed(f"The chip is in use by {', '.join(holders)}: stop that first.")
-        with contextlib.closing(Bench(settings)) as bench:
+        with contextlib.closing(Session(settings)) as session:
             for step in STEPS:
-                results.append(_run(step.name, step.intent, partial(step.run, bench)))
+                results.append(_run(step.name, step.intent, partial(step.run, session)))
     made = report.make(platform.node(), began, results)
     _write(made, options.output)
     return 0 if made.ok else 1
@@ -58,7 +58,7 @@ def qualify(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _stopped(settings: config.Config, results: list[Result]) -> Iterator[None]:
     """A block in which the service is stopped, if it was up; it is started again however the block ends."""
-    service = Service(settings.model.load_timeout + _MORE_THAN_A_LOAD)
+    service = Units(settings.model.load_timeout + _MORE_THAN_A_LOAD)
     if not service.units:
         yield
         return

@@ -2,10 +2,9 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
-from multiprocessing.connection import Connection
+from multiprocessing import Pipe
 
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
@@ -24,7 +23,7 @@ class Chip:
     """
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
+        self._connection, theirs = Pipe()
         self._printed = os.memfd_create("printed")
         with theirs:
             self._process = subprocess.Popen(
@@ -35,7 +34,6 @@ class Chip:
                 stdout=self._printed,
                 stderr=self._printed,
             )
-        self._connection = Connection(ours.detach())
 
     def call(self, name: str, *arguments: object, seconds: float = 120.0) -> Values:
         """Call a method of measure.Measurements, which may take so many seconds."""

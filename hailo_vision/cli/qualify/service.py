@@ -13,8 +13,8 @@ _STOP_SECONDS = 60.0
 _UP = ("active", "activating", "reloading")
 
 
-class Service:
-    """Those of the service's units that are up; every method raises Failed with systemd's words.
+class Units:
+    """The service's units that are up; every method raises Failed with systemd's words.
 
     Args:
         start_seconds: how long their start may take, the model's load included.

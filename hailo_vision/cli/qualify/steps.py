@@ -1,5 +1,6 @@
 """The steps of a qualification, in their order."""
 
+import contextlib
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ _LOADS = 5
 _LATER_LOADS = 3  # for the measurements, of a second process, and of the service
 
 
-class Bench:
+class Session:
     """What the steps share: the settings, and the chip with the model loaded.
 
     After a failure, the next step that needs the chip loads the model again. If that fails as well, all
@@ -92,22 +93,19 @@ def check_cma(kept: int = 0) -> None:
         raise Failed(f"{free} MB of CMA are free, but a load needs {wanted} MB: reboot.")
 
 
-def _loads(bench: Bench) -> Values:
+def _loads(session: Session) -> Values:
     """Cold, then warm; each by a process of its own."""
-    host.forget(bench.model)
+    host.forget(session.model)
     seconds: list[float] = []
     before = _free_cma()
     used = kept = 0
     for number in range(_LOADS):
         check_cma(kept)
-        chip = Chip()
-        try:
+        with contextlib.closing(Chip()) as chip:
             start = _free_cma()
-            seconds.append(bench.load(chip))
+            seconds.append(session.load(chip))
             used = max(used, start - _free_cma())
             chip.call("unload")
-        finally:
-            chip.close()
         kept = max(kept, (before - _free_cma()) // (number + 1))
     return {
         "cold (s)": seconds[0],
@@ -123,27 +121,25 @@ def _free_cma() -> int:
     return tools.meminfo().get("CmaFree", 0)
 
 
-def _second_process(bench: Bench) -> Values:
+def _second_process(session: Session) -> Values:
     """Another process loads the model while the first has it."""
-    bench.chip()
+    session.chip()
     check_cma()
-    second = Chip()
     try:
-        outcome = f"loads the model in {bench.load(second)} s"
+        with contextlib.closing(Chip()) as second:
+            outcome = f"loads the model in {session.load(second)} s"
     except Failed as error:
         outcome = f"is refused: {error}"
-    finally:
-        second.close()
-    seconds = bench.measure("first_token", 0)["0 pictures, seconds"]
+    seconds = session.measure("first_token", 0)["0 pictures, seconds"]
     return {"a second process": outcome, "the first one goes on": f"first token after {seconds} s"}
 
 
-def _memory(bench: Bench) -> Values:
-    return {f"NPU process of this run, {name}": mb for name, mb in memory_of(bench.chip().pid).items()}
+def _memory(session: Session) -> Values:
+    return {f"NPU process of this run, {name}": mb for name, mb in memory_of(session.chip().pid).items()}
 
 
-def _measured(name: str, *arguments: object) -> Callable[[Bench], Values]:
-    return lambda bench: bench.measure(name, *arguments)
+def _measured(name: str, *arguments: object) -> Callable[[Session], Values]:
+    return lambda session: session.measure(name, *arguments)
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class Step:
 
     name: str
     intent: str
-    run: Callable[[Bench], Values]
+    run: Callable[[Session], Values]
 
 
 STEPS = (
@@ -162,11 +158,15 @@ STEPS = (
     Step(
         "device",
         "Look at the device node and its udev rules.",
-        lambda bench: host.device(bench.settings.npu.device_nodes),
+        lambda session: host.device(session.settings.npu.device_nodes),
     ),
     Step("heat before", "Read temperature and throttling.", lambda _: host.heat()),
-    Step("storage", "Read 256 MB of the model file from the storage.", lambda b: host.storage(b.model)),
-    Step("model file", "Read all of the model file.", lambda b: host.model_file(b.model)),
+    Step(
+        "storage",
+        "Read 256 MB of the model file from the storage.",
+        lambda session: host.storage(session.model),
+    ),
+    Step("model file", "Read all of the model file.", lambda session: host.model_file(session.model)),
     Step("loads", "Load and unload the model five times, the first time cold.", _loads),
     Step("model", "Load the model and ask it for its template and parameters.", _measured("model")),
     Step("first token", "Ask about 0, 1, 5 and 10 pictures.", _measured("first_token", 0, 1, 5, 10)),

@@ -1,21 +1,24 @@
 """OpenAI's API, and a route for many images that follows its conventions."""
 
+from dataclasses import replace
+
 from hailo_vision.http.dialect import Dialect, Route
 from hailo_vision.http.openai import answer_types, errors, request_types
 from hailo_vision.http.openai.analyze import analyze
 from hailo_vision.http.openai.chat import chat
 from hailo_vision.http.openai.models import model, models
 from hailo_vision.http.openai.responses import responses
-from hailo_vision.http.openapi import Description, Operation
 
 _MODEL = "qwen2-vl-2b-instruct"
 _IMAGE = "data:image/jpeg;base64,..."
 _TEXT = "What is in this image?"
 _CHAT_PARTS = [{"type": "text", "text": _TEXT}, {"type": "image_url", "image_url": {"url": _IMAGE}}]
 _INPUT_PARTS = [{"type": "input_text", "text": _TEXT}, {"type": "input_image", "image_url": _IMAGE}]
-
-_OPERATIONS = {
-    ("post", "/v1/chat/completions"): Operation(
+_ROUTES = (
+    Route(
+        "POST",
+        "/v1/chat/completions",
+        chat,
         "Answer a conversation",
         "chat",
         answer_types.ChatCompletion,
@@ -24,7 +27,10 @@ _OPERATIONS = {
         event=answer_types.ChatChunk,
         generates=True,
     ),
-    ("post", "/v1/responses"): Operation(
+    Route(
+        "POST",
+        "/v1/responses",
+        responses,
         "Answer a conversation, by the newer API",
         "chat",
         answer_types.Response,
@@ -32,7 +38,10 @@ _OPERATIONS = {
         example={"model": _MODEL, "input": [{"role": "user", "content": _INPUT_PARTS}]},
         generates=True,
     ),
-    ("post", "/v1/vision/analyze"): Operation(
+    Route(
+        "POST",
+        "/v1/vision/analyze",
+        analyze,
         "Ask one question about many images",
         "vision",
         answer_types.AnalyzeResponse,
@@ -41,24 +50,29 @@ _OPERATIONS = {
         event=answer_types.Analysis,
         generates=True,
     ),
-    ("get", "/v1/models"): Operation("The models", "models", answer_types.ModelList),
-    ("get", "/v1/models/{id}"): Operation("One model", "models", answer_types.Model),
-}
-# Every route stands with and without /v1: clients' base URLs come both ways.
+    Route("GET", "/v1/models", models, "The models", "models", answer_types.ModelList),
+    Route(
+        "GET",
+        "/v1/models/{id}",
+        model,
+        "One model",
+        "models",
+        answer_types.Model,
+        paths=("/v1/models/<name:path>",),
+    ),
+)
+
+
+def _paths(route: Route) -> tuple[str, ...]:
+    """With and without /v1: clients' base URLs come both ways."""
+    paths = route.paths or (route.label,)
+    return (*paths, *(path.removeprefix("/v1") for path in paths))
+
+
 DIALECT = Dialect(
     prefix="/",
-    routes=tuple(
-        route
-        for prefix in ("/v1", "")
-        for route in (
-            Route("GET", f"{prefix}/models", models, "/v1/models"),
-            Route("GET", f"{prefix}/models/<name:path>", model, "/v1/models/{id}"),
-            Route("POST", f"{prefix}/chat/completions", chat, "/v1/chat/completions"),
-            Route("POST", f"{prefix}/responses", responses, "/v1/responses"),
-            Route("POST", f"{prefix}/vision/analyze", analyze, "/v1/vision/analyze"),
-        )
-    ),
-    description=Description("", answer_types.ErrorResponse, _OPERATIONS),
+    routes=tuple(replace(route, paths=_paths(route)) for route in _ROUTES),
+    error=answer_types.ErrorResponse,
     error_body=errors.body,
     error_headers=errors.headers,
 )
