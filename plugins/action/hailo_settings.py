@@ -113,8 +113,8 @@ class ActionModule(ActionBase):
         ``facts``, names of variables that are the role's own, though they look like settings;
         ``look``, whether hailo_facts looks at the host, if it has not yet;
         ``packages``, name of a variable with Debian packages to look for, for which it looks again;
-        ``checks``, name of a variable with further checks, each with ``passed`` and ``problem``, worked out when
-        all types are right, after the look;
+        ``checks``, name of a variable with further checks, each with ``passed`` and ``problem``, worked out
+        when all types are right, after the look;
         ``once``, names of variables that the checks ask for again and again;
         ``find``, what else the result is to have: names there, each with the name of a variable.
     """
