@@ -5,6 +5,7 @@ of its type or a text that says one, as every ``-e NAME=VALUE`` is; roles turn s
 ``int`` and ``float`` where they use them. All in one task: Ansible takes time for each task of each host.
 """
 
+import contextlib
 import difflib
 import json
 import math
@@ -106,17 +107,20 @@ def _hint(name: str, option: Option, value: Any) -> str:
 class ActionModule(ActionBase):
     """Fails with all that is wrong with the variables of the role that the task is in, at once.
 
-    Arguments: ``facts``, names of variables that are the role's own, though they look like settings.
-    ``look``, whether hailo_facts looks at the host, if it has not yet; ``packages``, name of a variable with
-    Debian packages to look for, for which it looks again. ``checks`` and ``doubts``, names of variables with
-    the role's further checks, each with ``passed`` and ``problem``. They are worked out only when all types
-    are right, after the look.
+    Arguments:
+        ``facts``, names of variables that are the role's own, though they look like settings;
+        ``look``, whether hailo_facts looks at the host, if it has not yet;
+        ``packages``, name of a variable with Debian packages to look for, for which it looks again;
+        ``checks``, name of a variable with further checks, each with ``passed`` and ``problem``, worked out
+        when all types are right, after the look;
+        ``once``, names of variables that the checks ask for again and again;
+        ``find``, what else the result is to have: names there, each with the name of a variable.
     """
 
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``msg`` tells what is wrong, ``doubts`` what is, though nothing fails for it."""
+        """The result; ``msg`` tells what is wrong."""
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
         arguments, variables = self._task.args, task_vars or {}
         host = variables["inventory_hostname"]
@@ -134,11 +138,16 @@ class ActionModule(ActionBase):
             result |= self._look(variables)
             if result.get("failed"):
                 return result
-            known = {"ansible_facts": {**variables["ansible_facts"], **result["ansible_facts"]}}
-            self._templar.available_variables = variables = {**variables, **known}
-        if problems := self._check(variables, "checks"):
+            facts = {**variables["ansible_facts"], **result["ansible_facts"]}
+            variables = {**variables, "ansible_facts": facts}
+        self._templar.available_variables = variables = dict(variables)
+        for name in arguments.get("once", []):
+            with contextlib.suppress(AnsibleError):  # The check that needs it tells why.
+                variables[name] = self._templar.template(variables[name])
+        if problems := self._check(variables.get(arguments.get("checks"), [])):
             return result | {"failed": True, "msg": f"{host} can't be deployed to: {' '.join(problems)}"}
-        return result | {"doubts": self._check(variables, "doubts")}
+        found = {name: variables[variable] for name, variable in arguments.get("find", {}).items()}
+        return result | self._templar.template(found)
 
     def _look(self, variables: dict[str, Any]) -> dict[str, Any]:
         """What hailo_facts finds, or why it can't look, with the cure."""
@@ -160,10 +169,10 @@ class ActionModule(ActionBase):
         told = [f"{variables['inventory_hostname']} can't be looked at: {reason}", *cures]
         return {"failed": True, "msg": " ".join(told)}
 
-    def _check(self, variables: dict[str, Any], kind: str) -> list[str]:
+    def _check(self, checks: list[dict[str, str]]) -> list[str]:
         """The problems of the checks that are not passed. A check may need that those before it are."""
         problems: list[str] = []
-        for check in variables.get(self._task.args.get(kind), []):
+        for check in checks:
             try:
                 if not self._templar.template(check["passed"]):
                     problems.append(self._templar.template(check["problem"]))
