@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import grp
+import json
 import os
 import pwd
 import re
@@ -18,6 +19,14 @@ def read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def load(path: str, kind: Callable[..., Any]) -> Any:
+    """What a file of JSON has, a dict or a list; an empty one if it is missing or has something else."""
+    try:
+        return kind(json.loads(read(path)))
+    except (ValueError, TypeError):
+        return kind()
 
 
 def access(path: str) -> dict[str, str]:

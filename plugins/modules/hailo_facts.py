@@ -7,7 +7,6 @@ It changes nothing and returns the fact C(hailo), which its functions describe.
 
 import glob
 import grp
-import json
 import os
 import platform
 import pwd
@@ -19,7 +18,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state
-from ..module_utils.hailo_look import access, read
+from ..module_utils.hailo_look import access, load, read
 from ..module_utils.hailo_tree import is_intact
 
 PACKAGES = (
@@ -198,7 +197,7 @@ def boot() -> dict[str, Any]:
         "files": {name: file(f"{folder}/{name}") for name in BOOT_FILES if folder},
         "kept": [name for name in BOOT_FILES if os.path.exists(f"{folder}/{name}.before-hailo")],
         "room": 0 if space.f_flag & os.ST_RDONLY else space.f_bavail * space.f_frsize,
-        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD),
+        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD, dict),
         "id": read("/proc/sys/kernel/random/boot_id").strip(),
         "running": read("/proc/cmdline").split(),
     }
@@ -211,14 +210,6 @@ def file(path: str) -> dict[str, Any]:
             return {"content": opened.read(), **access(path)}
     except UnicodeDecodeError:
         return {"content": None, **access(path)}
-
-
-def load(path: str) -> dict[str, Any]:
-    """A mapping in a file of JSON, empty if there is none."""
-    try:
-        return dict(json.loads(read(path)))
-    except (ValueError, TypeError):
-        return {}
 
 
 def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -250,7 +241,7 @@ def waiting(module: AnsibleModule, names: list[str]) -> dict[str, str]:
 def supplied() -> dict[str, Any]:
     """What was installed from files that the operator had supplied."""
     empty: dict[str, Any] = {"digests": {}, "packages": {}, "requires": [], "distribution": ""}
-    return empty | load(SUPPLIED) | {"importable": bool(glob.glob(BINDINGS))}
+    return empty | load(SUPPLIED, dict) | {"importable": bool(glob.glob(BINDINGS))}
 
 
 def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
@@ -281,7 +272,7 @@ def trees() -> dict[str, dict[str, Any]]:
 
 def predecessor() -> dict[str, Any]:
     """What is left of the service before this one, and its settings; both empty where it never was."""
-    sections = load(PREDECESSOR_SETTINGS).items()
+    sections = load(PREDECESSOR_SETTINGS, dict).items()
     settings = {name: section for name, section in sections if isinstance(section, dict)}
     return {"remains": [path for path in PREDECESSOR if os.path.lexists(path)], "settings": settings}
 
