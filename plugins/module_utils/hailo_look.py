@@ -1,5 +1,7 @@
 """Looking at a host: what its kernel and its programs have written down, whose a file is, who has it open."""
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import grp

@@ -1,5 +1,7 @@
 """Keeping a copy of what makes the service what it is: release, configuration and units."""
 
+from __future__ import annotations
+
 import json
 import os
 import stat

@@ -2,8 +2,11 @@
 """Everything that the Hailo roles want to know about a host, in one look.
 
 M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell less of it in many round trips.
-It changes nothing and returns the fact C(hailo), which its functions describe.
+It changes nothing and returns the fact C(hailo), which its functions describe. It runs with the Python
+of Debian 11, too, for which nothing else here is: that it is too old is one of the things to tell.
 """
+
+from __future__ import annotations
 
 import glob
 import grp
