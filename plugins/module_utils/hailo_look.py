@@ -10,8 +10,15 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+
+DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
+
+
+def matching(*patterns: str) -> list[str]:
+    """The paths that are there."""
+    return sorted(path for pattern in patterns for path in glob.glob(pattern))
 
 
 def read(path: str) -> str:
@@ -46,7 +53,7 @@ def _name(lookup: Callable[[int], Any], number: int) -> str:
         return str(number)
 
 
-def holders(paths: set[str]) -> list[str]:
+def holders(paths: Collection[str]) -> list[str]:
     """Processes that have one of these paths open, in the order of their numbers."""
     found = set()
     for link in glob.iglob("/proc/[0-9]*/fd/*"):

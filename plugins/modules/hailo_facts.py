@@ -21,7 +21,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state
-from ..module_utils.hailo_look import access, load, read
+from ..module_utils.hailo_look import DEVICE_NODES, access, load, matching, read
 from ..module_utils.hailo_tree import is_intact
 
 PACKAGES = (
@@ -51,7 +51,6 @@ TREES = {
     "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
     "vision": ("/opt/hailo-vision/releases", "../current"),
 }
-DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 THROTTLED = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
 # The bits of what the firmware says: the first four for now, those from the seventeenth since the boot.
 THROTTLING = ("too low a voltage", "a capped frequency", "throttling", "the soft temperature limit")
@@ -170,11 +169,6 @@ def device() -> dict[str, Any]:
         "pci": sorted(read(f"{chip}/device").strip() for chip in chips),
         "driver_modules": sorted(os.path.basename(os.path.realpath(module)) for module in modules),
     }
-
-
-def matching(*patterns: str) -> list[str]:
-    """The paths that are there."""
-    return sorted(path for pattern in patterns for path in glob.glob(pattern))
 
 
 def newest(*patterns: str) -> float:
