@@ -1,5 +1,7 @@
 """Changing files so that a loss of power leaves the old or the new: contents reach the disk before names."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil

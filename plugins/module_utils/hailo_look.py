@@ -1,14 +1,24 @@
 """Looking at a host: what its kernel and its programs have written down, whose a file is, who has it open."""
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import grp
+import json
 import os
 import pwd
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+
+DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
+
+
+def matching(*patterns: str) -> list[str]:
+    """The paths that are there."""
+    return sorted(path for pattern in patterns for path in glob.glob(pattern))
 
 
 def read(path: str) -> str:
@@ -18,6 +28,14 @@ def read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def load(path: str, kind: Callable[..., Any]) -> Any:
+    """What a file of JSON has, a dict or a list; an empty one if it is missing or has something else."""
+    try:
+        return kind(json.loads(read(path)))
+    except (ValueError, TypeError):
+        return kind()
 
 
 def access(path: str) -> dict[str, str]:
@@ -35,7 +53,7 @@ def _name(lookup: Callable[[int], Any], number: int) -> str:
         return str(number)
 
 
-def holders(paths: set[str]) -> list[str]:
+def holders(paths: Collection[str]) -> list[str]:
     """Processes that have one of these paths open, in the order of their numbers."""
     found = set()
     for link in glob.iglob("/proc/[0-9]*/fd/*"):

@@ -1,11 +1,13 @@
 """Keeping a copy of what makes the service what it is: release, configuration and units."""
 
+from __future__ import annotations
+
 import json
 import os
 import stat
 from typing import Any
 
-from . import hailo_disk
+from . import hailo_disk, hailo_look
 
 FOLDER = "/opt/hailo-vision/good"
 CURRENT = "/opt/hailo-vision/current"
@@ -54,11 +56,7 @@ def release(state: State) -> str:
 
 def load(name: str, folder: str = FOLDER) -> State:
     """A kept state, `last` or `previous`; empty if there is none."""
-    try:
-        with open(os.path.join(folder, f"{name}.json"), encoding="utf-8") as file:
-            return list(json.load(file))
-    except (OSError, ValueError):
-        return []
+    return list(hailo_look.load(os.path.join(folder, f"{name}.json"), list))
 
 
 def keep(state: State, folder: str = FOLDER) -> None:

@@ -1,5 +1,7 @@
 """Telling whether an installed tree still is what was installed, without reading its files."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os

@@ -2,12 +2,14 @@
 """Everything that the Hailo roles want to know about a host, in one look.
 
 M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell less of it in many round trips.
-It changes nothing and returns the fact C(hailo), which its functions describe.
+It changes nothing and returns the fact C(hailo), which its functions describe. It runs with the Python
+of Debian 11, too, for which nothing else here is: that it is too old is one of the things to tell.
 """
+
+from __future__ import annotations
 
 import glob
 import grp
-import json
 import os
 import platform
 import pwd
@@ -19,7 +21,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state
-from ..module_utils.hailo_look import access, read
+from ..module_utils.hailo_look import DEVICE_NODES, access, load, matching, read
 from ..module_utils.hailo_tree import is_intact
 
 PACKAGES = (
@@ -49,7 +51,6 @@ TREES = {
     "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
     "vision": ("/opt/hailo-vision/releases", "../current"),
 }
-DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 THROTTLED = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
 # The bits of what the firmware says: the first four for now, those from the seventeenth since the boot.
 THROTTLING = ("too low a voltage", "a capped frequency", "throttling", "the soft temperature limit")
@@ -170,11 +171,6 @@ def device() -> dict[str, Any]:
     }
 
 
-def matching(*patterns: str) -> list[str]:
-    """The paths that are there."""
-    return sorted(path for pattern in patterns for path in glob.glob(pattern))
-
-
 def newest(*patterns: str) -> float:
     """When the latest of them was written, in seconds since the epoch; 0 if there is none."""
     return max((os.stat(path).st_mtime for path in matching(*patterns)), default=0)
@@ -198,7 +194,7 @@ def boot() -> dict[str, Any]:
         "files": {name: file(f"{folder}/{name}") for name in BOOT_FILES if folder},
         "kept": [name for name in BOOT_FILES if os.path.exists(f"{folder}/{name}.before-hailo")],
         "room": 0 if space.f_flag & os.ST_RDONLY else space.f_bavail * space.f_frsize,
-        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD),
+        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD, dict),
         "id": read("/proc/sys/kernel/random/boot_id").strip(),
         "running": read("/proc/cmdline").split(),
     }
@@ -211,14 +207,6 @@ def file(path: str) -> dict[str, Any]:
             return {"content": opened.read(), **access(path)}
     except UnicodeDecodeError:
         return {"content": None, **access(path)}
-
-
-def load(path: str) -> dict[str, Any]:
-    """A mapping in a file of JSON, empty if there is none."""
-    try:
-        return dict(json.loads(read(path)))
-    except (ValueError, TypeError):
-        return {}
 
 
 def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -250,7 +238,7 @@ def waiting(module: AnsibleModule, names: list[str]) -> dict[str, str]:
 def supplied() -> dict[str, Any]:
     """What was installed from files that the operator had supplied."""
     empty: dict[str, Any] = {"digests": {}, "packages": {}, "requires": [], "distribution": ""}
-    return empty | load(SUPPLIED) | {"importable": bool(glob.glob(BINDINGS))}
+    return empty | load(SUPPLIED, dict) | {"importable": bool(glob.glob(BINDINGS))}
 
 
 def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
@@ -281,7 +269,7 @@ def trees() -> dict[str, dict[str, Any]]:
 
 def predecessor() -> dict[str, Any]:
     """What is left of the service before this one, and its settings; both empty where it never was."""
-    sections = load(PREDECESSOR_SETTINGS).items()
+    sections = load(PREDECESSOR_SETTINGS, dict).items()
     settings = {name: section for name, section in sections if isinstance(section, dict)}
     return {"remains": [path for path in PREDECESSOR if os.path.lexists(path)], "settings": settings}
 

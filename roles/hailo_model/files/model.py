@@ -19,7 +19,7 @@ ADDRESS = "Is the mirror's address right?"
 
 
 class Failure(Exception):
-    """The file can't be had; the message says why, the cure what helps."""
+    """The file can't be had, whichever step found that out; the message says why, the cure what helps."""
 
     def __init__(self, message: str, cure: str) -> None:
         super().__init__(f"{message} {cure}")
@@ -190,11 +190,7 @@ def is_staged(order: Order) -> bool:
 
 
 def stage(order: Order, part: Path) -> None:
-    """Verify a whole file and let it wait for its turn, which comes at once where there is no model.
-
-    Raises:
-        Failure, Unfit: as verify() does.
-    """
+    """Verify a whole file and let it wait for its turn, which comes at once where there is no model."""
     record, waiting = verify(order, part), beside(order.path, "next")
     waiting.unlink(missing_ok=True)
     save(beside(waiting, "json"), record)
