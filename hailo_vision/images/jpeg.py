@@ -1,7 +1,6 @@
 """What has to be known of a JPEG before it is decoded: how many parts it has, and whether it has an end."""
 
 import re
-from typing import NamedTuple
 
 START = b"\xff\xd8\xff"
 END = b"\xff\xd9"
@@ -15,37 +14,28 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _PIECE = 256 * 1024  # that is searched at once: a search holds the GIL
 
 
-class Outline(NamedTuple):
-    """What the markers of a JPEG tell.
+def outline(data: bytes, max_scans: int, max_segments: int) -> tuple[int, int, bool]:
+    """Follow the markers of a JPEG to its end, or until there are more scans or segments than that.
 
-    Attributes:
-        scans: how many scans come before the end; each makes the decoder go over the whole image.
-        segments: how many segments of any kind come before the end.
-        ended: whether there is an end mark. What comes behind it, such as the film of a motion photo or the
-            other images of a stereo camera, is not looked at.
+    Returns:
+        The scans before the end, each of which makes the decoder go over the whole image; the segments of any
+        kind before it; whether there is an end mark. What comes behind it, such as the film of a motion photo
+        or the other images of a stereo camera, is not looked at.
     """
-
-    scans: int
-    segments: int
-    ended: bool
-
-
-def outline(data: bytes, max_scans: int, max_segments: int) -> Outline:
-    """Follow the markers of a JPEG to its end, or until there are more scans or segments than that."""
     scans, segments, at = 0, 0, len(START) - 1
     while scans <= max_scans and segments <= max_segments:
         at = _next_marker(data, at)
         if at < 0:
-            return Outline(scans, segments, False)
+            return scans, segments, False
         marker = data[at + 1]
         at += 2
         if marker == _EOI:
-            return Outline(scans, segments, True)
+            return scans, segments, True
         segments += 1
         if marker not in _WITHOUT_LENGTH:
             scans += marker == _SOS
             at += int.from_bytes(data[at : at + 2], "big")
-    return Outline(scans, segments, False)
+    return scans, segments, False
 
 
 def _next_marker(data: bytes, at: int) -> int:

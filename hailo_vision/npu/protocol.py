@@ -128,7 +128,6 @@ class Started(_Message, frozen=True):
     prompt_tokens: int
     image_tokens: int
     cached_tokens: int
-    max_tokens: int
 
 
 class Progress(_Message, frozen=True):

@@ -42,7 +42,7 @@ HANG = "time.sleep(600)\n"
 LEAVE = "channel.receive()\n"  # ends with EOFError once the front has hung up
 ANSWER = """
 channel.receive()
-channel.send(Started(3, 0, 0, 10), Pieces(["a"]), Ended("stop"))
+channel.send(Started(3, 0, 0), Pieces(["a"]), Ended("stop"))
 """
 
 Start = Callable[[str], Awaitable[NpuProcess]]
@@ -102,7 +102,7 @@ async def test_a_model_is_loaded_and_generates_twice(loaded: Start) -> None:
     process = await loaded(ANSWER * 2 + LEAVE)
     for _ in range(2):
         assert await answer(process) == [
-            Started(3, 0, 0, 10),
+            Started(3, 0, 0),
             Pieces(["a"]),
             Ended("stop"),
         ]
@@ -224,7 +224,7 @@ async def test_the_first_cause_stands(loaded: Start) -> None:
 
 async def test_an_abort_reaches_the_running_generation(loaded: Start) -> None:
     process = await loaded(
-        "channel.receive()\nchannel.send(Started(3, 0, 0, 10))\n"
+        "channel.receive()\nchannel.send(Started(3, 0, 0))\n"
         "assert isinstance(channel.receive(), Abort)\nchannel.send(Ended('aborted'))\n" + LEAVE
     )
     process.abort()  # without effect: nothing runs
@@ -235,7 +235,7 @@ async def test_an_abort_reaches_the_running_generation(loaded: Start) -> None:
         process.abort()
 
     await process.generate(PROMPT, put)
-    assert events == [Started(3, 0, 0, 10), Ended("aborted")]
+    assert events == [Started(3, 0, 0), Ended("aborted")]
 
 
 async def test_a_caller_that_leaves_aborts_and_its_events_go_to_nobody(loaded: Start) -> None:
@@ -245,7 +245,7 @@ async def test_a_caller_that_leaves_aborts_and_its_events_go_to_nobody(loaded: S
     )
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(answer(process), 0.05)
-    assert await answer(process) == [Started(3, 0, 0, 10), Pieces(["a"]), Ended("stop")]
+    assert await answer(process) == [Started(3, 0, 0), Pieces(["a"]), Ended("stop")]
 
 
 async def test_a_listener_that_raises_ends_the_process_with_a_cause(loaded: Start) -> None:

@@ -56,7 +56,7 @@ class Worker:
         text, tokens, first_frame, cached = self._reuse(request, digests, tokens, prompt_tokens)
         max_tokens = min(request.max_tokens, room)
         image_tokens = len(frames) * info.frame_tokens
-        self._channel.send(protocol.Started(prompt_tokens, image_tokens, cached, max_tokens))
+        self._channel.send(protocol.Started(prompt_tokens, image_tokens, cached))
         outbox = Outbox(self._channel)
         self._cache.clear()
         # The token that each part but the last generates stays in the penalty's history.
