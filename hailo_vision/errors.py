@@ -55,3 +55,9 @@ class RequestError(Exception):
         self.message = message
         self.where = where
         self.retry_after = retry_after
+
+
+def overloaded(what: str) -> RequestError:
+    """The service can't do what the request needs now, such as "check JSON", as the system refuses it."""
+    message = f"The service can't {what} now: it lacks memory, processes or open files."
+    return RequestError(Kind.OVERLOADED, message, retry_after=10.0)

@@ -7,6 +7,7 @@ must be permitted, and curl is given these addresses and asks no name server its
 import asyncio
 import ipaddress
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -18,10 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from hailo_vision import __version__
 from hailo_vision.allow_list import AllowList
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import Kind, RequestError
+from hailo_vision.errors import Kind, RequestError, overloaded
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
 from hailo_vision.images.inline import too_large
 from hailo_vision.images.multipart import FirstPart
+
+log = logging.getLogger(__name__)
 
 Resolver = Callable[[str, int], Sequence[str]]
 
@@ -86,8 +89,11 @@ class Fetcher:
         except FileNotFoundError as error:
             message = "No link can be followed: curl is not installed."
             raise RequestError(Kind.INTERNAL_ERROR, message) from error
-        except OSError as error:
+        except (ConnectionError, socket.gaierror) as error:
             raise _failed() from error
+        except OSError as error:
+            log.error("No link can be followed, as curl can't be started: %s", error)
+            raise overloaded("fetch images") from error
 
     def _follow(self, link: str, deadline: float) -> bytes:
         url = parse_url(link)
@@ -109,7 +115,8 @@ class Fetcher:
         """The image behind a link, as it is and not decompressed; or where the link redirects to.
 
         Raises:
-            OSError: the host is not reached, breaks off, or has a fault of its own.
+            ConnectionError: the host is not reached, breaks off, or has a fault of its own.
+            OSError: curl can't be started.
         """
         whole = f"{url.scheme}://{f'{login}@' if login else ''}{url.authority}{url.target}"
         command = [*_CURL, "--resolve", f"*:{url.port}:{','.join(addresses)}"]
@@ -136,7 +143,7 @@ class Fetcher:
             told.seek(0)
             lines = told.read().decode("utf-8", "surrogateescape").split("\n")
         if not lines[0].isdigit():
-            raise OSError(f"curl ended with status {curl.returncode}")
+            raise ConnectionError(f"curl ended with status {curl.returncode}")
         status, (location, kind, encoding) = int(lines[0]), lines[1:]  # status 0 if there is none
         if status in _REDIRECTS:
             return b"", location
@@ -146,7 +153,7 @@ class Fetcher:
                 "http://USER:PASSWORD@HOST/... with the host in media.allow_hosts."
             )
         if status < 200 or status >= 500 or (status < 400 and curl.returncode):
-            raise OSError(f"status {status}, curl's exit status {curl.returncode}")
+            raise ConnectionError(f"status {status}, curl's exit status {curl.returncode}")
         is_stream = kind.lower().startswith("multipart/x-mixed-replace")
         if status != 200 or is_stream or encoding.lower() not in ("", "identity"):
             raise _no_image()

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from hailo_vision.errors import Kind, RequestError
+from hailo_vision.errors import overloaded
 from hailo_vision.surrogates import without_halves
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ Schema = dict[str, Any] | bool
 
 _CPU_SECONDS = 2
 _SECONDS = 15  # of waiting for that, on a busy machine
-_RETRY_SECONDS = 10.0
 _MEMORY_BYTES = 512 << 20
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _NO_JSON = (ValueError, RecursionError)
@@ -114,23 +113,22 @@ async def check_schema(schema: Schema) -> None:
     key = hashlib.sha256(text_of(schema).encode()).digest()
     if key in _good:
         return
-    if problem := (await _run(None, schema)).problem:
+    if problem := (await check(None, schema)).problem:
         raise SchemaError(problem)
     _good[key] = None
     if len(_good) > _KNOWN_SCHEMAS:
         del _good[next(iter(_good))]
 
 
-async def check(text: str, schema: Schema | None) -> Finding:
-    """Find the JSON in a text and check it; schema None stands for any object or list.
+async def check(text: str | None, schema: Schema | None) -> Finding:
+    """Find the JSON in a text and check it; without a text, check the schema itself.
+
+    Args:
+        schema: None stands for any object or list.
 
     Raises:
         RequestError: nothing can be checked now.
     """
-    return await _run(text, schema)
-
-
-async def _run(text: str | None, schema: Schema | None) -> Finding:
     asked = text_of({"text": text, "schema": schema}).encode()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -143,8 +141,7 @@ async def _run(text: str | None, schema: Schema | None) -> Finding:
         )
     except OSError as error:
         log.error("JSON can't be checked, as no process can be started: %s", error)
-        message = "The service can't check JSON now: it lacks memory, processes or open files."
-        raise RequestError(Kind.OVERLOADED, message, retry_after=_RETRY_SECONDS) from error
+        raise overloaded("check JSON") from error
     try:
         async with asyncio.timeout(_SECONDS):
             said, _ = await process.communicate(asked)

@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import errno
 import hashlib
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import traceback
@@ -196,6 +198,15 @@ def test_a_machine_without_curl_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", "")
     error = refusal("http://127.0.0.1:8080/", allow_hosts=LOOPBACK)
     assert (error.kind, "curl is not installed" in error.message) == ("internal_error", True)
+
+
+def test_a_lack_of_processes_or_files_is_no_fault_of_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", lacking)
+    error = refusal("http://127.0.0.1:8080/", allow_hosts=LOOPBACK)
+    assert (error.kind, error.retry_after) == ("overloaded", 10.0)
 
 
 def test_a_curl_that_is_killed_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -396,7 +407,7 @@ def test_a_name_that_has_become_a_strangers_is_told_nothing(origin: Origin) -> N
         def _get(self, url: Url, addresses: Sequence[str], login: str | None, deadline: float) -> Any:
             asked.append(login)
             if len(asked) == 2:
-                raise OSError
+                raise ConnectionError
             return super()._get(url, addresses, login, deadline)
 
     origin.responses["/moved"] = redirect("/again")
