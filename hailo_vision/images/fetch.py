@@ -22,7 +22,7 @@ from hailo_vision.config import MediaConfig
 from hailo_vision.errors import Kind, RequestError, overloaded
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
 from hailo_vision.images.inline import too_large
-from hailo_vision.images.multipart import FirstPart
+from hailo_vision.images.multipart import first_part
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Fetcher:
         whole = f"{url.scheme}://{f'{login}@' if login else ''}{url.authority}{url.target}"
         command = [*_CURL, "--resolve", f"*:{url.port}:{','.join(addresses)}"]
         command += ["--max-time", f"{max(0.001, deadline - time.monotonic()):.3f}"]
-        body, part = bytearray(), FirstPart()
+        body = bytearray()
         with (
             open(os.memfd_create("told"), "w+b") as told,
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told) as curl,
@@ -135,7 +135,7 @@ class Fetcher:
                     body += piece
                     if len(body) > self._config.max_image_bytes:
                         raise too_large(self._config)
-                    if (image := part.find(body)) is not None:
+                    if (image := first_part(body, len(piece))) is not None:
                         return image, None
                 curl.wait()
             finally:

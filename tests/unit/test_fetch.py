@@ -26,6 +26,7 @@ from hailo_vision.config import MediaConfig
 from hailo_vision.errors import RequestError
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, parse_url
 from hailo_vision.images.fetch import Fetcher, _redirected
+from hailo_vision.images.multipart import first_part
 
 IMAGE = b"\x89PNG" + bytes(range(256)) * 40
 LOOPBACK = ("127.0.0.0/8",)
@@ -466,6 +467,17 @@ def test_the_first_image_of_a_stream_is_the_image(answer: bytes, origin: Origin)
 def test_a_stream_without_an_image_is_told(answer: bytes, origin: Origin) -> None:
     origin.responses["/video"] = answer
     assert refusal(origin.url("/video"), allow_hosts=LOOPBACK).kind == "invalid_image_url"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_the_first_image_is_found_however_its_stream_falls_into_pieces(size: int) -> None:
+    whole, body = b"--a\r\nX: y\r\n\r\n" + IMAGE[:300] + b"\n--a\r\n", bytearray()
+    found = []
+    for at in range(0, len(whole), size):
+        piece = whole[at : at + size]
+        body += piece
+        found.append(first_part(body, len(piece)))
+    assert next(image for image in found if image is not None) == IMAGE[:300]
 
 
 def test_a_stream_is_limited_like_an_image(origin: Origin) -> None:
