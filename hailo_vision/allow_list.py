@@ -36,4 +36,4 @@ class AllowList:
         return host in self._names
 
     def has_address(self, address: Address) -> bool:
-        return any(address.version == net.version and address in net for net in self._networks)
+        return any(address in network for network in self._networks)
