@@ -5,7 +5,6 @@ of 2 billion parameters does not choose well among tools, so where it is free to
 """
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,11 +113,6 @@ def forced(
         message = f"This model calls no tools: {choice_where} can be 'none' or 'auto'."
         raise unsupported(choice_where, message)
     return ForcedTools(found, where, named)
-
-
-def call_id() -> str:
-    """An identity for one call."""
-    return f"call_{secrets.token_hex(12)}"
 
 
 def _name(choice: Mapping[str, Any]) -> str:
