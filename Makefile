@@ -93,8 +93,8 @@ fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pic
 	done
 
 .PHONY: bench
-bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis)
-	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet)
+bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis; ONLY=gateway)
+	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet) $(if $(ONLY),--only $(ONLY))
 
 # The applications themselves: not part of `make test`, as they weigh gigabytes.
 TRY := PYTHONPATH=emulator:tests:. python tests/clients/applications

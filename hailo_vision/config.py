@@ -4,14 +4,15 @@ Unknown keys and bad values are errors that name the file, the line, the key and
 """
 
 import difflib
+import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 import yaml
 
-from hailo_vision.allow_list import AllowList
+from hailo_vision.allow_list import HOST_NAME, AllowList
 from hailo_vision.durations import parse_keep_alive
 from hailo_vision.ranges import Seed, Temperature, TokenCount, TopK, TopP
 
@@ -20,8 +21,8 @@ DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=365 * 86400)]
-# No control characters and no halves of surrogate pairs: they fit no path, name or address.
-_TEXT = r"\A[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
+# No control characters: they fit no path, name or address.
+_TEXT = r"\A[^\x00-\x1f\x7f]+\Z"
 _BYTES = r"\A([1-9][0-9]*[KMGT]?|infinity)\Z"
 _SHARE = r"\A([1-9][0-9]?|100)%\Z"
 _IN_WORDS = {
@@ -76,10 +77,8 @@ class ServerConfig(Section, frozen=True):
             raise ValueError(
                 "`ollama_port`: expected another port than server.port, which serves Ollama's API as well"
             )
-        try:
-            self.host.encode("idna")
-        except UnicodeError as error:
-            raise ValueError(f"`host`: expected an address or a host name, got {self.host[:80]!r}") from error
+        if not _can_be_bound(self.host):
+            raise ValueError(f"`host`: expected an address or a host name, got {self.host[:80]!r}")
         for origin in self.cors_origins:
             _check_origin(origin)
         for name in self.allowed_hosts:
@@ -88,6 +87,13 @@ class ServerConfig(Section, frozen=True):
                     "`allowed_hosts`: expected host names in ASCII without port, such as pi.example.com, "
                     f".example.com or '*', got {name[:80]!r}"
                 )
+
+
+def _can_be_bound(host: str) -> bool:
+    try:
+        return bool(HOST_NAME.fullmatch(host.encode("idna").decode()) or ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def _check_origin(origin: str) -> None:
@@ -286,7 +292,10 @@ class _Loader(yaml.SafeLoader):
             problem = f"{node.value[:80]!r} would be read in base 8 or 60: expected decimals, or quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()  # YAML's escapes can make half of a surrogate pair, which is no character
+            return value
         except (ValueError, LookupError, AttributeError) as error:  # which PyYAML leaves as they are
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
@@ -325,11 +334,23 @@ def _explain(error: str, root: yaml.Node, source: str) -> str:
     elif unknown:
         names.append(unknown[1])
         message = "unknown key" + _nearest(".".join(names))
+    elif choices := _choices(names):
+        quotes = " in quotes: without them YAML reads false" if message.endswith("`bool`") else ""
+        message = f"expected one of {', '.join(choices)}{quotes}"
     else:
         words = [words for pattern, words in _IN_WORDS.items() if message.endswith(f"regex {pattern!r}")]
         message = f"expected {words[0]}" if words else message[:1].lower() + message[1:]
     key = ".".join(map(_shown, names)) or "(the whole file)"
     return f"{source}:{_line_of(root, names)}: {key}: {message}"
+
+
+def _choices(names: list[str]) -> tuple[str, ...]:
+    """The words that a key may be, if it has a fixed number of them."""
+    kind: Any = Config
+    for name in names:
+        fields = msgspec.structs.fields(kind) if isinstance(kind, type) else ()
+        kind = next((field.type for field in fields if field.name == name), None)
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _line_of(node: yaml.Node, names: list[str]) -> int:

@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     QUEUE_FULL = "queue_full"
     MODEL_LOADING = "model_loading"
     DEVICE_UNAVAILABLE = "device_unavailable"
+    OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     # The service itself is at fault.

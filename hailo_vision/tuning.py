@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import warnings
 
 # For so long another thread's Python code may keep the event loop waiting; 5 ms by default.
 _SWITCH_SECONDS = 0.0002
@@ -22,8 +21,6 @@ _BACKGROUND_NICENESS = 10
 def tune_front_process() -> None:
     """Called once, when everything that stays has been imported and made."""
     _give_back_large_blocks()
-    # What Pillow finds odd about a client's image is nothing that an operator could do something about.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     sys.setswitchinterval(_SWITCH_SECONDS)
     # What stands now stays: collections need not go through it, which holds up everything.
     gc.freeze()

@@ -7,6 +7,7 @@ import pkgutil
 import re
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 from hailo_vision import __version__, config
@@ -124,6 +125,9 @@ def _serve(options: argparse.Namespace) -> None:
     from hailo_vision.http.app import serve
     from hailo_vision.systemd import inherited_sockets
 
+    # What libraries tell their developers; some of it is made of what clients send, and it would be written
+    # past the log's thread.
+    warnings.simplefilter("ignore")
     settings = config.load_or_default(options.config)
     try:
         with logs.to_stderr():

@@ -83,13 +83,16 @@ def _ask(service: Client, request: dict[str, Any]) -> Answer:
             first = time.perf_counter() - begun
         timings = chunk.get("timings") or timings
     total = time.perf_counter() - begun
-    return {
-        "queue": timings.get("queue_ms", 0.0) / 1000,
-        "first_token": total if first is None else first,
-        "total": total,
-        "tokens": int(timings.get("predicted_n", 0)),
-        "rate": timings.get("predicted_per_second", 0.0),
-    }
+    try:
+        return {
+            "queue": float(timings.get("queue_ms", 0)) / 1000,
+            "first_token": total if first is None else first,
+            "total": total,
+            "tokens": int(timings.get("predicted_n", 0)),
+            "rate": float(timings.get("predicted_per_second", 0)),
+        }
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise Failed("The service's figures (timings) can't be read.") from None
 
 
 def _table(answers: list[Answer]) -> str:

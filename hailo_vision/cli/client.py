@@ -15,6 +15,8 @@ from typing import Any
 KEY_VARIABLE = "HAILO_VISION_API_KEY"
 _SILENCE_SECONDS = 300.0  # a stream that waits sends a sign of life every few seconds
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# What reading JSON raises that is broken, deep, or of another shape.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class Failed(Exception):
@@ -35,8 +37,8 @@ class Client:
         """url: its address, with or without /v1; any other is a Failed with status 2."""
         try:
             parts = urllib.parse.urlsplit(url)
-            usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-            usable = usable and "@" not in parts.netloc
+            usable = parts.scheme in ("http", "https") and "@" not in parts.netloc
+            usable = usable and bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
         except ValueError:
             usable = False
         if not usable or not url.isascii() or not url.isprintable() or " " in url:
@@ -53,7 +55,7 @@ class Client:
         with self._send("/v1/models") as response:
             try:
                 return str(json.load(response)["data"][0]["id"])
-            except (ValueError, LookupError, TypeError):
+            except _UNREADABLE:
                 raise Failed(f"{self.url} does not answer as a Hailo Vision service does.") from None
             except (OSError, http.client.HTTPException) as error:
                 raise self._lost(error) from error
@@ -89,7 +91,7 @@ class Client:
                 told = f"its certificate is not trusted: {reason.verify_message}"
                 reason = f"{told}; SSL_CERT_FILE=FILE trusts one"
             raise Failed(f"{self.url}{self._way}: {reason}") from error
-        except http.client.HTTPException as error:
+        except (http.client.HTTPException, ValueError) as error:  # or a redirect to what is no address
             raise Failed(f"{self.url}{self._way} does not answer in HTTP: {str(error).strip()!r}") from error
         return response
 
@@ -121,7 +123,7 @@ def _chunk(data: bytes) -> dict[str, Any]:
         if "error" in chunk:
             raise Failed(str(chunk["error"]["message"]))
         text_of(chunk)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except _UNREADABLE:
         raise Failed("The service sent something that is not a chunk of a chat completion.") from None
     return chunk
 
@@ -130,5 +132,5 @@ def _reason(error: urllib.error.HTTPError) -> str:
     """Why the service refused, in its own words if it gave any."""
     try:
         return str(json.load(error)["error"]["message"])
-    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, *_UNREADABLE):
         return f"{error.url}: {error.status} {error.reason}"

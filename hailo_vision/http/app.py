@@ -27,7 +27,7 @@ from hailo_vision.systemd import Herald, Notifier
 
 log = logging.getLogger(__name__)
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -41,6 +41,7 @@ def create_app(config: Config) -> App:
         RESPONSE_TIMEOUT=(config.server.request_timeout + 60) * config.api.max_batch_images,
         GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
         KEEP_ALIVE_TIMEOUT=120,
+        FALLBACK_ERROR_FORMAT="json",  # never used, as _report() answers; Sanic warns where it guesses
         # Sanic looks at connections in half of the shortest of these times.
         REQUEST_TIMEOUT=2 * limits.LOOK_EVERY_SECONDS,
         ACCESS_LOG=False,
@@ -70,8 +71,8 @@ def create_app(config: Config) -> App:
 
 
 def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
-    """Serve until SIGTERM or SIGINT, on the given listening sockets and on the configured ports that none of
-    them has.
+    """Serve until SIGTERM, SIGINT or SIGHUP, on the given listening sockets and on the configured ports that
+    none of them has.
 
     Raises:
         ConfigError: the TLS files can't be used.
@@ -152,7 +153,8 @@ async def _stop_on_signals(app: App) -> None:
 
     for number in _STOP_SIGNALS:
         loop.remove_signal_handler(number)
-        signal.signal(number, stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has SIGHUP
+            signal.signal(number, stop)
 
 
 async def _stop(app: App) -> None:

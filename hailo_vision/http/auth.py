@@ -78,7 +78,7 @@ class Keys:
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows writes a byte-order mark
         except (OSError, UnicodeDecodeError) as error:
             self._take([], f"cannot be read ({type(error).__name__})")
             self._stamp = None

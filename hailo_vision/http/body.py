@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hailo_vision.errors import Kind, RequestError
+from hailo_vision.surrogates import without_halves
 
 T = TypeVar("T")
 
@@ -19,11 +20,6 @@ _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
-# Any escape of a JSON string; the first group is the second half of a whole surrogate pair.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
-    re.DOTALL,
-)
 
 
 def decode(
@@ -49,7 +45,7 @@ def decode(
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
-            return decoder.decode(_ESCAPE.sub(_whole_character, body))
+            return decoder.decode(without_halves(body))
     except msgspec.ValidationError as error:
         found = explain(str(error), known)
         if found.kind is Kind.MISSING_PARAMETER:
@@ -77,13 +73,6 @@ def _advice(body: bytes, elsewhere: Mapping[str, str]) -> str:
         given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         return next((f" {advice}" for name, advice in elsewhere.items() if name in given), "")
     return ""
-
-
-def _whole_character(escape: re.Match[bytes]) -> bytes:
-    """Half of a surrogate pair becomes U+FFFD: JSON's grammar allows one, and JavaScript makes it by cutting
-    strings."""
-    is_half = escape[0][1:2] == b"u" and escape[1] is None
-    return rb"\ufffd" if is_half else escape[0]
 
 
 def missing(where: str) -> RequestError:

@@ -31,6 +31,7 @@ STATUS: Mapping[str, int] = {
     Kind.INTERNAL_ERROR: 500,
     Kind.MODEL_LOADING: 503,
     Kind.DEVICE_UNAVAILABLE: 503,
+    Kind.OVERLOADED: 503,
     Kind.SHUTTING_DOWN: 503,
     Kind.DEADLINE_EXCEEDED: 504,
 }

@@ -36,7 +36,7 @@ class Certificate:
     def _load(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            context.load_cert_chain(*self._files)
+            context.load_cert_chain(*self._files, password=_ask_nobody)
         except OSError as error:
             reason = error.strerror or getattr(error, "reason", None) or error
             files = " and ".join(self._files)
@@ -54,3 +54,8 @@ class Certificate:
             except ConfigError as error:
                 log.error("%s. The former certificate stays in use.", error)
         connection.context = self._current
+
+
+def _ask_nobody() -> str:
+    """Instead of OpenSSL, which would ask at the terminal and wait."""
+    raise OSError("the key has a pass phrase; expected one without")

@@ -27,9 +27,19 @@ Fit = Literal["letterbox", "crop", "stretch"]
 
 _PILLOWS_FORMATS = ("PNG", "WEBP", "GIF", "BMP", *(("AVIF",) if features.check("avif") else ()))
 FORMATS = ("JPEG", *_PILLOWS_FORMATS, "HEIC")
-# Other formats that people send, by their first bytes, so that the error can name them.
-_OTHER_FORMATS = (
-    ("SVG", re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL)),
+# Formats that people send, by their first bytes, so that the error can name them.
+_SIGNATURES = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("WEBP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    ("GIF", re.compile(rb"GIF8[79]a")),
+    ("BMP", re.compile(rb"BM.{4}\x00{4}", re.DOTALL)),
+    (
+        "SVG",
+        re.compile(
+            rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.DOTALL
+        ),
+    ),
     ("AVIF", re.compile(rb".{4}ftypavi", re.DOTALL)),
     ("TIFF", re.compile(rb"II[*+]\x00|MM\x00[*+]")),
     ("JPEG XL", re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")),
@@ -171,8 +181,10 @@ def _enough(size: tuple[int, int], side: int, fit: Fit) -> tuple[int, int]:
 def _unidentified(data: bytes) -> RequestError:
     supported = f"supported are {', '.join(FORMATS)}"
     start = data[:_SNIFFED]
-    for name, signature in _OTHER_FORMATS:
+    for name, signature in _SIGNATURES:
         if signature.match(start):
+            if name in FORMATS:
+                return RequestError(Kind.INVALID_IMAGE, _BROKEN)
             message = f"The image is of a format that is not read here ({name}); {supported}."
             return RequestError(Kind.UNSUPPORTED_IMAGE_FORMAT, message)
     return RequestError(Kind.INVALID_IMAGE, f"The data is not an image; {supported}.")

@@ -9,6 +9,7 @@ prints a Finding; without a text it is about the schema itself.
 import asyncio
 import hashlib
 import json
+import logging
 import math
 import re
 import resource
@@ -18,10 +19,16 @@ from typing import Any
 
 import msgspec
 
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.surrogates import without_halves
+
+log = logging.getLogger(__name__)
+
 Schema = dict[str, Any] | bool
 
 _CPU_SECONDS = 2
 _SECONDS = 15  # of waiting for that, on a busy machine
+_RETRY_SECONDS = 10.0
 _MEMORY_BYTES = 512 << 20
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _NO_JSON = (ValueError, RecursionError)
@@ -85,13 +92,26 @@ def validator(schema: Schema) -> Any:
     raise SchemaError(str(reason).partition("\n")[0][:300])
 
 
+def text_of(schema: Schema) -> str:
+    """A schema as JSON text.
+
+    Raises:
+        SchemaError: it is nested too deeply.
+    """
+    try:
+        return json.dumps(schema, ensure_ascii=False)
+    except RecursionError as error:
+        raise SchemaError("it is nested too deeply") from error
+
+
 async def check_schema(schema: Schema) -> None:
     """Check a schema itself; those of late that were found good are known.
 
     Raises:
-        SchemaError: as validator; or it takes too long.
+        SchemaError: as validator; or it takes too long, or is nested too deeply.
+        RequestError: as check.
     """
-    key = hashlib.sha256(json.dumps(schema).encode()).digest()
+    key = hashlib.sha256(text_of(schema).encode()).digest()
     if key in _good:
         return
     if problem := (await _run(None, schema)).problem:
@@ -102,22 +122,32 @@ async def check_schema(schema: Schema) -> None:
 
 
 async def check(text: str, schema: Schema | None) -> Finding:
-    """Find the JSON in a text and check it; schema None stands for any object or list."""
+    """Find the JSON in a text and check it; schema None stands for any object or list.
+
+    Raises:
+        RequestError: nothing can be checked now.
+    """
     return await _run(text, schema)
 
 
 async def _run(text: str | None, schema: Schema | None) -> Finding:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __name__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    asked = text_of({"text": text, "schema": schema}).encode()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            __name__,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        log.error("JSON can't be checked, as no process can be started: %s", error)
+        message = "The service can't check JSON now: it lacks memory, processes or open files."
+        raise RequestError(Kind.OVERLOADED, message, retry_after=_RETRY_SECONDS) from error
     try:
         async with asyncio.timeout(_SECONDS):
-            said, _ = await process.communicate(json.dumps({"text": text, "schema": schema}).encode())
+            said, _ = await process.communicate(asked)
         return msgspec.json.decode(said, type=Finding)
     except (TimeoutError, msgspec.DecodeError):
         what = "schema" if text is None else "answer"
@@ -131,8 +161,9 @@ async def _run(text: str | None, schema: Schema | None) -> Finding:
 def find(text: str, schema: Schema | None = None) -> Finding:
     """As check(), in this process and without its bounds."""
     rules = None if schema is None else validator(schema)
-    scalar = None if asks_for_object(schema) else _scalar(text.strip(), rules)
-    found = _strict(text.strip()) or _strict_within(text) or scalar or _mended(text)
+    whole = without_halves(text.encode()).decode()
+    scalar = None if asks_for_object(schema) else _scalar(whole.strip(), rules)
+    found = _strict(whole.strip()) or _strict_within(whole) or scalar or _mended(whole)
     if found is None:
         return Finding(text, problem="the answer holds no JSON object")
     content, value = found
@@ -182,7 +213,10 @@ def _mended(text: str) -> tuple[str, Any] | None:
     with suppress(*_NO_JSON):
         value: object = json_repair.loads(text, skip_json_loads=True)
         if isinstance(value, dict | list) and value:
-            return json.dumps(value, ensure_ascii=False, allow_nan=False), value
+            # Its surrogate pairs are two characters each: only an encoder joins them.
+            mended = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            mended = mended.encode("utf-16", "surrogatepass").decode("utf-16")
+            return mended, _DECODER.decode(mended)
     return None
 
 

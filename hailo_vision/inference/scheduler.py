@@ -63,12 +63,18 @@ class Scheduler:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
 
+    def require_open(self) -> None:
+        """Raises:
+        RequestError: the service is stopping, so that nothing more is run.
+        """
+        if self._closing:
+            raise _closing()
+
     def require_model(self) -> None:
         """Raises:
         RequestError: the model is loading, has failed, or the service is stopping.
         """
-        if self._closing:
-            raise _closing()
+        self.require_open()
         if not self._supervisor.available:
             raise unavailable(self._supervisor)
 

@@ -17,7 +17,7 @@ from hailo_vision.inference.scheduler import Scheduler, unavailable
 from hailo_vision.inference.structured import StructuredAnswer, require_schema
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
-from hailo_vision.npu.protocol import ModelInfo, Sampling
+from hailo_vision.npu.protocol import Generate, ModelInfo, Sampling
 from hailo_vision.npu.supervisor import State, Supervisor
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ class Service:
         return self.supervisor.model
 
     def _generate(self, request: GenerationRequest, left_out: int = 0) -> Generation:
+        self.scheduler.require_open()
         model = self._model
         budget.check(request, model)
         work = ImageWork(len(request.images), left_out)
@@ -132,13 +133,14 @@ class Service:
 
         await require_schema(request.json)
         frames = await asyncio.gather(*map(frame, request.images))
-        return Prompt(
-            text=_template(model.prompt_template).render(request.turns),
-            frames=frames,
+        order = Generate(
+            prompt=_template(model.prompt_template).render(request.turns),
+            frames=len(frames),
             sampling=self._sampling(request),
             max_tokens=min(request.max_tokens or self.config.generation.max_tokens, _ENDLESS),
             context_key=request.client if self.config.model.context_reuse else None,
         )
+        return Prompt(order, frames)
 
     def _sampling(self, request: GenerationRequest) -> Sampling:
         """How tokens are picked: what the request says, else the operator's defaults."""

@@ -4,14 +4,13 @@ HailoRT gives neither logits nor a hook for grammars, so nothing can be enforced
 the prompt; what comes back is checked, once the model is asked again, and the report says how it came out.
 """
 
-import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from msgspec.structs import replace
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.answer import Answer, Generation, JsonReport, Usage, whole_text
-from hailo_vision.inference.json_check import SchemaError, asks_for_object, check, check_schema
+from hailo_vision.inference.json_check import SchemaError, asks_for_object, check, check_schema, text_of
 from hailo_vision.inference.prompt import begun_answer
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
 
@@ -26,7 +25,7 @@ class StructuredAnswer(Answer):
         """Ask the model.
 
         Raises:
-            RequestError: as ask().
+            RequestError: the schema is nested too deeply; or as ask().
         """
         assert request.json is not None
         self._wanted = request.json
@@ -75,16 +74,26 @@ async def require_schema(wanted: JsonFormat | None) -> None:
     try:
         await check_schema(wanted.schema)
     except SchemaError as error:
-        raise RequestError(
-            Kind.INVALID_SCHEMA, f"This is no JSON schema that can be used here: {error}", where=wanted.where
-        ) from error
+        raise _unusable(wanted, error) from error
+
+
+def _unusable(wanted: JsonFormat, error: SchemaError) -> RequestError:
+    message = f"This is no JSON schema that can be used here: {error}"
+    return RequestError(Kind.INVALID_SCHEMA, message, where=wanted.where)
 
 
 def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
-    """The conversation with the order to answer in JSON at the end of its system turn."""
+    """The conversation with the order to answer in JSON at the end of its system turn.
+
+    Raises:
+        RequestError: the schema is nested too deeply.
+    """
     order = f"{wanted.purpose} {_order(wanted)}".strip()
     if wanted.schema:
-        order += f" It must fit this JSON schema: {json.dumps(wanted.schema, ensure_ascii=False)}"
+        try:
+            order += f" It must fit this JSON schema: {text_of(wanted.schema)}"
+        except SchemaError as error:
+            raise _unusable(wanted, error) from error
     if turns and turns[0].role == "system":
         return [Turn("system", [*turns[0].content, f"\n\n{order}"]), *turns[1:]]
     return [Turn("system", [order]), *turns]

@@ -80,25 +80,19 @@ class ModelFile:
 
     def fingerprint(self) -> set[tuple[str, int, int]]:
         """Names, sizes and times of the files that tell of a model: a change is worth another try."""
-        model = self._config
-        if model.hef_path and "/" in model.hef_path:
-            paths = [Path(model.hef_path), self._beside("part.json")]
-        else:
-            paths = list(Path(model.resources_dir).glob("*.hef"))
         found = set()
-        for path in paths:
+        for path in (self.path, self._beside("part.json")):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.add((path.name, status.st_size, status.st_mtime_ns))
         return found
 
     def _beside(self, suffix: str) -> Path:
-        path = Path(self._config.hef_path or "")
-        return path.with_name(f".{path.name}.{suffix}")
+        return self.path.with_name(f".{self.path.name}.{suffix}")
 
     def _told(self) -> dict[str, Any] | None:
         """What the fetching program reports about a transfer; None if there is no transfer."""
-        if self._config.hef_path is None or self.find() is not None:
+        if self.find() is not None:
             return None
         try:
             return dict(json.loads(self._beside("part.json").read_text(encoding="utf-8")))

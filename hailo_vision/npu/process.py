@@ -10,8 +10,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -36,22 +35,11 @@ _HINTS: dict[int, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """What one generation is made from.
+class Prompt(NamedTuple):
+    """What one generation is made from: the order, and the frames that follow it, as contiguous uint8."""
 
-    Attributes:
-        text: rendered by the model's template, with one placeholder for each frame.
-        frames: contiguous bytes of uint8 arrays of the model's frame shape, in the placeholders' order.
-        max_tokens: the most tokens to generate; clamped to what the context holds.
-        context_key: whose context may be reused and kept; None for nobody's.
-    """
-
-    text: str
+    order: protocol.Generate
     frames: Sequence[memoryview]
-    sampling: protocol.Sampling
-    max_tokens: int
-    context_key: str | None = None
 
 
 class NpuProcess(asyncio.Protocol):
@@ -149,11 +137,7 @@ class NpuProcess(asyncio.Protocol):
         self._put = put
         self._finished = asyncio.get_running_loop().create_future()
         self._heard = time.monotonic()
-        frames = len(prompt.frames)
-        self._send(
-            protocol.Generate(prompt.text, frames, prompt.sampling, prompt.max_tokens, prompt.context_key),
-            prompt.frames,
-        )
+        self._send(prompt.order, prompt.frames)
         try:
             await self._finished
         except asyncio.CancelledError:

@@ -1,10 +1,8 @@
-"""Has fetch.py of the role hailo_model bring the file of an order, and shows how far it is.
+"""Has fetch.py of the role hailo_model bring the file of an order, and shows how far it is; no builtin does.
 
 Arguments: script and order, paths on the host; seconds between two lines of progress; unit, if it is a unit
 of systemd that fetches. Each look takes one round trip; a model that is there takes one in all.
 """
-
-from __future__ import annotations
 
 import json
 import shlex

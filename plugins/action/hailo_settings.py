@@ -1,12 +1,11 @@
-"""Checks a role's variables against its argument_specs, more strictly than Ansible does.
+"""Looks at a host and checks a role's variables against its argument_specs, more strictly than Ansible does.
 
 Ansible makes a list of any text, takes every value for a text, and forgets what it converted. Here a value is
 of its type or a text that says one, as every ``-e NAME=VALUE`` is; roles turn such texts with ``bool``,
-``int`` and ``float`` where they use them.
+``int`` and ``float`` where they use them. All in one task: Ansible takes time for each task of each host.
 """
 
-from __future__ import annotations
-
+import contextlib
 import difflib
 import json
 import math
@@ -15,11 +14,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 
 Option = dict[str, Any]
+
+# What helps where Ansible can't work on a host as root, by a word of its reason.
+CURES = {
+    "interpreter": 'Install it there with "sudo apt install python3".',
+    "sudo": 'The user that Ansible logs in as may do everything there by sudo: as in "sudo usermod --append '
+    '--groups sudo USER", with --ask-become-pass if it asks for a password.',
+}
 
 
 def _says(kind: type, pattern: str) -> Callable[[Any], bool]:
@@ -101,9 +107,14 @@ def _hint(name: str, option: Option, value: Any) -> str:
 class ActionModule(ActionBase):
     """Fails with all that is wrong with the variables of the role that the task is in, at once.
 
-    Arguments: ``facts``, names of variables that are the role's own, though they look like settings.
-    ``checks``, name of a variable with the role's further checks, each with ``passed`` and ``problem``. They
-    are worked out only when all types are right.
+    Arguments:
+        ``facts``, names of variables that are the role's own, though they look like settings;
+        ``look``, whether hailo_facts looks at the host, if it has not yet;
+        ``packages``, name of a variable with Debian packages to look for, for which it looks again;
+        ``checks``, name of a variable with further checks, each with ``passed`` and ``problem``, worked out
+        when all types are right, after the look;
+        ``once``, names of variables that the checks ask for again and again;
+        ``find``, what else the result is to have: names there, each with the name of a variable.
     """
 
     _supports_check_mode = True
@@ -111,33 +122,63 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result; ``msg`` tells what is wrong."""
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
-        variables = task_vars or {}
+        arguments, variables = self._task.args, task_vars or {}
+        host = variables["inventory_hostname"]
         folder = Path(self._task._role._role_path)
-        specification = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())
+        specification = yaml_load((folder / "meta/argument_specs.yml").read_text())
         options: dict[str, Option] = specification["argument_specs"]["main"]["options"]
         strangers = {name for name in variables if name.startswith(f"{folder.name}_")} - set(options)
-        strangers -= set(self._task.args.get("facts", []))
+        strangers -= set(arguments.get("facts", []))
         problems = [unknown(name, list(options)) for name in sorted(strangers)]
         values = {name: variables[name] for name in options if name in variables}
         problems += [self._judge(name, options[name], value) for name, value in values.items()]
-        problems = [problem for problem in problems if problem]
-        if not problems and "checks" in self._task.args:
-            problems = self._check(variables[self._task.args["checks"]])
-        if problems:
-            result |= {"failed": True, "msg": f"{variables['inventory_hostname']}: {' '.join(problems)}"}
-        return result
+        if problems := [problem for problem in problems if problem]:
+            return result | {"failed": True, "msg": f"{host}: {' '.join(problems)}"}
+        if "packages" in arguments or (arguments.get("look") and "hailo" not in variables["ansible_facts"]):
+            result |= self._look(variables)
+            if result.get("failed"):
+                return result
+            facts = {**variables["ansible_facts"], **result["ansible_facts"]}
+            variables = {**variables, "ansible_facts": facts}
+        self._templar.available_variables = variables = dict(variables)
+        for name in arguments.get("once", []):
+            with contextlib.suppress(AnsibleError):  # The check that needs it tells why.
+                variables[name] = self._templar.template(variables[name])
+        if problems := self._check(variables.get(arguments.get("checks"), [])):
+            return result | {"failed": True, "msg": f"{host} can't be deployed to: {' '.join(problems)}"}
+        found = {name: variables[variable] for name, variable in arguments.get("find", {}).items()}
+        return result | self._templar.template(found)
+
+    def _look(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """What hailo_facts finds, or why it can't look, with the cure."""
+        names = self._templar.template(variables.get(self._task.args.get("packages"), []))
+        try:
+            found: dict[str, Any] = self._execute_module(
+                module_name="hailo_vision.deploy.hailo_facts",
+                module_args={"packages": names},
+                task_vars=variables,
+            )
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            found = {"failed": True, "msg": str(error)}
+        if not found.get("failed"):
+            return {"ansible_facts": found["ansible_facts"]}
+        reason = f"{found['msg']} {found.get('module_stderr', '')}"
+        cures = [cure for word, cure in CURES.items() if word in reason]
+        told = [f"{variables['inventory_hostname']} can't be looked at: {reason}", *cures]
+        return {"failed": True, "msg": " ".join(told)}
 
     def _check(self, checks: list[dict[str, str]]) -> list[str]:
         """The problems of the checks that are not passed. A check may need that those before it are."""
         problems: list[str] = []
         for check in checks:
             try:
-                found = self._templar.template(check)
+                if not self._templar.template(check["passed"]):
+                    problems.append(self._templar.template(check["problem"]))
             except AnsibleError:
-                if problems:
-                    continue
-                raise
-            problems += [] if found["passed"] else [found["problem"]]
+                if not problems:
+                    raise
         return problems
 
     def _judge(self, name: str, option: Option, value: Any) -> str:

@@ -3,8 +3,6 @@
 M(ansible.builtin.pip) installs; it downloads nothing for another Python, machine and C library.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os
@@ -17,17 +15,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from packaging.requirements import Requirement
 
-from ..module_utils import hailo_disk, hailo_wheel
+from ..module_utils import hailo_disk
+from ..plugin_utils import wheel as wheels
 
 OLDEST_GLIBC = 17
 BUILD_BACKEND = "hatchling"
-
-
-class Failure(Exception):
-    """The release can't be collected; the text says why."""
 
 
 def version(source: Path, wheel: Path | None) -> str:
@@ -35,10 +31,7 @@ def version(source: Path, wheel: Path | None) -> str:
     if wheel:
         return wheel.name.split("-")[1]
     text = (source / "hailo_vision/__init__.py").read_text("utf-8")
-    found = re.search(r'(?m)^__version__ = "([^"]+)"', text)
-    if not found:
-        raise Failure("hailo_vision/__init__.py names no __version__.")
-    return found[1]
+    return str(re.findall(r'(?m)^__version__ = "([^"]+)"', text)[0])
 
 
 def digest(source: Path, lock: Path, wheel: Path | None, kind: str) -> str:
@@ -50,7 +43,7 @@ def digest(source: Path, lock: Path, wheel: Path | None, kind: str) -> str:
     )
     total = hashlib.sha256(kind.encode())
     for path in [wheel, lock] if wheel else [lock, source / "pyproject.toml", *package]:
-        total.update(path.name.encode() + b"\0" + bytes.fromhex(hailo_wheel.sha256(path)))
+        total.update(path.name.encode() + b"\0" + bytes.fromhex(wheels.sha256(path)))
     return total.hexdigest()
 
 
@@ -70,7 +63,7 @@ def requirements(lock: Path, python: str, machine: str) -> str:
     return "".join(
         name + hashes
         for name, condition, hashes in entries
-        if hailo_wheel.applies(Requirement(name + condition), python, machine)
+        if wheels.applies(Requirement(name + condition), python, machine)
     )
 
 
@@ -80,13 +73,13 @@ def pip(*arguments: str | Path) -> None:
     result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         said = (result.stderr or result.stdout).strip()[-2000:]
-        raise Failure(f"pip {arguments[0]} failed on the controller: {said}")
+        raise AnsibleActionFail(f"pip {arguments[0]} failed on the controller: {said}")
 
 
 def build(source: Path, folder: Path) -> Path:
     """Build the service's wheel into a folder; its path."""
     if importlib.util.find_spec(BUILD_BACKEND) is None:
-        raise Failure(
+        raise AnsibleActionFail(
             f"The controller's Python {sys.executable} has no {BUILD_BACKEND} to build the service's wheel. "
             f"Install it there, or set hailo_vision_wheel to a ready wheel."
         )
@@ -135,7 +128,7 @@ def collect(arguments: dict[str, str], check: bool = False) -> dict[str, Any]:
             choice += ["--require-hashes", "--no-deps", f"--requirement={pinned}"]
             pip("download", *choice, "--dest", folder)
             with pinned.open("a", encoding="utf-8") as file:
-                file.write(f"hailo-vision=={number} --hash=sha256:{hailo_wheel.sha256(wheel)}\n")
+                file.write(f"hailo-vision=={number} --hash=sha256:{wheels.sha256(wheel)}\n")
             pack(folder, archive)
     return {"changed": missing, "release": release, "archive": os.fspath(archive)}
 
@@ -146,11 +139,9 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What collect() returns; or failed and msg."""
+        """What collect() returns."""
         super().run(tmp, task_vars)
         try:
             return collect(self._task.args, self._task.check_mode)
-        except Failure as failure:
-            return {"failed": True, "msg": str(failure)}
         except OSError as error:
-            return {"failed": True, "msg": f"{error.filename}: {error.strerror}"}
+            raise AnsibleActionFail(f"{error.filename}: {error.strerror}") from None

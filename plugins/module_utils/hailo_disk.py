@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection
+import shutil
+from collections.abc import Collection
 
 
 def sync(path: str) -> None:
@@ -21,12 +22,14 @@ def beside(path: str) -> str:
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
 
 
-def make(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
-    """Write the new file beside its place.
+def give(path: str, mode: int, owner: str | int, group: str | int) -> None:
+    """Give a path its owner and group, by name or number, and its mode; LookupError for an unknown name."""
+    shutil.chown(path, owner, group)
+    os.chmod(path, mode)
 
-    Args:
-        finish: gives it its owner and mode; until then only its maker may read it.
-    """
+
+def make(path: str, text: str, mode: int = 0o600, owner: str | int = -1, group: str | int = -1) -> None:
+    """Write the new file beside its place; by default it is its maker's."""
     temporary = _vacate(beside(path))
     # Nobody who may write to the folder can put a link there meanwhile.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -34,7 +37,7 @@ def make(path: str, text: str, finish: Callable[[str], None] = lambda path: None
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
-            finish(temporary)
+            give(temporary, mode, owner, group)
             os.fsync(file.fileno())
     except BaseException:
         _vacate(temporary)
@@ -63,9 +66,9 @@ def give_up(paths: Collection[str]) -> None:
         _vacate(beside(path))
 
 
-def write(path: str, text: str, finish: Callable[[str], None] = lambda path: None) -> None:
+def write(path: str, text: str, mode: int = 0o600) -> None:
     """Make a file and put it in place."""
-    make(path, text, finish)
+    make(path, text, mode)
     place([path])
 
 

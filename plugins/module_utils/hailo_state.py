@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from functools import partial
 from typing import Any
 
-from . import hailo_disk
+from . import hailo_disk, hailo_look
 
 FOLDER = "/opt/hailo-vision/good"
 CURRENT = "/opt/hailo-vision/current"
@@ -57,11 +56,7 @@ def release(state: State) -> str:
 
 def load(name: str, folder: str = FOLDER) -> State:
     """A kept state, `last` or `previous`; empty if there is none."""
-    try:
-        with open(os.path.join(folder, f"{name}.json"), encoding="utf-8") as file:
-            return list(json.load(file))
-    except (OSError, ValueError):
-        return []
+    return list(hailo_look.load(os.path.join(folder, f"{name}.json"), list))
 
 
 def keep(state: State, folder: str = FOLDER) -> None:
@@ -79,35 +74,29 @@ def keep(state: State, folder: str = FOLDER) -> None:
     hailo_disk.write(os.path.join(folder, "last.json"), json.dumps(state))
 
 
-def differences(state: State, paths: tuple[str, ...] = PATHS, spared: tuple[str, ...] = ()) -> list[str]:
-    """Those of the paths that are not as they were kept; spared ones only if they are missing."""
-    wanted, now = ({item["path"]: item for item in items} for items in (state, capture(paths)))
-    return [
-        path for path in paths if wanted.get(path) != now.get(path) and not (path in spared and path in now)
-    ]
-
-
-def restore(state: State, paths: tuple[str, ...] = PATHS, spared: tuple[str, ...] = ()) -> list[str]:
+def restore(
+    state: State, paths: tuple[str, ...] = PATHS, spared: tuple[str, ...] = (), check: bool = False
+) -> list[str]:
     """Put every path back as it was kept, and remove those that were not there; the paths that differed.
 
     Args:
         spared: stay as they are now, unless they are missing: a key that was revoked must not come back.
+        check: changes nothing.
     """
-    changed = differences(state, paths, spared)
-    wanted = {item["path"]: item for item in state if item["path"] in changed}
-    for path, item in wanted.items():
+    kept, now = ({item["path"]: item for item in items} for items in (state, capture(paths)))
+    changed = [path for path in paths if kept.get(path) != now.get(path)]
+    changed = [path for path in changed if path not in spared or path not in now]
+    if check:
+        return changed
+    back = [path for path in changed if path in kept]
+    for path in back:
+        item = kept[path]
         if "target" in item:
             hailo_disk.make_link(item["target"], path)
         else:
-            hailo_disk.make(path, item["text"], partial(_give, item))
-    hailo_disk.place(wanted)
+            hailo_disk.make(path, item["text"], item["mode"], item["uid"], item["gid"])
+    hailo_disk.place(back)
     for path in changed:
-        if path not in wanted:
+        if path not in kept:
             hailo_disk.unlink(path)
     return changed
-
-
-def _give(item: dict[str, Any], path: str) -> None:
-    """Give a file the owner and mode that were kept."""
-    os.chown(path, item["uid"], item["gid"])
-    os.chmod(path, item["mode"])

@@ -5,8 +5,6 @@ HAProxy is told by a socket on its host, for which no builtin module has a clien
 gateway runs, for a Pi that it does not know yet, and for one that somebody has put into maintenance.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import socket
@@ -43,22 +41,24 @@ def command(text: str) -> str:
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
+def table(question: str, delimiter: str) -> list[dict[str, str]]:
+    """The table that HAProxy answers with, by the names in its head; no rows for an unknown backend."""
+    return list(csv.DictReader(command(question).partition("# ")[2].splitlines(), delimiter=delimiter))
+
+
 def flags() -> dict[str, int]:
     """What was decided about each Pi, apart from how its checks go; empty where no gateway runs."""
     try:
-        lines = command(f"show servers state {BACKEND}").splitlines()
+        rows = table(f"show servers state {BACKEND}", " ")
     except OSError:
         return {}
-    head = next((line.lstrip("# ").split() for line in lines if line.startswith("# ")), [])
-    rows = [dict(zip(head, line.split(), strict=False)) for line in lines if f" {BACKEND} " in line]
     return {row["srv_name"]: int(row["srv_admin_state"]) for row in rows}
 
 
 def busy(nodes: list[str]) -> bool:
     """Whether one of the Pis works on a request."""
-    rows = csv.DictReader(command("show stat").lstrip("# ").splitlines())
-    members = [row for row in rows if row["pxname"] == BACKEND and row["svname"] in nodes]
-    return any(int(row["scur"] or 0) > 0 for row in members)
+    rows = (row for row in table("show stat", ",") if row["pxname"] == BACKEND and row["svname"] in nodes)
+    return any(int(row["scur"] or 0) > 0 for row in rows)
 
 
 def lease(module: AnsibleModule, name: str, drain: bool) -> None:

@@ -2,28 +2,26 @@
 """Everything that the Hailo roles want to know about a host, in one look.
 
 M(ansible.builtin.setup), C(package_facts), C(service_facts) and C(stat) tell less of it in many round trips.
-It changes nothing and returns the fact C(hailo), which its functions describe.
+It changes nothing and returns the fact C(hailo), which its functions describe. It runs with the Python
+of Debian 11, too, for which nothing else here is: that it is too old is one of the things to tell.
 """
 
 from __future__ import annotations
 
 import glob
 import grp
-import json
 import os
 import platform
 import pwd
 import re
-import stat
 import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state
-from ..module_utils.hailo_text import read
+from ..module_utils.hailo_look import DEVICE_NODES, access, load, matching, read
 from ..module_utils.hailo_tree import is_intact
 
 PACKAGES = (
@@ -53,7 +51,6 @@ TREES = {
     "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
     "vision": ("/opt/hailo-vision/releases", "../current"),
 }
-DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 THROTTLED = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
 # The bits of what the firmware says: the first four for now, those from the seventeenth since the boot.
 THROTTLING = ("too low a voltage", "a capped frequency", "throttling", "the soft temperature limit")
@@ -144,7 +141,7 @@ def numbers(kernel: str) -> list[int]:
 
 def throttling(module: AnsibleModule) -> dict[str, Any]:
     """What a Raspberry Pi's firmware says of its supply and its temperature, now and since the boot."""
-    said = "".join(read(path) for path in glob.glob(THROTTLED))
+    said = "".join(map(read, glob.glob(THROTTLED)))
     command = module.get_bin_path("vcgencmd")
     if not said and command:
         _, said, _ = module.run_command([command, "get_throttled"])
@@ -168,30 +165,15 @@ def device() -> dict[str, Any]:
     ]
     modules = [f"{chip}/driver/module" for chip in chips if os.path.exists(f"{chip}/driver/module")]
     return {
-        "nodes": [{"path": path, **access(path)} for path in nodes()],
+        "nodes": [{"path": path, **access(path)} for path in matching(*DEVICE_NODES)],
         "pci": sorted(read(f"{chip}/device").strip() for chip in chips),
         "driver_modules": sorted(os.path.basename(os.path.realpath(module)) for module in modules),
     }
 
 
-def nodes() -> list[str]:
-    """Paths of the device nodes."""
-    return sorted(path for pattern in DEVICE_NODES for path in glob.glob(pattern))
-
-
-def access(path: str) -> dict[str, str]:
-    """Owner, group and mode, as modules take them."""
-    info = os.stat(path)
-    owner, group = name_of(pwd.getpwuid, info.st_uid), name_of(grp.getgrgid, info.st_gid)
-    return {"owner": owner, "group": group, "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
-
-
-def name_of(lookup: Callable[[int], Any], number: int) -> str:
-    """Name of a user or group, or its number."""
-    try:
-        return str(lookup(number)[0])
-    except KeyError:
-        return str(number)
+def newest(*patterns: str) -> float:
+    """When the latest of them was written, in seconds since the epoch; 0 if there is none."""
+    return max((os.stat(path).st_mtime for path in matching(*patterns)), default=0)
 
 
 def driver_pending() -> bool:
@@ -199,7 +181,7 @@ def driver_pending() -> bool:
     boot = re.search(r"^btime (\d+)$", read("/proc/stat"), re.MULTILINE)
     ticks = int(read("/proc/1/stat").rpartition(")")[2].split()[19])
     booted = int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
-    return any(os.stat(path).st_mtime > booted for path in glob.glob(DRIVER_LISTS))
+    return newest(DRIVER_LISTS) > booted
 
 
 def boot() -> dict[str, Any]:
@@ -212,7 +194,7 @@ def boot() -> dict[str, Any]:
         "files": {name: file(f"{folder}/{name}") for name in BOOT_FILES if folder},
         "kept": [name for name in BOOT_FILES if os.path.exists(f"{folder}/{name}.before-hailo")],
         "room": 0 if space.f_flag & os.ST_RDONLY else space.f_bavail * space.f_frsize,
-        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD),
+        "record": {"words": [], "boot_id": ""} | load(BOOT_RECORD, dict),
         "id": read("/proc/sys/kernel/random/boot_id").strip(),
         "running": read("/proc/cmdline").split(),
     }
@@ -225,20 +207,6 @@ def file(path: str) -> dict[str, Any]:
             return {"content": opened.read(), **access(path)}
     except UnicodeDecodeError:
         return {"content": None, **access(path)}
-
-
-def load(path: str) -> dict[str, Any]:
-    """A mapping in a file of JSON, empty if there is none."""
-    try:
-        return dict(json.loads(read(path)))
-    except (ValueError, TypeError):
-        return {}
-
-
-def runtime_since() -> int:
-    """When the latest part of HailoRT was installed, in seconds since the epoch."""
-    paths = [*glob.glob(RUNTIME_LISTS), *glob.glob(SUPPLIED)]
-    return max((int(os.stat(path).st_mtime) for path in paths), default=0)
 
 
 def packages(module: AnsibleModule, names: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -270,7 +238,7 @@ def waiting(module: AnsibleModule, names: list[str]) -> dict[str, str]:
 def supplied() -> dict[str, Any]:
     """What was installed from files that the operator had supplied."""
     empty: dict[str, Any] = {"digests": {}, "packages": {}, "requires": [], "distribution": ""}
-    return empty | load(SUPPLIED) | {"importable": bool(glob.glob(BINDINGS))}
+    return empty | load(SUPPLIED, dict) | {"importable": bool(glob.glob(BINDINGS))}
 
 
 def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
@@ -288,22 +256,20 @@ def trees() -> dict[str, dict[str, Any]]:
     found = {}
     for name, (folder, link) in TREES.items():
         target = os.path.realpath(os.path.join(folder, link))
-        sealed = sorted(os.path.basename(path)[1:-7] for path in glob.glob(f"{folder}/.*.sealed"))
+        present = [
+            path for path in matching(f"{folder}/*") if os.path.isdir(path) and not os.path.islink(path)
+        ]
         found[name] = {
             "current": os.path.basename(target) if os.path.isdir(target) else "",
-            "present": [
-                os.path.basename(path)
-                for path in sorted(glob.glob(f"{folder}/*"))
-                if os.path.isdir(path) and not os.path.islink(path)
-            ],
-            "intact": [release for release in sealed if is_intact(os.path.join(folder, release))],
+            "present": [os.path.basename(path) for path in present],
+            "intact": [os.path.basename(path) for path in present if is_intact(path)],
         }
     return found
 
 
 def predecessor() -> dict[str, Any]:
     """What is left of the service before this one, and its settings; both empty where it never was."""
-    sections = load(PREDECESSOR_SETTINGS).items()
+    sections = load(PREDECESSOR_SETTINGS, dict).items()
     settings = {name: section for name, section in sections if isinstance(section, dict)}
     return {"remains": [path for path in PREDECESSOR if os.path.lexists(path)], "settings": settings}
 
@@ -332,7 +298,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     deadline = time.monotonic() + module.params["device_timeout"]
-    while time.monotonic() < deadline and not nodes():
+    while time.monotonic() < deadline and not matching(*DEVICE_NODES):
         time.sleep(0.5)
     handed = supplied()
     names = [*module.params["packages"], *handed["packages"], *handed["requires"]]
@@ -351,11 +317,11 @@ def main() -> None:
         "group_made": read(GROUP_MADE).strip(),
         "dpkg_interrupted": bool(glob.glob(UPDATES)),
         "runtime": re.split(r"[-+~]", runtime)[0],
-        "runtime_since": runtime_since(),
+        "runtime_since": int(newest(RUNTIME_LISTS, SUPPLIED)),
         "reboot_pending": driver_pending() or firmware["record"]["boot_id"] == firmware["id"],
         "boot": firmware,
         "throttling": throttling(module),
-        "models": sorted(path for pattern in MODELS for path in glob.glob(pattern)),
+        "models": matching(*MODELS),
         "predecessor": predecessor(),
         "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),

@@ -5,8 +5,6 @@ No builtin module keeps files, links and what was not there as one state, or res
 good state and the last good one with another release, driver or runtime stay on the host, for root to read.
 """
 
-from __future__ import annotations
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import hailo_state as states
@@ -36,8 +34,7 @@ def main() -> None:
         module.fail_json(msg=f"No {name} good state was kept on this host.")
     # A certificate may be why the last state is wanted; the previous one's has run out by now.
     spared = (states.KEYS,) if name == "last" else (states.KEYS, *states.CERTIFICATE)
-    bring = states.differences if module.check_mode else states.restore
-    paths = bring(wanted, states.PATHS, spared)
+    paths = states.restore(wanted, states.PATHS, spared, module.check_mode)
     module.exit_json(
         changed=bool(paths),
         release=states.release(wanted),

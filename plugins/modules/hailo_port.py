@@ -4,15 +4,13 @@
 M(ansible.builtin.wait_for) tells whether a port is taken; no builtin module tells by whom.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.hailo_holders import describe, unit_of
+from ..module_utils.hailo_look import describe, unit_of
 
 
 def listeners(table: str, host: str, port: int) -> list[str]:
@@ -50,15 +48,11 @@ def socket_units(module: AnsibleModule, port: int) -> list[str]:
 def in_the_way(module: AnsibleModule, pids: list[str], port: int) -> str:
     """Who is in the way; empty if it is one of the units that may."""
     units = socket_units(module, port)
-    allowed = module.params["units"]
-    if any(f"{name}.socket" in units for name in allowed):
+    allowed = {f"{name}.{kind}" for name in module.params["units"] for kind in ("socket", "service")}
+    if allowed & {*units, *map(unit_of, pids)}:
         return ""
-    if any(unit_of(pid) == f"{name}.service" for name in allowed for pid in pids):
-        return ""
-    if units:
-        return f"systemd for {units[0]}"
     # systemd keeps the sockets of others; the process that works with one comes after it.
-    return describe(pids[-1])
+    return f"systemd for {units[0]}" if units else describe(pids[-1])
 
 
 def main() -> None:

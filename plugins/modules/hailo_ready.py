@@ -8,7 +8,6 @@ what systemd says nor who holds the device.
 from __future__ import annotations
 
 import contextlib
-import glob
 import http.client
 import json
 import ssl
@@ -18,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.hailo_holders import describe, holders, unit_of
+from ..module_utils.hailo_look import DEVICE_NODES, describe, holders, matching, unit_of
 
 UNIT = "hailo-vision.service"
 READY = ("ready", "generating", "unloading", "unloaded")
@@ -30,7 +29,6 @@ SETTLED = {
     "inactive": "The service is not started: site.yml installs and starts it. ",
     "active": "The service listens somewhere else: site.yml gives it the settings of the inventory. ",
 }
-DEVICE_NODES = ("/dev/hailo[0-9]*", "/dev/h1x-[0-9]*")
 
 
 def ask(url: str) -> dict[str, Any] | None:
@@ -67,7 +65,7 @@ def hopeless(health: dict[str, Any]) -> str:
     if code == "device_permission":
         return "Waiting does not help. "
     if code in ("device_busy", "npu_memory"):
-        nodes = {path for pattern in DEVICE_NODES for path in glob.glob(pattern)}
+        nodes = matching(*DEVICE_NODES)
         strangers = [describe(pid) for pid in holders(nodes) if unit_of(pid) != UNIT]
         return f"The device is held by {' and '.join(strangers)}. " if strangers else ""
     return ""

@@ -20,12 +20,11 @@ NEW_MODEL = hef(b"\nsdk-version: 5.1.1\n" + bytes(range(256)) * 1200)
 CONFIG = "model: new\n" * 50
 
 paths = load("plugins/modules/hailo_paths.py", "writing_paths")
-seal = load("plugins/modules/hailo_seal.py", "writing_seal")
 tree: Any = shared("hailo_tree")
 state: Any = load("plugins/module_utils/hailo_state.py", "writing_state")
 with patch.object(sys, "path", [str(SCRIPT.parent), *sys.path]):
     fetch: Any = load("roles/hailo_model/files/fetch.py", "writing_model")
-boot: Any = load("plugins/filter/hailo_boot.py", "writing_boot")
+boot: Any = load("plugins/plugin_utils/boot.py", "writing_boot")
 facts: Any = load("plugins/modules/hailo_facts.py", "writing_boot_facts")
 wheelhouse = load("plugins/action/hailo_wheelhouse.py", "writing_wheelhouse")
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
@@ -51,12 +50,12 @@ def release(root: Path) -> None:
     """A release as tar and pip leave it, which wait for no disk; sealed, then switched to."""
     folder = root / "releases" / "2"
     fresh = {"path": str(folder), "state": "directory", **MINE}
-    sealed = {"path": seal.seal_path(str(folder)), "state": "absent"}
+    sealed = {"path": tree.seal_path(str(folder)), "state": "absent"}
     done(call(paths, paths=[sealed, {**fresh, "state": "absent"}, fresh]))
     (folder / "bin").mkdir()
     (folder / "bin" / "program").write_bytes(b"new program\n" * 100)
     (folder / "module.py").write_bytes(b"new = 1\n" * 100)
-    done(call(seal, path=str(folder)))
+    done(call(paths, paths=[{"path": str(folder), "state": "sealed"}]))
     done(call(paths, paths=[{"path": f"{root}/current", "state": "link", "target": "releases/2"}]))
 
 
@@ -83,7 +82,7 @@ def model(root: Path, address: str) -> None:
     order = _order(root, address)
     fetch.fetch(order)
     fetch.model.place(order)
-    fetch.model.keep(order)
+    done(call(paths, paths=[], absent=[f"{root}/.model.hef.former", f"{root}/.model.hef.former.json"]))
 
 
 def why_no_model(root: Path, address: str) -> str:

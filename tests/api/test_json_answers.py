@@ -1,6 +1,8 @@
 """response_format: JSON asked for, checked, and honestly reported."""
 
 import json
+import os
+import resource
 from typing import Any
 
 import jsonschema_rs
@@ -177,3 +179,15 @@ def test_a_request_counts_once_however_often_the_model_was_asked(make_server: An
     server.wait_for(
         lambda: 'request_success_total{finished_reason="stop"} 1.0' in server.http.get("/metrics").text
     )
+
+
+def test_a_service_without_the_means_to_check_is_overloaded(make_server: Any) -> None:
+    server = make_server().start()
+    assert server.answer(QUESTION)  # whatever is opened once is open
+    open_files = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (open_files, 4096))
+    for wanted in ({"type": "json_object"}, schema_format()):
+        response = server.chat(QUESTION, response_format=wanted)
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+        assert response.headers["retry-after"]
+    assert "Traceback" not in server.log()

@@ -75,6 +75,7 @@ OPENAI_MESSAGE = {
         ("generate", OF_CHAT, 400, ["'messages'", "/api/chat"]),
         ("generate", {**OF_GENERATE, "prompt": ["Hi"]}, 400, ["'prompt'"]),
         ("show", {"model": "llava"}, 404, ["model 'llava' not found"]),
+        ("show", {"model": "a\x1b[31m"}, 404, ["model 'a\\x1b[31m' not found"]),
         ("show", {}, 400, ["'model'"]),
         ("embed", {"model": MODEL, "input": "x"}, 400, ["embeddings"]),
         ("embeddings", {"model": MODEL, "prompt": "x"}, 400, ["embeddings"]),

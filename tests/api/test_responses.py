@@ -197,6 +197,11 @@ def test_what_fails_after_the_first_event_is_a_failed_response(make_server: Any)
         ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "input"),
         ({"input": [{"role": "user", "content": "x"}] * 5000}, "input"),
         ({"input": [{"type": "function_call_output", "output": {"a": 1}}]}, "input[0].output"),
+        ({"input": [{"type": "function_call_output", "output": ["x", 5]}]}, "input[0].output[1]"),
+        (
+            {"input": [{"type": "function_call_output", "output": [{**IMAGE, "image_url": "data:,x"}]}]},
+            "input[0].output[0].image_url",
+        ),
         ({"image_url": IMAGE["image_url"]}, "image_url"),
         ({"image": IMAGE["image_url"]}, "image"),
         ({"messages": [QUESTION]}, "messages"),
@@ -216,3 +221,8 @@ def test_what_can_not_be_done_is_named(fields: dict[str, Any], param: str, serve
     assert response.status_code == 400, response.text
     check(response.json(), ERROR)
     assert response.json()["error"]["param"] == param
+
+
+def test_an_unknown_form_is_told_the_known_ones(server: Server) -> None:
+    error = ask(server, "Hi", text={"format": {"type": "yaml"}}).json()["error"]
+    assert "'yaml'; expected one of text, json_object, json_schema" in error["message"]

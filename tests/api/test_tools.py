@@ -85,6 +85,14 @@ def test_references_inside_the_parameters_stay_right_among_several() -> None:
     assert tools.call(json.dumps(good)) == ("tell_colour", '{"colour": "red", "sure": true}')
 
 
+@pytest.mark.parametrize("arguments", ["[" * 50_000, '{"colour": "\\ud83d"}', "NaN"])
+def test_what_the_model_writes_instead_of_a_call_comes_through(arguments: str) -> None:
+    tools = forced("required", TOOLS, ApiConfig())
+    assert tools
+    text = f'{{"name": "count", "arguments": {arguments}}}'
+    assert tools.call(text) == ("tell_colour", text)
+
+
 def test_a_single_required_tool_is_the_one(server: Server) -> None:
     answer = choice_of(server, tools=TOOLS[:1], tool_choice="required")
     assert answer["message"]["tool_calls"][0]["function"]["name"] == "tell_colour"
@@ -186,6 +194,7 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
             {"tools": [{"type": "function", "function": {}}], "tool_choice": "required"},
             "tools[0].function.name",
         ),
+        ({"tools": [{"type": "function", "function": 5}], "tool_choice": "required"}, "tools[0].function"),
         ({"tools": [{"type": "function", "name": 5}], "tool_choice": "required"}, "tools[0].name"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),

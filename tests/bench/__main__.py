@@ -10,6 +10,7 @@ from typing import Any
 from tests.bench import (
     fleet_rows,
     front_rows,
+    gateway_rows,
     latency_rows,
     machine,
     media_rows,
@@ -49,9 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
             curves["profile"] = profile_rows.text_request(stage)
             # Written before the fleet is booted, which takes longest and can fail for reasons of its own.
             _write(options.out, rows, described, curves)
-        if options.fleet and not options.only:
-            further, curves["hosts"] = fleet_rows.measure(stage)
+        if options.fleet and options.only in "site_again":
+            further, curves["hosts"] = fleet_rows.site_again(stage)
             rows += further
+        if options.fleet and options.only in "gateway":
+            rows += gateway_rows.gateway(stage)
+        if options.fleet and not options.only:
             _write(options.out, rows, described, curves)
     print(results.text(rows))
     return 0

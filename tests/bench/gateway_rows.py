@@ -1,74 +1,77 @@
-"""What of the answers of Pis on slow links comes through the gateway. Needs root and a fleet of four."""
+"""What of the answers of Pis on slow links comes through their gateway. Needs root; boots its own fleet."""
 
 import itertools
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+from support.fleets import BENCH
 from support.pictures import image_part
 
 from emulator.fleet.console import run
-from emulator.fleet.layout import Layout
-from tests.bench.measure import alternate, median
+from tests.bench.fleet_rows import booted, site
+from tests.bench.measure import median
 from tests.bench.results import Row
 from tests.bench.stage import CHAT, Stage, body, jpeg
 from tests.deploy.conftest import Pi
+from tests.deploy.gateway import Gateway
 
 _MEMBERS, _CLIENTS, _LINK = 3, 8, "20mbit"
 _TOKENS = 32
 _NUMBERS = itertools.count()
 
 
-def gateway(stage: Stage, fleet: Layout, site: Callable[[Path], object]) -> Row:
-    """Eight clients of a gateway in front of three Pis, against clients who ask these Pis themselves.
-
-    Args:
-        stage: the run's.
-        fleet: a fleet with the service; the fourth host becomes the gateway.
-        site: deploys by the fleet's inventory and another.
-    """
-    pis = [Pi(fleet.host_name(n), str(fleet.host_address(n)), fleet=fleet) for n in range(1, _MEMBERS + 2)]
+def gateway(stage: Stage) -> list[Row]:
+    """Eight clients of a gateway in front of three Pis, against clients who ask these Pis themselves."""
+    numbers = range(1, _MEMBERS + 2)
+    pis = [Pi(BENCH.host_name(n), str(BENCH.host_address(n)), fleet=BENCH) for n in numbers]
     *members, front = pis
-    stage.note(f"the gateway in front of {_MEMBERS} Pis")
-    folder = fleet.directory / "gateway"
-    folder.mkdir()
-    hosts = f"{{{front.name}: {{hailo_gateway_members: {[pi.name for pi in members]}}}}}"
-    (folder / "hosts.yml").write_text(f"hailo_gateway: {{hosts: {hosts}}}\n")
-    site(folder)
-    photo = jpeg(2700, 2025)
-    with ExitStack() as stack:
+    with ExitStack() as exits:
+        inventory = exits.enter_context(booted(stage, len(pis), scale=1))
+        stage.note(f"site.yml, and the gateway in front of {_MEMBERS} Pis")
+        folder = BENCH.directory / "gateway"
+        folder.mkdir()
+        names = [pi.name for pi in members]
+        variables = {"hailo_gateway_members": names, "hailo_gateway_statistics_host": "0.0.0.0"}
+        (folder / "hosts.yml").write_text(json.dumps({"hailo_gateway": {"hosts": {front.name: variables}}}))
+        site(inventory, "-i", str(folder))
         for pi in members:
-            stack.enter_context(_slow_link(pi))
-            # As fast as a Hailo-10H, whatever the fleet was booted for.
-            pi.run("sed -i 's/^time_scale.*/time_scale = 1.0/' /etc/hailo-emulator.toml")
-            pi.run("systemctl restart hailo-vision.service")
-        for pi in members:
-            pi.wait_ready()
-        _await(front, members)
-        through = [f"http://{front.address}:8080"] * _CLIENTS
+            exits.enter_context(_slow_link(pi))
+        Gateway(front).wait_up(names)
+        photo = jpeg(2700, 2025)
+        through = [Gateway(front).url] * _CLIENTS
         direct = [pi.url for pi in members for _ in range(4)]
-        answers = 10 if stage.quick else 60
-        both = alternate(
-            stage.rounds(2), lambda: _rate(through, photo, answers), lambda: _rate(direct, photo, answers)
+        answers = 8 * _MEMBERS
+        rounds = [
+            (_rate(through, photo, answers, members), _rate(direct, photo, answers, members))
+            for _ in range(stage.rounds(2))
+        ]
+    ours, theirs = map(median, zip(*rounds, strict=True))
+    return [
+        Row(
+            f"answers a second through the gateway, {_MEMBERS} Pis on links of 20 Mbit/s, {_CLIENTS} clients",
+            "the same Pis asked directly by 4 clients each",
+            ours / theirs,
+            f"{ours:.3f} / {theirs:.3f}; a photo of {len(photo) / 1e6:.1f} MB and {_TOKENS} tokens a request",
+            0.97,
+            at_least=True,
         )
-    ours, theirs = map(median, both)
-    return Row(
-        f"answers a second through the gateway, {_MEMBERS} Pis on links of 20 Mbit/s, {_CLIENTS} clients",
-        "the same Pis asked directly by 4 clients each",
-        ours / theirs,
-        f"{ours:.3f} / {theirs:.3f}; a photo of {len(photo) / 1e6:.1f} MB and {_TOKENS} tokens a request",
-        0.97,
-        at_least=True,
-    )
+    ]
 
 
-def _rate(urls: list[str], photo: bytes, answers: int) -> float:
-    """Answers a second while each client always has a question open. There is one for each URL."""
-    ended: list[float] = []
+def _rate(urls: list[str], photo: bytes, answers: int, members: list[Pi]) -> float:
+    """Answers a second of all Pis while each client always has a question open; there is one for each URL.
+
+    It is the sum of each Pi's own rate. Pis that began together also end their answers together: of one
+    count for all of them, a moment more or less would decide about three answers.
+    """
     over = threading.Event()
+    ended = threading.Semaphore(0)
     part = image_part(photo)
 
     def ask(url: str) -> None:
@@ -78,19 +81,31 @@ def _rate(urls: list[str], photo: bytes, answers: int) -> float:
                 text = {"type": "text", "text": f"{next(_NUMBERS)}: What is in this picture?"}
                 request = body([{"role": "user", "content": [text, part]}], _TOKENS)
                 client.post(url + CHAT, content=request).raise_for_status()
-                ended.append(time.monotonic())
+                ended.release()
 
-    threads = [threading.Thread(target=ask, args=(url,)) for url in urls]
-    for thread in threads:
-        thread.start()
-    # The first answers find everything idle.
-    while len(ended) < len(urls) + answers and any(thread.is_alive() for thread in threads):
-        time.sleep(0.05)
-    counted = ended[len(urls) : len(urls) + answers]
-    over.set()
-    for thread in threads:
-        thread.join()
-    return (len(counted) - 1) / (counted[-1] - counted[0])
+    def wait(count: int) -> float:
+        """The moment at which so many more answers are there."""
+        for _ in range(count):
+            # A client that waits longer has failed, and tells so below.
+            if not ended.acquire(timeout=130):
+                break
+        return time.time()
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        clients = [pool.submit(ask, url) for url in urls]
+        # The first answers find everything idle.
+        since, until = wait(len(urls)), wait(answers)
+        over.set()
+    for client in clients:
+        client.result()
+    moments = [_ends(pi, since, until) for pi in members]
+    return sum((len(ends) - 1) / (ends[-1] - ends[0]) for ends in moments)
+
+
+def _ends(pi: Pi, since: float, until: float) -> list[float]:
+    """When a Pi was done with its answers, by its service's log."""
+    log = f"journalctl --unit=hailo-vision --since=@{since} --until=@{until} --output=short-unix"
+    return [float(line.split()[0]) for line in pi.run(log).splitlines() if " status=200 " in line]
 
 
 @contextmanager
@@ -105,15 +120,3 @@ def _slow_link(pi: Pi) -> Iterator[None]:
         yield
     finally:
         run(["tc", "qdisc", "delete", *shaped.split()])
-
-
-def _await(front: Pi, members: list[Pi]) -> None:
-    """Return when the gateway uses all of its Pis."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        table = front.run("curl --silent 'http://localhost:8404/;csv'").splitlines()
-        up = [line for line in table if line.startswith("hailo_nodes,") and ",UP," in line]
-        if all(any(f",{pi.name}," in line for line in up) for pi in members):
-            return
-        time.sleep(0.5)
-    raise RuntimeError("the gateway does not use all of its Pis")

@@ -56,6 +56,7 @@ def test_an_answer_that_was_cut_is_a_failure(slow: Server) -> None:
 
 
 MODELS = response(b'{"data": [{"id": "one"}]}')
+DEEP = b"[" * 100_000
 CHUNK = b'data: {"choices": [{"delta": {"content": "It is"}}]}\n\n'
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(CHUNK)
 
@@ -99,8 +100,12 @@ def test_control_c_ends_a_command_that_has_hardly_begun(command: str, module: st
 
 @both
 @pytest.mark.parametrize(
-    "url", ["foo", "ftp://pi", "http://", "http://[::1", "http://pi:99999", "http://a b", "http://me:pw@pi"]
-)
+    "url",
+    [
+        "foo", "ftp://pi", "http://", "http://[::1", "http://pi:99999", "http://a b", "http://me:pw@pi",
+        "http://a..b",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_is_bad_usage(command: tuple[str, ...], url: str) -> None:
     status, said = failure(begin(*command, "--url", url))
     assert status == 2
@@ -108,7 +113,7 @@ def test_what_is_no_address_is_bad_usage(command: tuple[str, ...], url: str) -> 
 
 
 @both
-@pytest.mark.parametrize("body", [b"<html>router</html>", b"[]", b'{"data": []}', b"{", b"\xff"])
+@pytest.mark.parametrize("body", [b"<html>router</html>", b"[]", b'{"data": []}', b"{", b"\xff", DEEP])
 def test_another_web_server_is_told_as_such(command: tuple[str, ...], body: bytes) -> None:
     with Origin({"/v1/models": response(body)}) as origin:
         status, said = failure(begin(*command, "--url", origin.url("")))
@@ -118,7 +123,13 @@ def test_another_web_server_is_told_as_such(command: tuple[str, ...], body: byte
 
 @both
 @pytest.mark.parametrize(
-    "answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"]
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+    ],
 )
 def test_what_is_no_web_server_is_told(command: tuple[str, ...], answer: bytes) -> None:
     with Origin({"/v1/models": answer}) as origin:
@@ -129,12 +140,20 @@ def test_what_is_no_web_server_is_told(command: tuple[str, ...], answer: bytes) 
 
 @both
 @pytest.mark.parametrize(
-    "chunk", [b"{", b"[]", b'{"choices": 5}', b'{"choices": [{"delta": 5}]}', b'{"error": 1}']
+    "chunk", [b"{", b"[]", b'{"choices": 5}', b'{"choices": [{"delta": 5}]}', b'{"error": 1}', DEEP]
 )
 def test_chunks_of_another_kind_are_told(command: tuple[str, ...], chunk: bytes) -> None:
     answer = response(b"data: " + chunk + b"\n\n")
     with Origin({"/v1/models": MODELS, "/v1/chat/completions": answer}) as origin:
         assert failure(begin(*command, "--url", origin.url("")))[0] == 1
+
+
+@pytest.mark.parametrize("timings", [b"5", b'{"predicted_n": "many"}', b'{"queue_ms": null}'])
+def test_figures_of_another_kind_are_told(timings: bytes) -> None:
+    answer = response(b'data: {"choices": [], "timings": ' + timings + b"}\n\ndata: [DONE]\n\n")
+    with Origin({"/v1/models": MODELS, "/v1/chat/completions": answer}) as origin:
+        status, said = failure(begin(*BENCH, "--url", origin.url("")))
+    assert (status, said) == (1, "The service's figures (timings) can't be read.")
 
 
 @pytest.mark.parametrize("arguments", [(*ASK,), ("bench", "--requests", "1"), ("version",), ("doctor",)])

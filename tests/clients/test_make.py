@@ -20,10 +20,10 @@ def tool(name: str, *words: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("port", ["abc", "99999", "-1", ""])
+@pytest.mark.parametrize("port", ["abc", "99999", "-1", "0", ""])
 def test_serve_wants_a_port(port: str) -> None:
     status, said = tool("serve.sh", sys.prefix, port)
-    assert (status, said) == (1, f"PORT must be a whole number up to 65535, not {port!r}.\n")
+    assert (status, said) == (1, f"PORT must be a whole number from 1 to 65535, not {port!r}.\n")
 
 
 def test_serve_on_a_port_in_use() -> None:

@@ -11,12 +11,12 @@ from typing import Any, Self
 
 import httpx
 
-PHOTO = Path(__file__).resolve().parents[1] / "data" / "coffee.jpg"
+PHOTO = (Path(__file__).resolve().parents[1] / "data" / "coffee.jpg").read_bytes()
 
 
-def question(tokens: int, stream: bool) -> dict[str, Any]:
+def question(tokens: int, stream: bool, photo: bytes = PHOTO) -> dict[str, Any]:
     """A request about a photo."""
-    link = f"data:image/jpeg;base64,{base64.b64encode(PHOTO.read_bytes()).decode()}"
+    link = f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}"
     content = [
         {"type": "text", "text": "What is in this picture?"},
         {"type": "image_url", "image_url": {"url": link}},
@@ -45,9 +45,10 @@ class Load:
     They ask from the beginning of a `with` block to its end.
     """
 
-    def __init__(self, url: str, clients: int = 4, key: str = "") -> None:
+    def __init__(self, url: str, clients: int = 4, key: str = "", photo: bytes = PHOTO) -> None:
         self._url = f"{url}/v1/chat/completions"
         self._headers = {"Connection": "close"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._photo = photo
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(bool(n % 2),)) for n in range(clients)]
         self.outcomes: list[Outcome] = []
@@ -81,7 +82,7 @@ class Load:
             time.sleep(0.1)
 
     def _ask(self, stream: bool) -> None:
-        body = question(8, stream)
+        body = question(8, stream, self._photo)
         # The certificate may change meanwhile.
         with httpx.Client(timeout=90, headers=self._headers, verify=False) as client:
             while not self._over.is_set():

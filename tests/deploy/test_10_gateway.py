@@ -21,7 +21,7 @@ from support.fleets import SCENARIO
 from tests.deploy import power
 from tests.deploy.conftest import TOP, Pi, changes, playbook
 from tests.deploy.gateway import INVENTORY, Gateway, deploy, place, settings
-from tests.deploy.load import Load, question
+from tests.deploy.load import PHOTO, Load, question
 
 KEY = "a-key-for-the-gateway"
 CHAT = "/v1/chat/completions"
@@ -268,13 +268,15 @@ def test_a_pi_whose_name_nobody_knows_keeps_no_other_from_serving_and_what_it_re
     gateway.wait_up(["pi01", "pi02"])
     gateway.wait_up(["pi_late"], status="DOWN")
     assert httpx.post(gateway.url + CHAT, json=question(4, stream=False), timeout=60).status_code == 200
+    # What follows a JPEG's end is ignored.
+    large = PHOTO.ljust(3_000_000, b"\0")
     # It is least busy all the time, as it refuses everything at once.
     for status in (429, 503):
         late.run(f"systemd-run --collect --unit=stub python3 /run/stub.py {status}")
         late.run("grep -q pi-late /etc/hosts || echo 127.0.0.1 pi-late.example >> /etc/hosts")
         gateway.wait_up(["pi_late"])
         given = int(gateway.rows()["pi_late"]["stot"])
-        with Load(gateway.url) as load:
+        with Load(gateway.url, photo=large) as load:
             load.wait(12)
         assert load.failures == []
         assert int(gateway.rows()["pi_late"]["stot"]) > given

@@ -1,5 +1,6 @@
 """Starting and stopping, as systemd and operators see it."""
 
+import base64
 import contextlib
 import os
 import re
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.certificates import issue
+from support.events import events
 from support.pictures import photo, user
 from support.server import Server
 
@@ -104,6 +107,20 @@ def test_a_stop_lets_the_running_answer_finish_and_refuses_the_rest(make_server:
     assert "vdevice_release" in [event["event"] for event in server.journal()]
 
 
+def test_a_stop_ends_a_batch_with_an_error_for_each_picture_that_is_left(make_server: MakeServer) -> None:
+    """What was admitted as one request is not queued any more; without a word the stream looked complete."""
+    server = make_server(emulator={"time_scale": 0.3}).start()
+    image = base64.b64encode(photo("coffee")).decode()
+    body = {"images": [image] * 3, "prompt": "Describe it.", "max_tokens": 20, "stream": True}
+    with ThreadPoolExecutor(1) as clients:
+        running = clients.submit(server.http.post, "/v1/vision/analyze", json=body)
+        server.wait_for(lambda: server.health()["queue"]["running"] == 1)
+        assert server.stop() == 0
+    *results, summary = events(running.result())
+    assert [(result["error"] or {}).get("code") for result in results[1:]] == ["shutting_down"] * 2
+    assert (summary["succeeded"], summary["failed"]) == (1, 2)
+
+
 def test_an_answer_longer_than_the_limit_is_cut_with_an_error(make_server: MakeServer) -> None:
     server = make_server(
         config={"server": {"shutdown_timeout": 0.3}}, emulator={"time_scale": 1.0, "timing": {"load": 0.1}}
@@ -117,7 +134,7 @@ def test_an_answer_longer_than_the_limit_is_cut_with_an_error(make_server: MakeS
     assert '"code":"shutting_down"' in events[-2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_while_loading_is_quick_and_clean(make_server: MakeServer, number: int) -> None:
     server = make_server(emulator={"time_scale": 1.0})
     server.start(wait=False)
@@ -230,3 +247,14 @@ def test_unusable_tls_files_are_told(make_server: MakeServer) -> None:
     assert done.stderr == (
         "server.tls_cert: /absent.pem and /absent.key can't be used: No such file or directory\n"
     )
+
+
+def test_a_key_with_a_pass_phrase_is_told(make_server: MakeServer, tmp_path: Path) -> None:
+    certificate, locked = issue(tmp_path, "DNS:pi.lan"), tmp_path / "locked.pem"
+    subprocess.run(
+        ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", certificate.key, "-out", locked],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    done = serve(make_server(config={"server": {"tls_cert": str(certificate.chain), "tls_key": str(locked)}}))
+    assert done.returncode == 2
+    assert done.stderr.endswith("can't be used: the key has a pass phrase; expected one without\n")

@@ -18,7 +18,7 @@ from support.pictures import DATA, plain, user
 from support.server import MODEL, Server
 
 from hailo_vision.npu.process import NpuProcess, Prompt
-from hailo_vision.npu.protocol import GenerationEvent, Load, Pieces, Sampling, Started
+from hailo_vision.npu.protocol import Generate, GenerationEvent, Load, Pieces, Sampling, Started
 
 MakeServer = Callable[..., Server]
 
@@ -88,8 +88,8 @@ async def test_parts_answer_as_one_call_does(
 ) -> None:
     frames, text = photographs(pictures), prompt_of(pictures)
     events: list[GenerationEvent] = []
-    prompt = Prompt(text, [frame.data.cast("B") for frame in frames], sampling[0], 60)
-    await process.generate(prompt, events.append)
+    order = Generate(text, len(frames), sampling[0], 60, None)
+    await process.generate(Prompt(order, [frame.data.cast("B") for frame in frames]), events.append)
     answer = "".join("".join(event.texts) for event in events if isinstance(event, Pieces))
 
     journal = stage.journal()

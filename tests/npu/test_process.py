@@ -15,6 +15,7 @@ from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import NpuProcess, Prompt
 from hailo_vision.npu.protocol import (
     Ended,
+    Generate,
     GenerationEvent,
     Load,
     Pieces,
@@ -25,7 +26,7 @@ from hailo_vision.npu.protocol import (
 )
 
 ORDER = Load("/nowhere/model.hef", "SHARED", ())
-PROMPT = Prompt("Hello", [], Sampling(), 10)
+PROMPT = Prompt(Generate("Hello", 0, Sampling(), 10, None), [])
 CAUSE = Problem("why", "Because.", "Nothing.")
 PREAMBLE = """
 import os, signal, socket, sys, time

@@ -13,7 +13,7 @@ from support.server import Server
 from hailo_vision import config
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.process import Prompt
-from hailo_vision.npu.protocol import Sampling
+from hailo_vision.npu.protocol import Generate, Sampling
 from hailo_vision.npu.supervisor import State, Supervisor
 
 Supervise = Callable[[Server], Supervisor]
@@ -195,8 +195,9 @@ async def test_who_asks_in_the_moment_after_a_crash_is_told_the_cause(
     assert supervisor.pid
     os.kill(supervisor.pid, signal.SIGKILL)
     await supervisor.ready()  # it still is, as far as anybody knows
+    order = Generate("Hello", 0, Sampling(), 5, None)
     with pytest.raises(NpuError) as caught:
-        await supervisor.generate(Prompt("Hello", [], Sampling(), 5), lambda event: None)
+        await supervisor.generate(Prompt(order, []), lambda event: None)
     assert caught.value.problem.code == "npu_crashed"
     await until(lambda: supervisor.state is State.RESTARTING)
     await until(lambda: supervisor.state is State.READY)

@@ -8,7 +8,7 @@ import pytest
 from support.server import Server
 
 from hailo_vision.npu.process import NpuProcess, Prompt
-from hailo_vision.npu.protocol import GenerationEvent, Load, Pieces, Sampling
+from hailo_vision.npu.protocol import Generate, GenerationEvent, Load, Pieces, Sampling
 
 RELEASED = ["release", "unloaded", "vdevice_release"]
 
@@ -39,8 +39,8 @@ async def begin(process: NpuProcess) -> "asyncio.Task[None]":
         if isinstance(event, Pieces):
             begun.set()
 
-    prompt = Prompt("<|im_start|>user\nTell me all.<|im_end|>\n", [], Sampling(), 500)
-    running = asyncio.create_task(process.generate(prompt, put))
+    order = Generate("<|im_start|>user\nTell me all.<|im_end|>\n", 0, Sampling(), 500, None)
+    running = asyncio.create_task(process.generate(Prompt(order, []), put))
     await begun.wait()
     return running
 

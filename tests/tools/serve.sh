@@ -14,11 +14,11 @@ port = sys.argv[1]
 with socket.socket() as probe:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        probe.bind(("127.0.0.1", int(port)))
+        probe.bind(("127.0.0.1", int(port) or -1))
     except OSError as error:
         sys.exit(f"PORT={port} can't be had ({error.strerror}): choose another, as in `make serve PORT=11439`.")
     except (OverflowError, ValueError):
-        sys.exit(f"PORT must be a whole number up to 65535, not {port!r}.")
+        sys.exit(f"PORT must be a whole number from 1 to 65535, not {port!r}.")
 EOF
 mkdir -p "$data/resources"
 export PYTHONPATH="$PWD/emulator" HAILO_EMULATOR_DEVICE="$data/npu" HAILORT_LOGGER_PATH=NONE

@@ -3,7 +3,7 @@
 import pytest
 from support.modules import load
 
-apt = load("plugins/filter/hailo_apt.py", "hailo_apt_filter")
+apt = load("plugins/plugin_utils/apt.py", "hailo_apt_filter")
 DRIVER = "h10-hailort-pcie-driver"
 SIMULATED = f"""Reading package lists...
 Inst {DRIVER} [5.1.0] (5.1.1 archive:trixie [all])

@@ -84,6 +84,11 @@ def test_the_time_taken_tells_nothing(given: str, path: Path, monkeypatch: pytes
     assert {len(digest) for pair in compared for digest in pair} == {32}
 
 
+def test_a_byte_order_mark_is_no_part_of_a_key(path: Path) -> None:
+    path.write_text("sk-kitchen\n", encoding="utf-8-sig")
+    Keys(path).check("Bearer sk-kitchen", "")
+
+
 def test_without_a_file_everybody_gets_in() -> None:
     keys = Keys(None)
     assert keys.check("Bearer dummy", "") == keys.check("", "dummy") != keys.check("", "")

@@ -19,7 +19,7 @@ WORDS = ["cgroup_enable=memory", "rootwait"]
 
 MINE = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 
-plugin = load("plugins/filter/hailo_boot.py", "hailo_boot_filter")
+plugin = load("plugins/plugin_utils/boot.py", "hailo_boot_filter")
 paths = load("plugins/modules/hailo_paths.py", "boot_paths")
 
 

@@ -8,8 +8,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from support.modules import TOP, load
 
-boot = load("plugins/filter/hailo_boot.py", "hailo_boot_of_checks")
-packages = load("plugins/filter/hailo_packages.py", "hailo_packages_of_checks")
+boot = load("plugins/plugin_utils/boot.py", "hailo_boot_of_checks")
+packages = load("plugins/plugin_utils/packages.py", "hailo_packages_of_checks")
 ROLE = TOP / "roles/hailo_driver"
 HEALTHY: dict[str, Any] = {
     "machine": "aarch64",
@@ -66,7 +66,8 @@ def judge(facts: dict[str, Any], **settings: object) -> dict[str, list[str]]:
     variables["__hailo_driver_plan"] = packages.plan(host, wish)
     wanted = (variables[f"hailo_driver_boot_{name}"] for name in ("config", "cmdline"))
     variables["__hailo_driver_boot"] = boot.plan(host["boot"], *wanted)
-    asked = "{{ {'problems': __hailo_driver_problems, 'warnings': __hailo_driver_warnings} }}"
+    problems = "__hailo_driver_checks | rejectattr('passed') | map(attribute='problem')"
+    asked = f"{{{{ {{'problems': {problems}, 'warnings': __hailo_driver_warnings}} }}}}"
     return dict(Templar(loader, variables).template(trust_as_template(asked)))
 
 

@@ -295,9 +295,6 @@ def test_another_model_waits_for_its_turn_and_can_be_taken_back(replacing: Scrip
     assert replacing.ask("place") is True
     # A run that was killed here is finished by the next.
     assert replacing.ask("follow", "30") == {"changed": False, "reason": "", "waits": True}
-    assert replacing.ask("keep") is True
-    assert replacing.ask("keep") is False
-    assert sorted(replacing.path.parent.iterdir()) == [replacing.beside("json"), replacing.path]
     assert replacing.path.read_bytes() == MODEL
 
 
@@ -361,10 +358,10 @@ def test_silence_is_an_interruption(replacing: Script) -> None:
 
 
 def test_who_follows_hears_how_far_it_is_and_then_that_it_is_there(script: Script, mirror: Mirror) -> None:
-    mirror.pause = 0.05
-    first = script.ask("follow", "1")
-    done, total = first["progress"]
-    assert (0 < done < total, total) == (True, len(MODEL))
+    mirror.pause = 0.1  # the whole takes longer than any of these looks; a loaded machine is slow to begin
+    looks = (script.ask("follow", seconds)["progress"] for seconds in ("1", "2", "4"))
+    done, total = next(progress for progress in looks if progress[0])
+    assert (done < total, total) == (True, len(MODEL))
     mirror.pause = 0
     assert script.ask("follow", "30") == {"changed": True, "reason": "it is missing", "waits": False}
     assert script.ask("follow", "30") == {"changed": False, "reason": "", "waits": False}

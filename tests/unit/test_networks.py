@@ -2,7 +2,7 @@
 
 from support.modules import load
 
-networks = load("plugins/filter/hailo_networks.py", "hailo_networks_filter")
+networks = load("plugins/plugin_utils/addresses.py", "hailo_networks_filter")
 
 
 def test_addresses_and_networks_are_told_apart_by_family() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-plugin = load("plugins/filter/hailo_packages.py", "hailo_packages_filter")
+plugin = load("plugins/plugin_utils/packages.py", "hailo_packages_filter")
 CORE = plugin.CORE
 MADISON = [
     "h10-hailort | 5.3.0 | http://archive trixie/main arm64 Packages",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.modules import load
 
-pem = load("plugins/filter/hailo_pem.py", "hailo_pem_filter")
+pem = load("plugins/plugin_utils/pem.py", "hailo_pem_filter")
 NEW = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "30", "-subj", "/CN=pi01"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-plans = load("plugins/filter/hailo_plan.py", "hailo_plan_filter")
+plans = load("plugins/plugin_utils/plan.py", "hailo_plan_filter")
 
 SOCKET, SERVICE, JOURNAL = plans.SOCKET, plans.SERVICE, plans.JOURNAL
 STARTED = 1000

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-plugin = load("plugins/filter/hailo_proposal.py", "hailo_proposal_filter")
+plugin = load("plugins/plugin_utils/proposal.py", "hailo_proposal_filter")
 
 PLACED = "/var/lib/hailo-vision/resources/Qwen2-VL-2B-Instruct.hef"
 USED: dict[str, Any] = {

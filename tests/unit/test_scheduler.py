@@ -13,7 +13,7 @@ from hailo_vision.inference.answer import Generation
 from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.scheduler import Scheduler
 from hailo_vision.npu.process import Prompt
-from hailo_vision.npu.protocol import Sampling
+from hailo_vision.npu.protocol import Generate, Sampling
 from hailo_vision.npu.supervisor import Supervisor
 
 
@@ -61,7 +61,7 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
 @pytest.mark.parametrize(("size", "words"), [(1, "1 request is waiting"), (2, "2 requests are waiting")])
 async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
     async def prepared() -> Prompt:
-        return Prompt("", [], Sampling(), 1)
+        return Prompt(Generate("", 0, Sampling(), 1, None), [])
 
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size))
     scheduler.start()

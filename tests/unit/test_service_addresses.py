@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.modules import load
 
-addresses = load("plugins/filter/hailo_addresses.py", "hailo_addresses_filter")
+addresses = load("plugins/plugin_utils/addresses.py", "hailo_addresses_filter")
 PLAIN = {"name": "pi01", "address": "pi01", "port": 11435, "tls": False, "local": False, "deaf": False}
 
 

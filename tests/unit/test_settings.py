@@ -4,9 +4,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from support.modules import TOP, load
 from support.variables import options
 
@@ -72,6 +76,71 @@ def test_a_refusal_tells_how_it_is_written() -> None:
 def test_a_misspelt_variable_is_told_with_the_one_that_may_be_meant() -> None:
     said = settings.unknown("hailo_vision_prot", list(options()))
     assert said.startswith("hailo_vision_prot is no setting of this role. Is hailo_vision_port meant?")
+
+
+def run(found: dict[str, Any] | AnsibleError, **variables: Any) -> dict[str, Any]:
+    """The result of the action where a look at the host ends so."""
+
+    class Action(settings.ActionModule):  # type: ignore[name-defined, misc]
+        def _execute_module(self, **_: object) -> dict[str, Any]:
+            if isinstance(found, AnsibleError):
+                raise found
+            return found
+
+    checks = [
+        {"passed": "{{ host.cores > 1 }}", "problem": "It has {{ host.cores }} core."},
+        {"passed": "{{ host.room > 5 }}", "problem": "It has no room."},
+    ]
+    known: dict[str, Any] = {
+        "inventory_hostname": "pi01",
+        "ansible_facts": {},
+        "host": "{{ ansible_facts.hailo }}",
+    }
+    known |= {"the_checks": checks, "packages": ["dkms"], **variables}
+    names = {"packages": "packages", "checks": "the_checks", "once": ["host"], "find": {"model": "host"}}
+    action = object.__new__(Action)
+    role = SimpleNamespace(_role_path=str(TOP / "roles/hailo_apps"))
+    action._task = SimpleNamespace(args=names, _role=role, async_val=0, check_mode=False)
+    action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="none"))
+    known = {name: trusted(value) for name, value in known.items()}
+    action._templar = Templar(DataLoader(), known)
+    return dict(action.run(task_vars=known))
+
+
+def trusted(value: Any) -> Any:
+    """A variable as an inventory or a role has it."""
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    if isinstance(value, dict):
+        return {name: trusted(item) for name, item in value.items()}
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def test_a_host_is_looked_at_before_what_the_deployment_needs_is_checked() -> None:
+    host = {"cores": 4, "room": 9}
+    result = run({"ansible_facts": {"hailo": host}})
+    assert (result.get("failed"), result["model"], result["ansible_facts"]) == (None, host, {"hailo": host})
+    # The second check can't be worked out, which the first one's problem explains.
+    result = run({"ansible_facts": {"hailo": {"cores": 1}}})
+    assert (result["failed"], result["msg"]) == (True, "pi01 can't be deployed to: It has 1 core.")
+    with pytest.raises(AnsibleError):
+        run({"ansible_facts": {"hailo": {"cores": 4}}})
+
+
+def test_what_keeps_ansible_from_a_host_is_told_with_the_cure() -> None:
+    for found in (
+        AnsibleError("Missing sudo password"),
+        {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "sudo: no"},
+    ):
+        result = run(found)
+        assert result["failed"]
+        assert result["msg"].startswith("pi01 can't be looked at: ")
+        assert "sudo usermod" in result["msg"]
+
+
+def test_a_host_is_not_looked_at_with_wrong_settings() -> None:
+    result = run({}, hailo_apps_version=7)
+    assert result["msg"].startswith("pi01: hailo_apps_version is the number 7, and a text is needed.")
 
 
 def places() -> Iterator[tuple[Path, str]]:

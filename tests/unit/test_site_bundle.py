@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.modules import load
 
-plugin = load("plugins/filter/hailo_supplied.py", "hailo_bundle_faults_filter")
+plugin = load("plugins/plugin_utils/supplied.py", "hailo_bundle_faults_filter")
 
 
 @pytest.fixture

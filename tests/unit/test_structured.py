@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.answer import Answer, FinishReason, Generation, Timings, Usage, whole_text
 from hailo_vision.inference.json_check import Finding, SchemaError, check, check_schema, find, validator
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
@@ -30,6 +31,8 @@ from hailo_vision.inference.structured import StructuredAnswer
         ('{"a": "cut of', {"a": "cut of"}),
         ("[1, 2]", [1, 2]),
         ('{"ü": "👍"}', {"ü": "👍"}),
+        ('{"a": "\\ud83d\\udc4d \\ud83d"}', {"a": "👍 \ufffd"}),
+        ('{"a": "\\ud83d\\udc4d \\ud83d",}', {"a": "👍 \ufffd"}),
     ],
 )
 def test_json_is_found_and_mended(text: str, value: Any) -> None:
@@ -128,6 +131,25 @@ def test_a_schema_may_be_deep_but_not_endlessly() -> None:
     assert find("[" * 40 + '"a"' + "]" * 40, nested(40)).problem == ""
     with pytest.raises(SchemaError):
         validator(nested(900))
+
+
+async def test_a_schema_that_is_too_deep_to_be_written_is_refused() -> None:
+    """What can still be read may be nested one level too deeply to be written again."""
+    schema: dict[str, Any] = {}
+    for _ in range(100_000):
+        schema = {"not": schema}
+    with pytest.raises(SchemaError, match="nested too deeply"):
+        await check_schema(schema)
+    wanted = GenerationRequest(turns=[], where="messages", json=JsonFormat(schema, "format"))
+    with pytest.raises(RequestError, match="nested too deeply") as refused:
+        StructuredAnswer(lambda _: pytest.fail("was asked"), wanted)
+    assert (refused.value.kind, refused.value.where) == (Kind.INVALID_SCHEMA, "format")
+
+
+async def test_half_a_surrogate_pair_is_checked_like_any_text() -> None:
+    schema = {"properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}
+    assert not (await check('{"a": "\\ud83d"}', schema)).problem
+    assert (await check('{"b": "\\ud83d"}', schema)).problem.startswith("answer.b: ")
 
 
 async def test_work_is_bounded() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.modules import load
 
-supplied = load("plugins/filter/hailo_supplied.py", "hailo_supplied_filter").supplied
+supplied = load("plugins/plugin_utils/supplied.py", "hailo_supplied_filter").supplied
 
 HOST = {"python": "3.11", "machine": "aarch64"}
 METADATA = """\

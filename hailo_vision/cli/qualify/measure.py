@@ -159,7 +159,7 @@ class Measurements:
         before = self._ask(question)
         full = self._ask(self._prompt(self._text(capacity - 100)), most=8)
         filled = self._usage()
-        answer = self._ask_on(self._prompt(self._text(400) + _QUESTION), most=32)
+        answer = self._ask(self._prompt(self._text(400) + _QUESTION), most=32, fresh=False)
         usage = self._usage()
         after = self._ask(question)
         return {
@@ -249,13 +249,13 @@ class Measurements:
         self._model.clear_context()
         return self._model.generate(prompt, self._pictures(frames), _GREEDY, most)
 
-    def _ask(self, prompt: str, frames: int = 0, *, most: int = 24, parts: bool = False) -> Answer:
-        """The greedy answer in an empty context, prefilled in one call or as the service does it."""
-        self._model.clear_context()
-        return self._ask_on(prompt, frames, most=most, parts=parts)
-
-    def _ask_on(self, prompt: str, frames: int = 0, *, most: int = 24, parts: bool = False) -> Answer:
-        """The same on top of what the context holds."""
+    def _ask(
+        self, prompt: str, frames: int = 0, *, most: int = 24, parts: bool = False, fresh: bool = True
+    ) -> Answer:
+        """The greedy answer, in an empty context or on top of what it holds; prefilled in one call or as the
+        service does it."""
+        if fresh:
+            self._model.clear_context()
         tokens = self._model.tokenize(prompt)
         unsent = iter(self._pictures(frames))
         cut = self._prefill.parts(prompt, tokens, few=False) if parts else [Part(prompt, frames)]
@@ -317,7 +317,7 @@ class Measurements:
         suffix = cache.suffix_of(then, digests, "qualify")
         if suffix is None:
             raise ValueError("the second turn does not begin with the first one's tokens")
-        return begun.text, fresh, self._ask_on(suffix.text), cache.tokens
+        return begun.text, fresh, self._ask(suffix.text, fresh=False), cache.tokens
 
     def _takes_videos(self) -> bool | str:
         vlm = self._model.vlm

@@ -79,7 +79,7 @@ def model_of(request: Request, name: str | None) -> str:
         if name is None:
             raise
         # Clients look for Ollama's own words, and its users for what there is instead.
-        raise RequestError(error.kind, f"model '{name[:80]}' not found. {error.message}") from error
+        raise RequestError(error.kind, f"model {name[:80]!r} not found. {error.message}") from error
     return service.config.model.name if name is None else name
 
 

@@ -15,7 +15,8 @@ _SEEDS = range(-(2**63), 2**64)
 
 
 def turns_of(
-    messages: Mapping[str, request_types.Message], body: request_types.ChatRequest | None = None
+    messages: Mapping[str, request_types.Message | request_types.FunctionCallOutput],
+    body: request_types.ChatRequest | None = None,
 ) -> list[Turn]:
     """The conversation of messages, each by its place in the request.
 
@@ -30,7 +31,8 @@ def turns_of(
     system: list[str] = []
     turns: list[Turn] = []
     for where, message in messages.items():
-        parts = [*_loose_images(message, f"{where}."), *_parts(message.content, f"{where}.content")]
+        name = "output" if isinstance(message, request_types.FunctionCallOutput) else "content"
+        parts = [*_loose_images(message, f"{where}."), *_parts(message.content, f"{where}.{name}")]
         if not isinstance(message, _TEXT_ONLY):
             turns.append(Turn("user", parts))
             continue

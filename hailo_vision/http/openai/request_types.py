@@ -117,6 +117,16 @@ class FunctionMessage(ToolMessage, frozen=True, tag_field="role", tag="function"
     """The older name of a tool message."""
 
 
+class FunctionCallOutput(ImageFields, frozen=True, tag="function_call_output"):
+    """The same as an item of Responses."""
+
+    output: Parts | None = None
+
+    @property
+    def content(self) -> Parts | None:
+        return self.output
+
+
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
@@ -280,7 +290,7 @@ class ResponsesRequest(GenerationFields, frozen=True, kw_only=True):
 
 
 KNOWN_VALUES = (
-    (re.compile(r"response_format\.type$"), "text, json_object, json_schema"),
+    (re.compile(r"format\.type$"), "text, json_object, json_schema"),
     (re.compile(r"\.type$"), "text, input_text and, from users, image_url, input_image, image"),
     (re.compile(r"\.role$"), "system, developer, user, assistant, tool, function"),
 )

@@ -15,7 +15,13 @@ from hailo_vision.http.fields import check_model, refuse_others
 from hailo_vision.http.openai import answer_types
 from hailo_vision.http.openai.answer_types import FunctionCallItem, OutputText, Response, Status
 from hailo_vision.http.openai.reading import json_format_of, options_of, turns_of
-from hailo_vision.http.openai.request_types import KNOWN_VALUES, Message, ResponseFormat, ResponsesRequest
+from hailo_vision.http.openai.request_types import (
+    KNOWN_VALUES,
+    FunctionCallOutput,
+    Message,
+    ResponseFormat,
+    ResponsesRequest,
+)
 from hailo_vision.http.openai.tools import ForcedTools, forced
 from hailo_vision.http.respond import respond
 from hailo_vision.http.web import new_id
@@ -39,7 +45,7 @@ async def responses(request: Request) -> HTTPResponse | None:
     _refuse_unsupported(body)
     check_model(service, body.model)
     tools = forced(body.tool_choice, body.tools, api)
-    given = convert(body.text and body.text.format, ResponseFormat | None, "text.format")
+    given = convert(body.text and body.text.format, ResponseFormat | None, "text.format", KNOWN_VALUES)
     format_ = json_format_of(given, api, "text.format")
     messages = dict(_messages(body))
     if not messages:
@@ -58,7 +64,7 @@ async def responses(request: Request) -> HTTPResponse | None:
     return await respond(request, wanted, writer, stream=bool(body.stream))
 
 
-def _messages(body: ResponsesRequest) -> Iterator[tuple[str, Message]]:
+def _messages(body: ResponsesRequest) -> Iterator[tuple[str, Message | FunctionCallOutput]]:
     """The input's items that are messages, each with its place in the request."""
     if isinstance(body.input, str):
         yield "input", convert({"role": "user", "content": body.input}, Message, "input", KNOWN_VALUES)
@@ -69,10 +75,7 @@ def _messages(body: ResponsesRequest) -> Iterator[tuple[str, Message]]:
         if kind == "message":
             yield where, convert(item, Message, where, KNOWN_VALUES)
         elif kind == "function_call_output":
-            output = item.get("output")
-            if not isinstance(output, str | list | None):
-                raise invalid(f"{where}.output", "expected text or a list of parts")
-            yield where, convert({"role": "tool", "content": output}, Message, where, KNOWN_VALUES)
+            yield where, convert(item, FunctionCallOutput, where, KNOWN_VALUES)
         elif kind not in _SKIPPED:
             raise unsupported(
                 f"{where}.type",

@@ -4,10 +4,11 @@ So the model is asked for JSON that fits the parameters' schema, and the answer 
 of 2 billion parameters does not choose well among tools, so where it is free to choose it answers in text.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
@@ -17,6 +18,13 @@ from hailo_vision.inference.request import JsonFormat
 
 _MOST = 128  # as in OpenAI's API description
 _FREE = (None, "none", "auto")
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """What the model writes where it may choose; the arguments as they stand there."""
+
+    name: str
+    arguments: msgspec.Raw
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,10 @@ class ForcedTools:
         if len(self.functions) == 1:
             return self.functions[0].name, text
         try:
-            call = json.loads(text)
-            return str(call["name"]), json.dumps(call["arguments"], ensure_ascii=False)
-        except (ValueError, TypeError, KeyError):
+            call = msgspec.json.decode(text, type=_Call)
+        except (msgspec.DecodeError, RecursionError):
             return self.functions[0].name, text  # json_report says that it is no call
+        return call.name, bytes(call.arguments).decode()
 
 
 def forced(
@@ -122,9 +130,8 @@ def _name(choice: Mapping[str, Any]) -> str:
 
 
 def _function(tool: Mapping[str, Any], where: str) -> Function:
-    inner = tool.get("function")
-    if isinstance(inner, Mapping):
-        tool, where = inner, f"{where}.function"
+    if "function" in tool:
+        tool, where = tool["function"], f"{where}.function"
     function: Function = convert(tool, Function, where)
     return function
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Has the model file of a machine fetched by curl, and verified before it takes its place (model.py).
 
-    fetch.py begin|fetch|look|place|keep|restore ORDER
+    fetch.py begin|fetch|look|place|restore ORDER
     fetch.py take ORDER PATH...
     fetch.py follow ORDER SECONDS [UNIT]
 
@@ -9,8 +9,6 @@ The unit hailo-model.service runs it on a Pi, and the role hailo_model on a cont
 only, with model.py and hef.py beside it. ORDER is a JSON file with the fields of model.Order, for root's eyes
 alone: an address may have secrets in it.
 """
-
-from __future__ import annotations
 
 import contextlib
 import email
@@ -90,11 +88,7 @@ def curl(order: Order, options: dict[str, Any], enough: Callable[[], bool]) -> N
 
 
 def probe(order: Order) -> tuple[int, str]:
-    """The length of the file at the address, and what tells it from another one; its header is verified.
-
-    Raises:
-        Failure, Interrupted, Unfit, OSError: as curl() and require_fit() do.
-    """
+    """The length of the file at the address, and what tells it from another one; its header is verified."""
     with tempfile.TemporaryDirectory() as folder:
         head, dumped = Path(folder, "head"), Path(folder, "headers")
         head.touch()
@@ -140,12 +134,7 @@ class Transfer:
                 file.truncate()
 
     def run(self) -> None:
-        """Fetch what is missing.
-
-        Raises:
-            Interrupted: fewer bytes came than were announced.
-            Failure, Unfit, OSError: as probe() does; or there is no room.
-        """
+        """Fetch what is missing; Interrupted if fewer bytes came than were announced."""
         total, validator = probe(self.order)
         source = {"identity": self.order.identity, "total": total, "validator": validator}
         same = source.items() <= self.state.items() and size_of(self.part) <= total
@@ -155,7 +144,13 @@ class Transfer:
         else:
             self.part.unlink(missing_ok=True)
         self.tell(**source, synced=offset, problem=None)
-        self._require_room(total - offset)
+        folder = self.part.parent
+        free, missing = shutil.disk_usage(folder).free, total - offset
+        if free < missing:
+            raise Failure(
+                f"{folder} has {free / 1e9:.1f} GB free and the model needs {missing / 1e9:.1f} GB more.",
+                "Make room on that disk.",
+            )
         options = {"output": self.part, "continue-at": "-", "limit-rate": self.order.limit_rate}
         if offset and validator:
             options["header"] = f"If-Range: {validator}"
@@ -187,15 +182,6 @@ class Transfer:
         if size := size_of(self.part):
             sync(self.part)
         self.tell(synced=size)
-
-    def _require_room(self, missing: int) -> None:
-        folder = self.part.parent
-        free = shutil.disk_usage(folder).free
-        if free < missing:
-            raise Failure(
-                f"{folder} has {free / 1e9:.1f} GB free and the model needs {missing / 1e9:.1f} GB more.",
-                "Make room on that disk.",
-            )
 
 
 def is_wanted(order: Order, path: Path) -> bool:
@@ -248,11 +234,7 @@ def take(order: Order, *paths: str) -> bool:
 
 
 def bring(transfer: Transfer) -> None:
-    """Have the whole file, over as many tries as it takes; while a model is in place, not over too many.
-
-    Raises:
-        Failure: it can't be had.
-    """
+    """Have the whole file, over as many tries as it takes; while a model is in place, not over too many."""
     order, tries = transfer.order, 0
     while True:
         before = size_of(transfer.part)
@@ -279,11 +261,7 @@ def begin(order: Order) -> None:
 
 
 def fetch(order: Order) -> None:
-    """Have the model in place, or waiting for its turn where another one is in place.
-
-    Raises:
-        Failure: it can't be had.
-    """
+    """Have the model in place, or waiting for its turn where another one is in place."""
     transfer, reason = Transfer(order), model.look(order)["reason"]
     try:
         if reason and (reason != "it was not verified yet" or not adopt(order)):
@@ -361,7 +339,7 @@ def main(name: str, source: str, *rest: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
     order = Order.read(source)
-    functions = (begin, fetch, take, follow, model.look, model.place, model.keep, model.restore)
+    functions = (begin, fetch, take, follow, model.look, model.place, model.restore)
     verbs = {function.__name__: function for function in functions}
     try:
         with open(source, encoding="utf-8") as lock:

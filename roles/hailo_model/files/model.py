@@ -4,8 +4,6 @@ Beside a model file F lie its record .F.json, a verified one that waits for its 
 one until the new one has proved itself (.F.former). fetch.py adds .F.part, what is being fetched.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -13,7 +11,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import hef
 
@@ -21,7 +19,7 @@ ADDRESS = "Is the mirror's address right?"
 
 
 class Failure(Exception):
-    """The file can't be had; the message says why, the cure what helps."""
+    """The file can't be had, whichever step found that out; the message says why, the cure what helps."""
 
     def __init__(self, message: str, cure: str) -> None:
         super().__init__(f"{message} {cure}")
@@ -58,7 +56,7 @@ class Order:
     proxy: str | None = None
 
     @classmethod
-    def read(cls, source: str) -> Order:
+    def read(cls, source: str) -> Self:
         """The order in a file."""
         fields = json.loads(Path(source).read_text(encoding="utf-8"))
         return cls(**{**fields, "path": Path(fields["path"])})
@@ -192,11 +190,7 @@ def is_staged(order: Order) -> bool:
 
 
 def stage(order: Order, part: Path) -> None:
-    """Verify a whole file and let it wait for its turn, which comes at once where there is no model.
-
-    Raises:
-        Failure, Unfit: as verify() does.
-    """
+    """Verify a whole file and let it wait for its turn, which comes at once where there is no model."""
     record, waiting = verify(order, part), beside(order.path, "next")
     waiting.unlink(missing_ok=True)
     save(beside(waiting, "json"), record)
@@ -218,15 +212,6 @@ def place(order: Order) -> bool:
     if staged:
         move(beside(order.path, "next"), order.path)
     return staged
-
-
-def keep(order: Order) -> bool:
-    """The model in place has proved itself: the former goes."""
-    former = beside(order.path, "former")
-    found = former.exists()
-    former.unlink(missing_ok=True)
-    beside(former, "json").unlink(missing_ok=True)
-    return found
 
 
 def restore(order: Order) -> bool:

@@ -85,7 +85,7 @@ def test_systemd_that_holds_it_for_the_service_is_not_in_the_way(run: Run, units
 def test_a_child_process_of_a_unit_is_told_with_its_unit(
     run: Run, units: Units, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (port, shared("hailo_holders")):
+    for module in (port, shared("hailo_look")):
         monkeypatch.setattr(module, "unit_of", lambda pid: "nginx.service")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert holder(run, "0.0.0.0", listener.getsockname()[1]).endswith(" of nginx.service)")

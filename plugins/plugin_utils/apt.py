@@ -1,7 +1,5 @@
 """What apt says, for those who are to act on it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -50,11 +48,3 @@ def broken(states: str) -> list[str]:
     """The packages that are neither whole nor away, by ``dpkg-query`` with status and name in each line."""
     rows = (line.split(" ", 1) for line in states.splitlines())
     return [name for state, name in rows if state not in ("installed", "config-files", "not-installed")]
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_apt_changes": changes, "hailo_apt_refusal": refusal, "hailo_apt_broken": broken}

@@ -1,12 +1,9 @@
 """Whether a certificate and a private key are a pair that a server can use."""
 
-from __future__ import annotations
-
 import re
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Any
 
 
 def fault(certificate: str, key: str) -> str:
@@ -29,11 +26,3 @@ def fault(certificate: str, key: str) -> str:
                 return "the key is another certificate's"
             return f"OpenSSL can't read them ({error.reason})"
     return ""
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_pem_fault": fault}

@@ -1,7 +1,5 @@
 """The settings of the service before this one, as variables for the inventory."""
 
-from __future__ import annotations
-
 from typing import Any
 
 MODELS = "/var/lib/hailo-vision/resources/"
@@ -52,11 +50,3 @@ def _model(value: str, used: str) -> dict[str, str]:
     if own and file == used.rpartition("/")[2].removesuffix(".hef"):
         return {}
     return {"hailo_vision_hef_path": value} if "/" in value else {"hailo_model_name": file}
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_proposal": proposal}

@@ -1,7 +1,5 @@
 """Which packages a host is to get, and which are to be held, by one look at it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -80,11 +78,3 @@ def _is_stale(host: Mapping[str, Any], judged: Mapping[str, Any]) -> bool:
 def _union(*lists: Iterable[str]) -> list[str]:
     """Each once, in this order."""
     return list(dict.fromkeys(chain(*lists)))
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_packages": plan}

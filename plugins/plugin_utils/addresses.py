@@ -1,6 +1,4 @@
-"""Where the service of a Pi is asked: by itself and the controller, and by the gateway."""
-
-from __future__ import annotations
+"""Where a Pi's service is asked, by itself, the controller and the gateway; and who may ask it."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -57,9 +55,18 @@ def _is_local(address: str) -> bool:
         return address == "localhost"
 
 
-class FilterModule:
-    """What Ansible loads."""
+def networks(entries: list[str]) -> dict[str, list[str]]:
+    """Addresses and networks by family, ``ip`` and ``ip6`` as nftables has them; ``wrong`` for the rest.
 
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_members": members, "hailo_url": url}
+    None is part of another, which nftables takes for a conflict.
+    """
+    found: dict[int, list[Any]] = {4: [], 6: []}
+    wrong = []
+    for entry in entries:
+        try:
+            network = ipaddress.ip_network(entry)
+            found[network.version].append(network)
+        except ValueError:
+            wrong.append(entry)
+    ip, ip6 = ([str(one) for one in ipaddress.collapse_addresses(found[family])] for family in (4, 6))
+    return {"ip": ip, "ip6": ip6, "wrong": wrong}

@@ -3,8 +3,6 @@
 The host's state counts, not this run's changes alone: what an interrupted run left is done by the next.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,11 +81,3 @@ def leftovers(host: Mapping[str, Any], release: str) -> list[str]:
     names = [name for name in host["trees"]["vision"]["present"] if name not in kept]
     releases = [f"{RELEASES}/{path}" for name in names for path in (name, f".{name}.sealed")]
     return releases + list(host["predecessor"]["remains"])
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_plan": plan, "hailo_leftovers": leftovers, "hailo_is_stale": is_stale}

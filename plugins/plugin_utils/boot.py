@@ -4,8 +4,6 @@ Everything else in them stays. Without these files a Pi does not boot: hailo_pat
 module that changes parts of a file waits for the disk.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -107,11 +105,3 @@ def _record(words: Iterable[str], boot_id: str) -> list[Item]:
     """What was added to cmdline.txt, and the boot after whose end the changes are in force."""
     content = json.dumps({"words": sorted(words), "boot_id": boot_id})
     return [{"path": STATE, "state": "directory"}, {"path": RECORD, "content": content}]
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_boot": plan}

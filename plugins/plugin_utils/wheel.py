@@ -1,7 +1,5 @@
 """What the controller must know of wheels that are for another host."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 No builtin module reads what a wheel or a package in a file is for, or compares many files with their sums.
 """
 
-from __future__ import annotations
-
 import email
 import re
 import zipfile
@@ -15,7 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from ..module_utils.hailo_wheel import applies, sha256
+from .wheel import applies, sha256
 
 SUMS = "SHA256SUMS"
 DEBIAN_MAGIC = b"!<arch>\n"
@@ -111,11 +109,3 @@ def _judge_wheel(path: Path, host: Mapping[str, str]) -> dict[str, Any]:
         if applies(requirement, python, machine)
     }
     return {"distribution": str(metadata["Name"]), "requires": sorted(requires)}
-
-
-class FilterModule:
-    """What Ansible loads."""
-
-    def filters(self) -> dict[str, Any]:
-        """The filters of this file by name."""
-        return {"hailo_supplied": supplied, "hailo_bundle_faults": bundle_faults}
