@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import secrets
 import signal
 import socket
 import time
@@ -22,7 +21,7 @@ from hailo_vision.http.metrics import Metrics
 from hailo_vision.http.origin import Gatekeeper
 from hailo_vision.http.request_log import RequestRecord
 from hailo_vision.http.tls import Certificate
-from hailo_vision.http.web import App
+from hailo_vision.http.web import App, new_id
 from hailo_vision.inference.service import Service
 from hailo_vision.systemd import Herald, Notifier
 
@@ -168,7 +167,7 @@ async def _stop(app: App) -> None:
 
 def _identify(request: Request) -> None:
     given = request.headers.get("x-request-id", "")
-    request.ctx.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    request.ctx.id = given if _REQUEST_ID.fullmatch(given) else new_id()
     request.ctx.record = RequestRecord(request.ctx.id, routes.label(request), request.ip)
     request.ctx.open = routes.is_open(request)
 
@@ -200,7 +199,7 @@ async def _authorise_early(request: Request, **_: object) -> None:
 
 
 def _label(request: Request, response: BaseHTTPResponse) -> None:
-    response.headers["x-request-id"] = getattr(request.ctx, "id", None) or secrets.token_hex(16)
+    response.headers["x-request-id"] = getattr(request.ctx, "id", None) or new_id()
 
 
 def _tell_left_out(request: Request, response: BaseHTTPResponse) -> None:

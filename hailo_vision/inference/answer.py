@@ -79,7 +79,8 @@ class Generation:
     Attributes:
         work: what fetching and decoding its images took.
         keep_alive: seconds that the idle model stays loaded afterwards.
-        preparation: the images being decoded and the prompt being rendered.
+        preparation: decodes the images and renders the prompt.
+        prompt: None until it is prepared.
         position: how many were before it in the queue.
         queue_seconds: how long it waited for the NPU; None if it never got it.
         load_seconds: how much of that it waited for a model that had to be loaded.
@@ -88,7 +89,7 @@ class Generation:
         complete: texts() came to its end.
     """
 
-    preparation: asyncio.Task[Prompt]
+    preparation: asyncio.Task[None]
     position: int
     deadline: asyncio.TimerHandle
     on_give_up: Callable[["Generation"], None]
@@ -103,17 +104,12 @@ class Generation:
         self._started: Started | None = None
         self._pieces = 0
         self.submitted = self._begun = self._first_token = self._ended = time.monotonic()
+        self.prompt: Prompt | None = None
         self.queue_seconds: float | None = None
         self.load_seconds = 0.0
         self.over = False
         self.finish_reason: FinishReason = "stop"
         self.complete = False
-
-    @property
-    def prepared(self) -> bool:
-        """Whether its prompt is at hand."""
-        task = self.preparation
-        return task.done() and not task.cancelled() and task.exception() is None
 
     def put(self, event: GenerationEvent) -> None:
         """Take what comes from the NPU."""

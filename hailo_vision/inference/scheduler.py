@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 
 from hailo_vision.config import ServerConfig
 from hailo_vision.errors import Kind, RequestError
@@ -97,25 +97,23 @@ class Scheduler:
             message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."
             raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
 
-    def submit(self, generation: Generation, preparation: Coroutine[None, None, Prompt]) -> None:
+    def submit(self, generation: Generation, prepare: Callable[[], Awaitable[Prompt]]) -> None:
         """Queue an admitted generation, whose prompt is prepared while it waits."""
         generation.position = self.waiting + self.running
-        generation.preparation = asyncio.create_task(preparation)
-        generation.preparation.add_done_callback(lambda _: self._prepared(generation))
+        generation.preparation = asyncio.create_task(self._prepare(generation, prepare))
         loop = asyncio.get_running_loop()
         generation.deadline = loop.call_later(self._config.request_timeout, self._expire, generation)
         generation.on_give_up = self._give_up
         self._waiting.append(generation)
 
-    def _prepared(self, generation: Generation) -> None:
-        self._wake.set()
-        if generation.preparation.cancelled():
-            return
-        error = generation.preparation.exception()
-        if isinstance(error, RequestError):
+    async def _prepare(self, generation: Generation, prepare: Callable[[], Awaitable[Prompt]]) -> None:
+        try:
+            generation.prompt = await prepare()
+            self._wake.set()
+        except RequestError as error:
             generation.fail(error)
-        elif error is not None:
-            log.error("Preparing a request failed", exc_info=error)
+        except Exception:
+            log.exception("Preparing a request failed")
             generation.fail(RequestError(Kind.INTERNAL_ERROR, "The request could not be prepared."))
 
     def _expire(self, generation: Generation) -> None:
@@ -157,14 +155,15 @@ class Scheduler:
                 self._idle.set()
 
     def _ready_to_run(self) -> list[Generation]:
-        return [one for one in self._waiting if one.prepared]
+        return [one for one in self._waiting if one.prompt]
 
     async def _serve(self, generation: Generation) -> None:
+        assert generation.prompt
         started = time.monotonic()
         generation.queue_seconds = started - generation.submitted
         self._supervisor.keep_alive = generation.keep_alive
         try:
-            await self._supervisor.generate(generation.preparation.result(), generation.put)
+            await self._supervisor.generate(generation.prompt, generation.put)
         except NpuError as error:
             generation.fail(unavailable(self._supervisor, error.problem))
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from hailo_vision import tuning
 from hailo_vision.config import Config
@@ -112,7 +112,7 @@ class Service:
         budget.check(request, model)
         work = ImageWork(len(request.images), left_out)
         generation = Generation(request, work, self._keep_alive(request.keep_alive))
-        self.scheduler.submit(generation, self._prepare(request, model, work))
+        self.scheduler.submit(generation, partial(self._prepare, request, model, work))
         return generation
 
     def _keep_alive(self, wanted: float | None) -> float:

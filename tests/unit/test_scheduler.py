@@ -1,7 +1,7 @@
 """What the queue admits."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -13,6 +13,7 @@ from hailo_vision.inference.answer import Generation
 from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.scheduler import Scheduler
 from hailo_vision.npu.process import Prompt
+from hailo_vision.npu.protocol import Generate, Sampling
 from hailo_vision.npu.supervisor import Supervisor
 
 
@@ -37,9 +38,9 @@ async def endless() -> Prompt:
     raise AssertionError
 
 
-def queued(scheduler: Scheduler, preparation: Coroutine[None, None, Prompt]) -> Generation:
+def queued(scheduler: Scheduler, prepare: Callable[[], Awaitable[Prompt]]) -> Generation:
     generation = Generation(GenerationRequest(turns=[], where=""), ImageWork(), 0)
-    scheduler.submit(generation, preparation)
+    scheduler.submit(generation, prepare)
     return generation
 
 
@@ -48,7 +49,7 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
     """An image of a batch, a JSON answer's second attempt: however many wait by then."""
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config))
     scheduler.admit()
-    waiting = [queued(scheduler, endless()) for _ in range(3)]
+    waiting = [queued(scheduler, endless) for _ in range(3)]
     with pytest.raises(RequestError) as refused:
         scheduler.admit()
     assert refused.value.kind is Kind.QUEUE_FULL
@@ -60,15 +61,15 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
 @pytest.mark.parametrize(("size", "words"), [(1, "1 request is waiting"), (2, "2 requests are waiting")])
 async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
     async def prepared() -> Prompt:
-        return cast(Prompt, None)
+        return Prompt(Generate("", 0, Sampling(), 1, None), [])
 
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size))
     scheduler.start()
-    queued(scheduler, prepared())
+    queued(scheduler, prepared)
     while not scheduler.running:
         await asyncio.sleep(0)
     for _ in range(size):
-        queued(scheduler, endless())
+        queued(scheduler, endless)
     with pytest.raises(RequestError, match=words):
         scheduler.admit()
     await scheduler.stop(0)

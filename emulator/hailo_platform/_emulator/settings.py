@@ -180,7 +180,9 @@ class SettingsSource:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
-        self._seen: tuple[object, ...] | None = None
+        self._named = environment.get("HAILO_EMULATOR_SETTINGS")
+        self._path = self._named or DEFAULT_FILE
+        self._seen: tuple[int, ...] | None = None
         self._current = Settings()
         self._held = False
 
@@ -192,18 +194,17 @@ class SettingsSource:
         """
         if self._held:
             return self._current
-        path = self._environment.get("HAILO_EMULATOR_SETTINGS") or DEFAULT_FILE
-        key = self._key(path)
+        key = self._key()
         if key == self._seen:
             return self._current
         first = self._seen is None
         self._seen = key
         try:
-            self._current = self._read(Path(path))
+            self._current = self._read(Path(self._path))
         except (SettingsError, tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             if first:
-                raise SettingsError(f"{path}: {error}") from error
-            print(f"hailo emulator: {path}: {error}; keeping the former settings", file=sys.stderr)
+                raise SettingsError(f"{self._path}: {error}") from error
+            print(f"hailo emulator: {self._path}: {error}; keeping the former settings", file=sys.stderr)
         return self._current
 
     def hold(self) -> None:
@@ -215,16 +216,16 @@ class SettingsSource:
         """Look for a change each time again."""
         self._held = False
 
-    def _key(self, path: str) -> tuple[object, ...]:
+    def _key(self) -> tuple[int, ...]:
+        """What changes with the file; empty while there is none."""
         try:
-            stat = os.stat(path)
+            stat = os.stat(self._path)
         except OSError:
-            return (path, None)
-        return (path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            return ()
+        return (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
     def _read(self, path: Path) -> Settings:
-        named = bool(self._environment.get("HAILO_EMULATOR_SETTINGS"))
-        if not path.exists() and not named:
+        if not path.exists() and not self._named:
             return _build({}, self._environment, "")
         stamp = str(path.stat().st_mtime_ns)
         return _build(tomllib.loads(path.read_text("utf-8")), self._environment, stamp)

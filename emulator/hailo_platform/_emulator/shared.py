@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hailo_platform._emulator.settings import settings
 
@@ -91,7 +91,7 @@ def update_state(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
 def read_state() -> dict[str, Any]:
     """The chip's state record: `loads`, `lost`, `fired` (faults), `counters` (see `count`)."""
     with _reading:
-        descriptor = _state_file(shared_path("state"))
+        descriptor = _state_file(shared_path("state"), os.getpid()).fileno()
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
             return _read(descriptor)
@@ -99,15 +99,14 @@ def read_state() -> dict[str, Any]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-@cache
-def _state_file(path: Path) -> int:
-    """A descriptor for reading, which stays open: nearly every call looks at the state. Its lock belongs to
-    the descriptor: threads take turns, and a forked process gets its own."""
-    return open_shared("state")
+@lru_cache(1)
+def _state_file(path: Path, pid: int) -> IO[bytes]:
+    """The record opened for reading, which it stays: nearly every call looks at it. A lock belongs to whoever
+    shares the descriptor, so threads take turns and a forked process opens its own."""
+    return os.fdopen(open_shared("state"), "rb")
 
 
 _reading = threading.Lock()
-os.register_at_fork(after_in_child=_state_file.cache_clear)
 
 
 def count(counter: str) -> None:

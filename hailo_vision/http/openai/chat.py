@@ -1,6 +1,5 @@
 """POST /v1/chat/completions"""
 
-import secrets
 import time
 from functools import cached_property
 from typing import Any, Literal
@@ -17,8 +16,9 @@ from hailo_vision.http.openai import answer_types, errors
 from hailo_vision.http.openai.answer_types import ChunkChoice, Delta, FunctionCall, timings_of, usage_of
 from hailo_vision.http.openai.reading import json_format_of, options_of, refuse_unsupported, turns_of
 from hailo_vision.http.openai.request_types import KNOWN_VALUES, ChatRequest
-from hailo_vision.http.openai.tools import ForcedTools, call_id, forced
+from hailo_vision.http.openai.tools import ForcedTools, forced
 from hailo_vision.http.respond import respond
+from hailo_vision.http.web import new_id
 from hailo_vision.inference.answer import Answer
 from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
@@ -72,7 +72,7 @@ class ChunkWriter:
             with_usage: the client asked for a last chunk with the counts of tokens.
         """
         self.fields: dict[str, Any] = {
-            "id": f"chatcmpl-{secrets.token_hex(16)}",
+            "id": new_id("chatcmpl-"),
             "created": int(time.time()),
             "model": model,
             "system_fingerprint": _FINGERPRINT,
@@ -149,7 +149,7 @@ class ChunkWriter:
         call = FunctionCall(*self._tools.call(text))
         if self._legacy:
             return {"function_call": call}
-        return {"tool_calls": (answer_types.ToolCall(index=index, id=call_id(), function=call),)}
+        return {"tool_calls": (answer_types.ToolCall(index=index, id=new_id("call_", 24), function=call),)}
 
     def _finish_reason(self, answer: Answer) -> answer_types.ChatFinish:
         """As OpenAI does: a call that the client itself chose ends in "stop"."""

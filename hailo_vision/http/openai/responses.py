@@ -1,6 +1,5 @@
 """POST /v1/responses: OpenAI's newer API, as far as it needs nothing to be stored."""
 
-import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +22,9 @@ from hailo_vision.http.openai.request_types import (
     ResponseFormat,
     ResponsesRequest,
 )
-from hailo_vision.http.openai.tools import ForcedTools, call_id, forced
+from hailo_vision.http.openai.tools import ForcedTools, forced
 from hailo_vision.http.respond import respond
+from hailo_vision.http.web import new_id
 from hailo_vision.inference.answer import Answer
 from hailo_vision.inference.request import GenerationRequest
 from hailo_vision.inference.service import Service
@@ -110,9 +110,9 @@ class ResponseWriter:
         self._text = ""
         self._begun = False
         self._number = 0
-        self._message_id = f"msg_{secrets.token_hex(16)}"
+        self._message_id = new_id("msg_")
         self._fields: dict[str, Any] = {
-            "id": f"resp_{secrets.token_hex(16)}",
+            "id": new_id("resp_"),
             "created_at": int(time.time()),
             "instructions": body.instructions,
             "max_output_tokens": int(limit) if (limit := body.max_output_tokens or 0) > 0 else None,
@@ -220,5 +220,5 @@ class ResponseWriter:
             )
         name, arguments = self._tools.call(self._text)
         return FunctionCallItem(
-            id=f"fc_{secrets.token_hex(16)}", call_id=call_id(), name=name, arguments=arguments, status=status
+            id=new_id("fc_"), call_id=new_id("call_", 24), name=name, arguments=arguments, status=status
         )

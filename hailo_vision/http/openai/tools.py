@@ -4,7 +4,6 @@ So the model is asked for JSON that fits the parameters' schema, and the answer 
 of 2 billion parameters does not choose well among tools, so where it is free to choose it answers in text.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,11 +121,6 @@ def forced(
         message = f"This model calls no tools: {choice_where} can be 'none' or 'auto'."
         raise unsupported(choice_where, message)
     return ForcedTools(found, where, named)
-
-
-def call_id() -> str:
-    """An identity for one call."""
-    return f"call_{secrets.token_hex(12)}"
 
 
 def _name(choice: Mapping[str, Any]) -> str:

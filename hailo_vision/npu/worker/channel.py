@@ -15,6 +15,8 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
 
     def send(self, *some: FromNpu) -> None:
         """Send messages in one piece, so that they wake the front process once."""
@@ -38,7 +40,7 @@ class Channel:
 
     def has_message(self, seconds: float = 0) -> bool:
         """Whether a message, or the end, comes within so long."""
-        return bool(select.select([self._socket], [], [], seconds)[0])
+        return bool(self._poll.poll(seconds * 1000))
 
     def _read(self, size: int) -> bytearray:
         buffer = bytearray(size)
