@@ -23,6 +23,8 @@ _PRIVATE = (".localhost", ".local", ".home.arpa", ".internal", ".lan", ".home")
 # Desktop programs made of web pages, and browsers' extensions: what a user installs is no page of another
 # site, and no site can have such an origin. "null" is no program: pages in a sandbox have it.
 _OF_A_PROGRAM = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*://")
+# Headers of the service's own that OpenAI's SDKs or users look at: a browser hides others from a page.
+_READ_BY_CLIENTS = "x-request-id, retry-after, x-should-retry, x-images-left-out"
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 
@@ -87,7 +89,7 @@ class Gatekeeper:
         origin = request.headers.get("origin")
         if self._is_named(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "x-request-id, retry-after"
+            response.headers["Access-Control-Expose-Headers"] = _READ_BY_CLIENTS
 
     def _is_named(self, origin: str | None) -> bool:
         return origin is not None and ("*" in self._origins or origin in self._origins)

@@ -24,20 +24,26 @@ class Unusable(Exception):
     """A file that can't be used; the text names it and says why."""
 
 
-def bundle_faults(folder: str) -> list[str]:
+def bundle_faults(folder: object) -> list[str]:
     """What is wrong with a site bundle, in sentences that name the file; none if all is right.
 
     Args:
-        folder: with a file SHA256SUMS as sha256sum writes it.
+        folder: with a file SHA256SUMS as sha256sum writes it; what an operator gave as hailo_site_bundle.
     """
+    if not isinstance(folder, str) or not folder:
+        return [f"hailo_site_bundle is {folder!r}, and the path of a folder is needed."]
     try:
-        lines = Path(folder, SUMS).read_text(encoding="utf-8").splitlines()
+        lines = Path(folder, SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         return [f"{folder} is no site bundle, as {SUMS} can't be read there: {error.strerror}."]
-    return [fault for line in lines if (fault := _bundle_fault(Path(folder), *line.split("  ", 1)))]
+    if not lines:
+        return [f"{SUMS} of the site bundle {folder} is empty. Copy it again."]
+    return [fault for line in lines if (fault := _bundle_fault(Path(folder), *line.partition("  ")[::2]))]
 
 
 def _bundle_fault(folder: Path, digest: str, name: str) -> str:
+    if not name:
+        return f"{SUMS} of the site bundle {folder} is damaged or cut. Copy it again."
     try:
         found = sha256(folder / name)
     except OSError as error:

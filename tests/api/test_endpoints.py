@@ -170,6 +170,8 @@ def test_cors_for_allowed_origins(make_server: MakeServer, tmp_path: Path) -> No
     body = {"model": MODEL, "messages": [HELLO], "stream": True}
     streamed = http.post("/v1/chat/completions", json=body, headers={**allowed, **key})
     assert streamed.headers["access-control-allow-origin"] == "https://a.example"
+    readable = set(streamed.headers["access-control-expose-headers"].split(", "))
+    assert readable >= {"x-request-id", "retry-after", "x-should-retry", "x-images-left-out"}
     assert streamed.headers["vary"] == "Origin"
     assert "access-control-allow-origin" not in http.get("/v1/models", headers={**other, **key}).headers
 

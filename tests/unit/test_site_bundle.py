@@ -38,3 +38,18 @@ def test_each_file_that_is_missing_or_cut_is_named(bundle: Path) -> None:
 def test_a_folder_that_is_no_bundle_is_told(tmp_path: Path) -> None:
     (fault,) = plugin.bundle_faults(str(tmp_path))
     assert fault.startswith(f"{tmp_path} is no site bundle, as SHA256SUMS can't be read there: ")
+
+
+@pytest.mark.parametrize("folder", [5, None, True, "", ["/media/disk"]])
+def test_what_is_no_folder_is_told(folder: object) -> None:
+    assert plugin.bundle_faults(folder) == [
+        f"hailo_site_bundle is {folder!r}, and the path of a folder is needed."
+    ]
+
+
+@pytest.mark.parametrize(("sums", "fault"), [(b"", "empty"), (b"ab12", "damaged"), (b"\xff\n", "damaged")])
+def test_checksums_that_are_cut_or_spoilt_are_told(sums: bytes, fault: str, bundle: Path) -> None:
+    """As an empty list, they would say that all is right."""
+    (bundle / plugin.SUMS).write_bytes(sums)
+    (told,) = plugin.bundle_faults(str(bundle))
+    assert told.startswith(f"SHA256SUMS of the site bundle {bundle} is {fault}")
