@@ -145,7 +145,7 @@ class ActionModule(ActionBase):
             with contextlib.suppress(AnsibleError):  # The check that needs it tells why.
                 variables[name] = self._templar.template(variables[name])
         if problems := self._check(variables.get(arguments.get("checks"), [])):
-            return result | {"failed": True, "msg": f"{host} can't be deployed to: {' '.join(problems)}"}
+            return {"failed": True, "msg": f"{host} can't be deployed to: {' '.join(problems)}"}
         found = {name: variables[variable] for name, variable in arguments.get("find", {}).items()}
         return result | self._templar.template(found)
 
