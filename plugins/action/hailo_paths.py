@@ -4,8 +4,6 @@ The lookup M(ansible.builtin.template) does so, too, but copies all variables of
 took longer than anything else of a run in which nothing changes.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

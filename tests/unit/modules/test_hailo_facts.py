@@ -1,12 +1,16 @@
 """What a look at a host makes of what it finds there."""
 
+import ast
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.modules import load
+from support.modules import TOP, load
 
 from .conftest import Run
+
+# What the module imports, and what that does.
+UTILITIES = ("look", "state", "disk", "tree")
 
 
 class Vcgencmd:
@@ -98,3 +102,12 @@ def test_a_database_that_dpkg_cannot_read_is_no_host_without_packages(
     message = run(facts)["msg"]
     assert message.startswith(f"dpkg can't read its database: {said}. ")
     assert "/var/lib/dpkg/status-old" in message
+
+
+@pytest.mark.parametrize(
+    "name", ["modules/hailo_facts", *(f"module_utils/hailo_{name}" for name in UTILITIES)]
+)
+def test_a_host_whose_python_is_too_old_can_be_looked_at(name: str) -> None:
+    text = (TOP / f"plugins/{name}.py").read_text()
+    ast.parse(text, feature_version=(3, 9))
+    assert "from __future__ import annotations\n" in text
