@@ -60,10 +60,11 @@ SIDE_BY_SIDE := pytest --dist loadfile --no-loadscope-reorder --numprocesses
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "make test boots emulated Pis: run it as root. make unit needs no root." >&2; exit 1; }
 
-# More processes than cores, as tests wait; those of the second line have Pis of their own each.
+# More processes than cores, as tests wait; those of the second line have Pis of their own each. The emulator's
+# files come last in the first, as they are short and many: no process is left alone with a long one.
 test: root $(BUILD)/test-venv  ## everything: lint, types, unit, API, emulator, deployment (root)
 	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target lint types packages clients
-	$(SIDE_BY_SIDE) 4 tests/unit tests/api tests/npu tests/clients emulator/tests tests/bench tests/abuse
+	$(SIDE_BY_SIDE) 4 tests/unit tests/api tests/npu tests/clients tests/bench tests/abuse emulator/tests
 	$(SIDE_BY_SIDE) 3 tests/deploy
 
 .PHONY: packages
