@@ -1,5 +1,6 @@
 """A chip of its own for every test: device node, shared state, settings and journal in a fresh folder."""
 
+import gc
 import importlib
 import json
 import os
@@ -18,6 +19,11 @@ from numpy.typing import NDArray
 
 EMULATOR = Path(__file__).resolve().parent.parent
 IM_END = "<|im_end|>"
+
+
+def pytest_collection_finish() -> None:
+    """Every VDevice collects garbage first: spare it the hundreds of thousands of objects of all tests."""
+    gc.freeze()
 
 
 def _forget_emulator() -> None:

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import transformers
 from tiny_checkpoint import make_checkpoint
 
 HEAD = "<|im_start|>system\nBe helpful.<|im_end|>\n<|im_start|>user\n"
@@ -36,6 +34,9 @@ def pieces(vlm: Any, prompt: str, frames: list[Any], **options: Any) -> tuple[li
 
 def reference(checkpoint: Path, prompt: str, frames: list[Any], count: int) -> list[int]:
     """The greedy tokens that the library's own processor and generate() give."""
+    import torch
+    import transformers
+
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     model: Any = transformers.Qwen2VLForConditionalGeneration.from_pretrained(checkpoint)
     model.eval()

@@ -1,11 +1,10 @@
-"""A Qwen2-VL checkpoint in Hugging Face format, tiny and with random weights, made with the real classes."""
+"""A Qwen2-VL checkpoint in Hugging Face format, tiny and with random weights, made with the real classes.
+
+They are imported where they are used, as that takes seconds, and every process of pytest collects all tests.
+"""
 
 from pathlib import Path
 from typing import Any
-
-import torch
-import transformers
-from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
@@ -16,6 +15,8 @@ MERGES: Any = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("Ġ", "a"), ("i", "n"), 
 
 def tiny_tokenizer() -> Any:
     """A byte-level BPE of Qwen's kind: 256 bytes, a few merges, the special tokens."""
+    from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
+
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     rest = [byte for byte in range(256) if byte not in plain]
     alphabet = {byte: chr(byte) for byte in plain} | {byte: chr(256 + i) for i, byte in enumerate(rest)}
@@ -31,6 +32,9 @@ def tiny_tokenizer() -> Any:
 
 def make_checkpoint(folder: Path) -> Path:
     """Write config, weights (safetensors) and tokenizer into the folder; what it says is plain text."""
+    import torch
+    import transformers
+
     tokenizer = tiny_tokenizer()
     ids = dict(zip(SPECIAL, tokenizer.convert_tokens_to_ids(SPECIAL), strict=True))
     torch.manual_seed(7)

@@ -1,13 +1,7 @@
-"""What one image costs the process that decodes it: `python -m tests.abuse.image_cost FILE`.
-
-The file holds what a client would send: a data URI or base64 text. Printed as JSON: the outcome, the peak of
-memory over what the process had before, and for how long the event loop stood still at most.
-"""
+"""What one image costs the process that decodes it."""
 
 import asyncio
-import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +12,7 @@ from hailo_vision.errors import RequestError
 from hailo_vision.images.loader import ImageLoader, ImageWork
 
 _TICK_SECONDS = 0.001
+PIL.Image.init()  # the plugins are loaded once in a process, not once an image
 
 
 def _status(name: str) -> int:
@@ -47,12 +42,15 @@ async def _cost(source: str) -> dict[str, str | float]:
     return {"outcome": outcome, "peak": _status("VmHWM") - baseline, "hold": longest}
 
 
-def main() -> None:
+def cost(file: Path) -> dict[str, str | float]:
+    """What a client's image costs this process, which must not have decoded another one.
+
+    Args:
+        file: what the client would send: a data URI or base64 text.
+
+    Returns:
+        The `outcome`; `peak`, the most memory over what the process had before (bytes); `hold`, for how long
+        the event loop stood still at most (seconds).
+    """
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    source = Path(sys.argv[1]).read_text()
-    PIL.Image.init()  # the plugins are loaded once in a process, not once an image
-    print(json.dumps(asyncio.run(_cost(source))))
-
-
-if __name__ == "__main__":
-    main()
+    return asyncio.run(_cost(file.read_text()))

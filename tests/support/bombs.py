@@ -4,7 +4,7 @@ import base64
 import io
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ def png(
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
 
 
+@cache
 def flat(mode: str, size: tuple[int, int], image_format: str, frames: int = 1, **options: Any) -> bytes:
     """An image of one colour, or an animation whose frames differ."""
     images = [Image.new(mode, size, index) for index in range(frames)]
@@ -48,6 +49,7 @@ def flat(mode: str, size: tuple[int, int], image_format: str, frames: int = 1, *
     return buffer.getvalue()
 
 
+@cache
 def _noise(size: tuple[int, int] = (1600, 1400), image_format: str = "PNG") -> bytes:
     """As many bytes as an image of this size can have."""
     buffer = io.BytesIO()
