@@ -10,11 +10,11 @@ from tests.bench.stage import CHAT, Stage, chat
 
 # What a process does is told by the innermost file on its stack that has a word of these.
 _FRONT = (
-    ("log line", ("/logging/", "hailo_vision/http/request_log")),
+    ("log line", ("/logging/", "hailo_vision/logs", "hailo_vision/http/request_log")),
     ("metrics", ("prometheus_client/", "hailo_vision/http/metrics")),
     ("chat template", ("jinja2/", "hailo_vision/inference/prompt", "<template>")),
     ("Sanic: HTTP, routing, sending", ("/sanic", "hailo_vision/http/limits")),
-    ("request and answer: JSON, checks, headers", ("hailo_vision/http/", "inference/conversation.py")),
+    ("request and answer: JSON, checks, headers", ("hailo_vision/http/",)),
     ("to and from the NPU process", ("hailo_vision/npu/",)),
     ("queue, supervisor, tasks", ("hailo_vision/", "/asyncio/")),
 )
