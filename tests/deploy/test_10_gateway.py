@@ -310,8 +310,10 @@ def test_the_edge_asks_for_a_key_over_https_and_turns_away_what_would_wait_too_l
     wrong = {"Authorization": "Bearer a-key-for-the-gatewa"}
     assert httpx.get(url + "/v1/models", verify=guarded, headers=wrong).status_code == 401
     # A stranger's photo is not waited for.
-    with socket.create_connection((gateway.pi.address, 8080), timeout=30) as plain:
-        stranger = guarded.wrap_socket(plain, server_hostname=gateway.pi.address)
+    with (
+        socket.create_connection((gateway.pi.address, 8080), timeout=30) as plain,
+        guarded.wrap_socket(plain, server_hostname=gateway.pi.address) as stranger,
+    ):
         stranger.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 3000000\r\n\r\n".encode())
         assert stranger.recv(4096).startswith(b"HTTP/1.1 401 ")
     with httpx.Client(verify=guarded, headers={"Authorization": f"Bearer {KEY}"}, timeout=60) as client:
