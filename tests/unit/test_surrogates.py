@@ -22,7 +22,7 @@ def test_halves_become_the_sign_for_a_lost_character(pieces: list[str]) -> None:
 
 @pytest.mark.parametrize("escape", [rb"\ud83d", rb"\ud83d\ude00", rb"\\", rb"\n", b"\xff"])
 def test_a_body_full_of_escapes_does_not_hold_up_the_event_loop(escape: bytes) -> None:
-    """A call of a function for each took five seconds; processor time, so that a busy machine does not matter."""
+    """A call of a function for each took five seconds. Processor time: a busy machine does not matter."""
     body = b'"' + escape * (32_000_000 // len(escape)) + rb'\ud83d"'
     began = time.process_time()
     without_halves(body)
