@@ -34,6 +34,10 @@ _FULL = (
     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
 )
+# How a client begins that was told https:// for a service without a certificate. Its bytes may never end a
+# line, for which Sanic would wait; any bytes that are no TLS make it fail at once.
+_TLS_HANDSHAKE = b"\x16\x03"
+_NOT_TLS = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class GuardedProtocol(HttpProtocol):
@@ -84,6 +88,11 @@ class GuardedProtocol(HttpProtocol):
         if self._refused:
             if self.conn_info is not None:
                 super().data_received(data)  # read and thrown away until the connection ends
+            return
+        if not self._received and data.startswith(_TLS_HANDSHAKE):
+            transport: Any = self.transport
+            transport.write(_NOT_TLS)
+            transport.close()
             return
         if self.http is not None and self.http.stage is Stage.IDLE and not self.recv_buffer:
             self._began = time.monotonic()

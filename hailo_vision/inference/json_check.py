@@ -32,6 +32,7 @@ _MEMORY_BYTES = 512 << 20
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _NO_JSON = (ValueError, RecursionError)
 _KNOWN_SCHEMAS = 64
+_LONGEST = 256 << 10  # bytes of a schema that may fit a context
 _good: dict[bytes, None] = {}  # by the hash of their text, the oldest first
 
 
@@ -98,7 +99,9 @@ def text_of(schema: Schema) -> str:
         SchemaError: it is nested too deeply.
     """
     try:
-        return json.dumps(schema, ensure_ascii=False)
+        compact = msgspec.json.encode(schema)
+        # One that fits no context is refused as it is: to write it readably would hold up the event loop.
+        return compact.decode() if len(compact) > _LONGEST else json.dumps(schema, ensure_ascii=False)
     except RecursionError as error:
         raise SchemaError("it is nested too deeply") from error
 

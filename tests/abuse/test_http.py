@@ -4,6 +4,7 @@ import gzip
 import json
 import select
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -423,3 +424,14 @@ def test_a_body_at_a_kilobyte_a_second_is_served(patient: Server) -> None:
             connection.sendall(body[start : start + 512])
             time.sleep(0.5)
         assert statuses(connection.recv(65536)) == [200]
+
+
+def test_https_to_a_service_without_a_certificate_fails_at_once(server: Server) -> None:
+    """It waited ten seconds for the end of a line."""
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection,
+        pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"),
+    ):
+        context.wrap_socket(connection, server_hostname="pi")
+    assert "Traceback" not in server.log()

@@ -198,9 +198,9 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
         ({"tools": [{"type": "function", "name": 5}], "tool_choice": "required"}, "tools[0].name"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),
-        (
-            {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": 5}},
-            "tool_choice.tools",
+        *(
+            ({"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "tools": tools}}, "tool_choice.tools")
+            for tools in (5, TOOLS * 200)
         ),
         (
             {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": 5}}},

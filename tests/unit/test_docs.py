@@ -7,6 +7,8 @@ import yaml
 from support.modules import TOP
 
 from hailo_vision import __version__, cli, config
+from hailo_vision.errors import Kind
+from hailo_vision.http.errors import STATUS
 
 PAGES = "\n".join(path.read_text() for path in [TOP / "README.md", *TOP.glob("docs/*.md")])
 
@@ -41,6 +43,11 @@ def test_settings() -> None:
     assert named(rf"`((?:{'|'.join(sections)})\.\w+)`") <= set(config.known_keys())
     examples = named(rf"(?s)^```yaml\n((?:{'|'.join(sections)}):\n.*?)^```$")
     assert all(config.parse(example, "an example") != config.Config() for example in examples)
+
+
+def test_every_code_of_an_error_is_told() -> None:
+    api = (TOP / "docs/api.md").read_text()
+    assert [code for code in {*Kind, *STATUS} if f"`{code}`" not in api] == []
 
 
 def test_files() -> None:

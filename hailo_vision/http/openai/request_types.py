@@ -16,6 +16,7 @@ from hailo_vision.ranges import RepetitionPenalty, Temperature, TopP
 Penalty = Annotated[
     Annotated[float, Meta(ge=-2, le=2)] | None, doc("Checked and ignored: the NPU has no additive penalty.")
 ]
+MOST_TOOLS = 128  # as in OpenAI's API description
 Choices = Annotated[int, Meta(ge=1, le=128)] | Annotated[float, Meta(ge=1, le=128)]
 # -1 and 0 leave a limit out.
 Limit = Annotated[int, Meta(ge=-1)] | Annotated[float, Meta(ge=-1)]
@@ -205,7 +206,7 @@ class AllowedTools(Struct, frozen=True):
     """The tools that the model may use; mode: "auto" or "required"."""
 
     mode: str | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Annotated[list[dict[str, Any]], Meta(max_length=MOST_TOOLS)] | None = None
 
 
 class ChatRequest(CompletionFields, frozen=True, kw_only=True):

@@ -13,10 +13,9 @@ import msgspec
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.http.body import convert, invalid, unsupported
-from hailo_vision.http.openai.request_types import AllowedTools, Function
+from hailo_vision.http.openai.request_types import MOST_TOOLS, AllowedTools, Function
 from hailo_vision.inference.request import JsonFormat
 
-_MOST = 128  # as in OpenAI's API description
 _FREE = (None, "none", "auto")
 
 
@@ -106,8 +105,8 @@ def forced(
         names = [_name(choice)]
     elif choice not in ("required", "any"):
         raise invalid(choice_where, "expected 'none', 'auto', 'required' or a function")
-    if len(tools or ()) > _MOST:
-        raise invalid(where, f"expected at most {_MOST} tools")
+    if len(tools or ()) > MOST_TOOLS:
+        raise invalid(where, f"expected at most {MOST_TOOLS} tools")
     functions = [
         _function(tool, f"{where}[{number}]")
         for number, tool in enumerate(tools or ())
