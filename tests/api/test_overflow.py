@@ -27,12 +27,12 @@ def sampling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("version", ["5.1.1", "5.2.0"])
-@pytest.mark.parametrize("count", [14, 20])
-def test_they_are_refused(count: int, version: str, make_server: Callable[..., Server]) -> None:
+def test_they_are_refused(version: str, make_server: Callable[..., Server]) -> None:
     server = make_server(emulator={"version": version}).start()
-    response = server.chat(user("Compare them.", *PICTURES[:count]))
-    assert response.status_code == 400
-    assert response.json()["error"]["code"] == "context_length_exceeded"
+    for count in (14, 20):
+        response = server.chat(user("Compare them.", *PICTURES[:count]))
+        assert response.status_code == 400
+        assert response.json()["error"]["code"] == "context_length_exceeded"
 
 
 def test_what_was_not_counted_is_told_as_the_least(server: Server) -> None:
