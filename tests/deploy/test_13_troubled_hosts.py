@@ -148,28 +148,6 @@ def test_a_disk_without_room_for_hailo_apps(pi: Pi) -> None:
 
 
 @pytest.fixture
-def behind_a_proxy(pi: Pi) -> Iterator[Pi]:
-    """A Pi whose every session has a proxy that knows nothing of the Pi itself."""
-    names = "http_proxy https_proxy HTTP_PROXY HTTPS_PROXY"
-    pi.run(f"""
-        for name in {names}; do echo "$name=http://127.0.0.1:9" >> /etc/environment; done
-        echo no_proxy={SCENARIO.gateway} >> /etc/environment
-        echo 'Defaults env_keep += "{names} no_proxy"' > /etc/sudoers.d/proxy
-    """)
-    yield pi
-    pi.run("sed -i '/_proxy=/Id' /etc/environment; rm /etc/sudoers.d/proxy")
-
-
-def test_the_checks_of_the_host_itself_go_by_no_proxy(behind_a_proxy: Pi) -> None:
-    assert "http_proxy" in behind_a_proxy.run("env")
-    for setting in ("hailo_vision_max_tokens=53", "hailo_vision_max_tokens=200"):
-        result = playbook("site.yml", "--limit", limit(behind_a_proxy), "--extra-vars", setting)
-        assert result.returncode == 0, result.stdout[-3000:]
-        assert changes(result, behind_a_proxy) > 0
-    assert playbook("verify.yml", "--limit", limit(behind_a_proxy)).returncode == 0
-
-
-@pytest.fixture
 def held(pi: Pi) -> Iterator[Pi]:
     """A Pi whose device another program holds."""
     settings = "/etc/hailo-emulator.toml"
@@ -199,3 +177,25 @@ def test_an_address_that_the_host_lacks_is_refused(pi: Pi) -> None:
     told = said(pi, "--extra-vars", "hailo_vision_host=192.0.2.77")
     assert "This host can't listen on 192.0.2.77: " in told
     assert pi.address in told
+
+
+@pytest.fixture
+def behind_a_proxy(pi: Pi) -> Iterator[Pi]:
+    """A Pi whose every session has a proxy that knows nothing of the Pi itself."""
+    names = "http_proxy https_proxy HTTP_PROXY HTTPS_PROXY"
+    pi.run(f"""
+        for name in {names}; do echo "$name=http://127.0.0.1:9" >> /etc/environment; done
+        echo no_proxy={SCENARIO.gateway} >> /etc/environment
+        echo 'Defaults env_keep += "{names} no_proxy"' > /etc/sudoers.d/proxy
+    """)
+    yield pi
+    pi.run("sed -i '/_proxy=/Id' /etc/environment; rm /etc/sudoers.d/proxy")
+
+
+def test_the_checks_of_the_host_itself_go_by_no_proxy(behind_a_proxy: Pi) -> None:
+    assert "http_proxy" in behind_a_proxy.run("env")
+    setting = ("--extra-vars", "hailo_vision_max_tokens=53")
+    result = playbook("site.yml", "--limit", limit(behind_a_proxy), *setting)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert changes(result, behind_a_proxy) > 0
+    assert playbook("verify.yml", "--limit", limit(behind_a_proxy)).returncode == 0
