@@ -36,7 +36,7 @@ def _dispatch(layout: Layout, options: argparse.Namespace) -> int:
             how_long = preflight.estimate(layout, hosts, options.suite)
             say(f"This machine has what HOSTS={hosts} needs; `make up` now takes {how_long}.")
         case "up":
-            fleet.up(layout, _whole_number(options.hosts), options.suite, options.time_scale)
+            fleet.up(layout, _whole_number(options.hosts), options.suite, options.time_scale, options.base)
         case "down":
             fleet.down(layout)
         case "status":
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--hosts", default="2", help="how many (default: 2)")
         command.add_argument("--suite", default="trixie", help="trixie (default) or bookworm")
     up.add_argument("--time-scale", type=float, default=1.0, help="1 as a Hailo-10H, 0.1 ten times as fast")
+    up.add_argument("--base", type=Path, help="a disk that new hosts begin with, as a copy of another host's")
     down = commands.add_parser("down", help="remove the fleet and every trace of it")
     down.add_argument("--all", action="store_true", help="remove all fleets of this checkout")
     commands.add_parser("status", help="tell which hosts run")

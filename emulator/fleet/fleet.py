@@ -16,8 +16,15 @@ from emulator.packages import build
 from emulator.packages.build import Mirror
 
 
-def up(layout: Layout, count: int, suite: str, time_scale: float) -> list[Host]:
+def up(layout: Layout, count: int, suite: str, time_scale: float, base: Path | None = None) -> list[Host]:
     """Boot hosts 1 to ``count`` and wait until all answer; what runs already is kept as it is.
+
+    Args:
+        layout: the fleet.
+        count: how many hosts it is to have.
+        suite: their Debian.
+        time_scale: how fast their NPUs are.
+        base: the disk of another host of the suite, which new ones begin with in place of the image alone.
 
     Raises:
         FleetError: something could not be made; ``up`` goes on from there, ``down`` removes it.
@@ -38,7 +45,7 @@ def up(layout: Layout, count: int, suite: str, time_scale: float) -> list[Host]:
         record.hosts = [host.name for host in fleet]
         record.save(layout)
         files = vendor.image_files(layout, content, suite, time_scale)
-        _boot(fleet, Path(record.image), files)
+        _boot(fleet, Path(record.image), files, base)
         inventory.write(layout, fleet, vendor.role_variables(layout, content, suite))
     return fleet
 
@@ -70,11 +77,11 @@ def _serve_mirror(layout: Layout, record: State) -> Mirror:
     return content
 
 
-def _boot(fleet: list[Host], image: Path, files: dict[str, str | bytes]) -> None:
+def _boot(fleet: list[Host], image: Path, files: dict[str, str | bytes], base: Path | None) -> None:
     say(f"Booting {', '.join(host.name for host in fleet)} (about {4 + 3 * len(fleet)} s)")
     layout = fleet[0].layout
     for host in fleet:
-        hosts_of.create(host, files)
+        hosts_of.create(host, files, base)
     layout.known_hosts.write_text("".join(hosts_of.host_key_line(host) for host in fleet))
     for host in fleet:
         hosts_of.boot(host, image)

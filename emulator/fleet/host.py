@@ -50,6 +50,11 @@ class Host:
         return self.directory / "upper"
 
     @property
+    def base(self) -> Path:
+        """A link to the disk that it had when it was new; there is none if that was the image alone."""
+        return self.directory / "base"
+
+    @property
     def process_file(self) -> Path:
         """Where its supervisor registers."""
         return self.layout.processes / f"{self.name}.json"
@@ -74,16 +79,21 @@ def of_number(layout: Layout, number: int) -> Host:
     return Host(layout, layout.host_name(number), layout.host_address(number))
 
 
-def create(host: Host, files: dict[str, str | bytes]) -> None:
+def create(host: Host, files: dict[str, str | bytes], base: Path | None) -> None:
     """Lay the host's own files over the image; a host that has them already is left as it is.
 
     Args:
         host: the host.
         files: path below the root to content; what the whole fleet has in common.
+        base: the disk of another host of this image, which is powered off: what this one begins with.
     """
     finished = host.directory / "created"
     if finished.exists():
         return
+    host.directory.mkdir(parents=True, exist_ok=True)
+    host.base.unlink(missing_ok=True)
+    if base is not None:
+        host.base.symlink_to(base.resolve())
     for path, content in (_identity(host) | files).items():
         target = host.upper / path
         _make_parents(host.upper, target)
@@ -144,7 +154,8 @@ def boot(host: Host, image: Path) -> None:
     # Volatile: no write waits for the disk, as the host is thrown away anyway. The mark that such a mount
     # leaves refuses the next one.
     machine.delete_tree(host.directory / "work" / "work" / "incompat")
-    options = f"lowerdir={image},upperdir={host.upper},workdir={host.directory / 'work'},volatile"
+    lower = f"{host.base.readlink()}:{image}" if host.base.is_symlink() else image
+    options = f"lowerdir={lower},upperdir={host.upper},workdir={host.directory / 'work'},volatile"
     run(["mount", "-t", "overlay", f"hailo-fleet-{host.layout.name}", "-o", options, host.root])
     process.start(_supervise_arguments(host), host.process_file, host.log)
 

@@ -84,5 +84,5 @@ def _drop_unused(images: Path, suite: str, keep: Path) -> None:
     """Delete images of older recipes that no overlay uses."""
     mounts = Path("/proc/self/mountinfo").read_text()
     for old in images.glob(f"{suite}-*"):
-        if old != keep and f"lowerdir={old}" not in mounts:
+        if old != keep and str(old) not in mounts:
             delete_tree(old) if old.is_dir() else old.unlink()

@@ -1,4 +1,4 @@
-"""One fleet of emulated Pis for all deployment tests, made and destroyed by the molecule scenario."""
+"""Emulated Pis for the deployment tests: most share two, which are the molecule scenario's."""
 
 import base64
 import os
@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from support.fleets import SCENARIO, WORKER
+from support.fleets import DONOR, SCENARIO, WORKER
 
-from emulator.fleet.layout import Layout
+from emulator.fleet import host, machine, state
+from emulator.fleet.layout import BUILD, Layout
 
 TOP = Path(__file__).resolve().parents[2]
 PHOTOS = TOP / "tests" / "data"
@@ -90,6 +92,47 @@ class Pi:
         return str(response.json()["choices"][0]["message"]["content"])
 
 
+def fleet_command(fleet: Layout, *words: str) -> None:
+    """Run a command of a fleet to its end."""
+    command = [sys.executable, "-m", "emulator.fleet", *fleet.options, *words]
+    result = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@contextmanager
+def booted(fleet: Layout, hosts: int, *options: str) -> Iterator[list[Pi]]:
+    """Freshly booted hosts, gone afterwards, also when they could not be deployed to."""
+    fleet_command(fleet, "down")
+    try:
+        fleet_command(fleet, "up", "--hosts", str(hosts), *options)
+        numbers = range(1, hosts + 1)
+        yield [Pi(fleet.host_name(one), str(fleet.host_address(one)), fleet=fleet) for one in numbers]
+    finally:
+        fleet_command(fleet, "down")
+
+
+def deployed_disk() -> Path:
+    """The disk of a Pi that was deployed to: other Pis begin with it, and it is never changed.
+
+    Whichever process of a test run needs it first makes it for all.
+    """
+    disks = BUILD / "disks"
+    disk = disks / os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    with state.building(disks):
+        if not disk.exists():
+            mounts = Path("/proc/self/mounts").read_text()
+            for former in disks.iterdir():
+                if former.is_dir() and str(former) not in mounts:
+                    machine.delete_tree(former)
+            with booted(DONOR, 1, "--time-scale", "0.2"):
+                result = playbook("site.yml", fleet=DONOR)
+                assert result.returncode == 0, result.stdout[-3000:]
+                donor = host.of_number(DONOR, 1)
+                host.stop(donor)
+                donor.upper.rename(disk)
+    return disk
+
+
 def playbook(name: str, *arguments: str, fleet: Layout = SCENARIO) -> subprocess.CompletedProcess[str]:
     """Run a playbook as an operator does; its output is also kept in LOGS."""
     command = ["ansible-playbook", "-i", str(fleet.inventory), f"playbooks/{name}", *arguments]
@@ -143,9 +186,8 @@ def molecule(action: str) -> None:
 
 @pytest.fixture(scope="session")
 def hosts() -> Iterator[list[Pi]]:
-    """Freshly booted hosts, gone after the last test, also when tests fail."""
-    molecule("destroy")
-    molecule("create")
+    """Two hosts, which test_01_scenario boots and others find deployed to; gone after the last test."""
+    fleet_command(SCENARIO, "down")
     yield [Pi(SCENARIO.host_name(number), str(SCENARIO.host_address(number))) for number in (1, 2)]
     molecule("destroy")
 
@@ -153,8 +195,11 @@ def hosts() -> Iterator[list[Pi]]:
 @pytest.fixture(scope="session")
 def pis(hosts: list[Pi]) -> list[Pi]:
     """The hosts with the service deployed to them."""
-    molecule("syntax")
-    molecule("converge")
+    if not SCENARIO.inventory.exists():
+        options = ("--time-scale", "0.2", "--base", str(deployed_disk()))
+        fleet_command(SCENARIO, "up", "--hosts", "2", *options)
+    result = playbook("site.yml")
+    assert result.returncode == 0, result.stdout[-3000:]
     return hosts
 
 

@@ -207,7 +207,7 @@ def test_updates_that_wait_behind_the_hold_are_told_by_every_run(pi: Pi, tmp_pat
 @pytest.fixture(scope="module")
 def settled(pi: Pi) -> Iterator[Pi]:
     """The host with another version, other packages and boot settings; in the end as it was."""
-    pi.run("apt-get -qq install -y linux-image-rpi-2712; apt-mark hold openssh-server")
+    pi.run("apt-get -qq update; apt-get -qq install -y linux-image-rpi-2712; apt-mark hold openssh-server")
     before = pi.run(f"cat {BOOT}/*")
     result = playbook("site.yml", "--limit", limit(pi), "--extra-vars", json.dumps(SETTINGS))
     assert result.returncode == 0, result.stdout[-3000:]

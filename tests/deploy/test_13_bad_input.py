@@ -158,7 +158,7 @@ def test_the_packages_of_the_other_chip(pi: Pi) -> None:
     """As left by somebody who followed the instructions for a Hailo-8; apt itself would not let both in."""
     pi.run("""
         mkdir -p /root/hailo8 && cd /root/hailo8
-        apt-get download -qq hailort
+        apt-get update -qq && apt-get download -qq hailort
         dpkg --install --force-conflicts hailort_*.deb
     """)
     try:

@@ -6,7 +6,7 @@ import zlib
 from emulator.fleet.layout import REPOSITORY, TEST_NETWORK, Layout, make_layout
 
 # /24 networks after those that people are likely to use by hand.
-_FIRST, _COUNT, _KINDS = 16, 60, 8
+_FIRST, _COUNT, _KINDS = 16, 55, 9
 _PLACE = zlib.crc32(str(REPOSITORY).encode()) % _COUNT
 # Tests that run side by side have hosts of their own (pytest-xdist).
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
@@ -22,4 +22,5 @@ BENCH = _fleet("bench", 1)
 BOOKWORM = _fleet("bookworm", 2)
 ROLLOUT = _fleet("rollout", 3)
 QWEN3 = _fleet("qwen", 4)
-SCENARIO = _fleet(f"test{WORKER}x", 5 + WORKER)
+DONOR = _fleet("donor", 5)
+SCENARIO = _fleet(f"test{WORKER}x", 6 + WORKER)
