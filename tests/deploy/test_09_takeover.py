@@ -63,6 +63,7 @@ END
 systemctl daemon-reload
 systemctl enable --quiet --now {MANAGER} hailo-vision.service
 """
+NEVER_READY = {"hailo_vision_ready_timeout": 1, "hailo_vision_config": {"model": {"load_timeout": 0.001}}}
 REMAINS = (
     "/opt/hailo-vision/*.py /etc/xdg/hailo-vision /var/lib/hailo-vision/*/models /var/lib/hailo-vision/cache"
 )
@@ -88,7 +89,7 @@ def test_it_is_taken_over_by_one_run_with_its_model_and_a_proposal_of_its_settin
     # Its service needs the manager, and serves without it in this test.
     other.run("sed -i /Requires/d /etc/systemd/system/hailo-vision.service; systemctl daemon-reload")
     other.run(f"systemctl disable --quiet --now {MANAGER}")
-    failed = playbook("site.yml", "--limit", limit(other), "--extra-vars", "hailo_vision_ready_timeout=1")
+    failed = playbook("site.yml", "--limit", limit(other), "--extra-vars", json.dumps(NEVER_READY))
     assert failed.returncode != 0
     assert "The installation that was to be taken over does not serve any more" in failed.stdout
     result = playbook("site.yml", "--limit", limit(other))
