@@ -81,11 +81,10 @@ def test_a_misspelt_variable_is_told_with_the_one_that_may_be_meant() -> None:
 def run(found: dict[str, Any] | AnsibleError, **variables: Any) -> dict[str, Any]:
     """The result of the action where a look at the host ends so."""
 
-    class Action(settings.ActionModule):  # type: ignore[name-defined, misc]
-        def _execute_module(self, **_: object) -> dict[str, Any]:
-            if isinstance(found, AnsibleError):
-                raise found
-            return found
+    def look(**_: object) -> dict[str, Any]:
+        if isinstance(found, AnsibleError):
+            raise found
+        return found
 
     checks = [
         {"passed": "{{ host.cores > 1 }}", "problem": "It has {{ host.cores }} core."},
@@ -98,7 +97,8 @@ def run(found: dict[str, Any] | AnsibleError, **variables: Any) -> dict[str, Any
     }
     known |= {"the_checks": checks, "packages": ["dkms"], **variables}
     names = {"packages": "packages", "checks": "the_checks", "once": ["host"], "find": {"model": "host"}}
-    action = object.__new__(Action)
+    action = object.__new__(settings.ActionModule)
+    action._execute_module = look
     role = SimpleNamespace(_role_path=str(TOP / "roles/hailo_apps"))
     action._task = SimpleNamespace(args=names, _role=role, async_val=0, check_mode=False)
     action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="none"))
