@@ -25,7 +25,8 @@ def chrome() -> Iterator[Chrome]:
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service that takes its time, and lets one request wait."""
-    server = Server(tmp_path_factory.mktemp("slow") / "run", {"server": {"queue_size": 1}}, SLOW)
+    unhurried = SLOW | {"time_scale": 3.0}  # an answer outlasts what the browser does meanwhile
+    server = Server(tmp_path_factory.mktemp("slow") / "run", {"server": {"queue_size": 1}}, unhurried)
     try:
         yield server.start()
     finally:
