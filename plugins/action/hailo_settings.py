@@ -7,6 +7,7 @@ of its type or a text that says one, as every ``-e NAME=VALUE`` is; roles turn s
 
 import contextlib
 import difflib
+import itertools
 import json
 import math
 import os
@@ -160,8 +161,8 @@ class ActionModule(ActionBase):
         """What is wrong with the variables of some hosts, each problem once."""
         folders = [TOP / "playbooks", *sorted(TOP.glob("roles/*"))]
         found: dict[str, list[str]] = {}
-        for host in hosts:
-            for problem in (text for folder in folders for text in self._judge_role(folder, hostvars[host], False)):
+        for host, folder in itertools.product(hosts, folders):
+            for problem in self._judge_role(folder, hostvars[host], last=False):
                 found.setdefault(problem, []).append(host)
         return [f"{', '.join(those)}: {problem}" for problem, those in found.items()]
 
