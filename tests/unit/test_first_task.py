@@ -28,7 +28,8 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def refusal(playbook: str, inventory: Path, *arguments: str, **environment: str) -> str:
     """What a playbook says that fails and has tried to reach nobody."""
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, f"playbooks/{playbook}.yml"]
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    command = [program, "-i", str(inventory), f"playbooks/{playbook}.yml"]
     result = subprocess.run(
         [*command, *arguments], cwd=TOP, env={**os.environ, "COLUMNS": "200", **environment},
         capture_output=True, text=True, check=False,
