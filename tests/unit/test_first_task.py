@@ -69,3 +69,14 @@ def test_sudo_on_this_computer(inventory: Path) -> None:
     """As of a variable of the group all."""
     said = refusal("site", inventory, "-e", "ansible_become=true")
     assert "ansible_become is set for all hosts, and so for this computer" in said
+
+
+def test_a_gateway_with_wrong_settings_keeps_the_pis_from_being_deployed_to(tmp_path: Path) -> None:
+    gateway = {"hosts": {"pi01": {"hailo_gateway_port": 0}}}
+    nodes = {"hosts": {"pi01": {}, "küche": {}}, "vars": {"ansible_host": "192.0.2.1"}}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"hailo_nodes": nodes, "hailo_gateway": gateway}))
+    said = refusal("site", inventory)
+    assert "hailo_gateway_port is 0" in said
+    assert "küche of hailo_gateway_members can't be known to HAProxy by that name." in said
+    assert "PLAY [Prepare all hosts]" not in said
