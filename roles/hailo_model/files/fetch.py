@@ -6,8 +6,8 @@
     fetch.py follow ORDER SECONDS [UNIT]
 
 The unit hailo-model.service runs it on a Pi, and the role hailo_model on a controller: the standard library
-only, with model.py, hef.py and hailo_disk.py beside it. ORDER is a JSON file with the fields of model.Order, for root's eyes
-alone: an address may have secrets in it.
+only, with model.py, hef.py and hailo_disk.py beside it. ORDER is a JSON file with the fields of model.Order,
+for root's eyes alone: an address may have secrets in it.
 """
 
 import contextlib
