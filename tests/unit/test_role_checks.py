@@ -55,10 +55,12 @@ def test_a_persons_account_is_not_taken_for_the_services() -> None:
         assert refused("hailo_vision", "is a person's", __hailo_vision_host=host) is foreign
 
 
-def test_an_address_is_a_text() -> None:
-    for host, wrong in (("0.0.0.0", False), (None, True), (7, True)):
+def test_the_service_listens_on_an_address() -> None:
+    right = ("0.0.0.0", "::", "192.0.2.7", "::ffff:192.0.2.7")
+    wrong = (None, 7, "localhost", "pi.local", "[::]", "0.0.0.0 ", "::1\n", "192.0.2.0/24")
+    for host in (*right, *wrong):
         config = {"server": {"host": host}}
-        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is wrong
+        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is (host in wrong), host
 
 
 @pytest.mark.parametrize(
