@@ -7,8 +7,10 @@ of its type or a text that says one, as every ``-e NAME=VALUE`` is; roles turn s
 
 import contextlib
 import difflib
+import itertools
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +21,8 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 
 Option = dict[str, Any]
+
+TOP = Path(__file__).resolve().parents[2]
 
 # What helps where Ansible can't work on a host as root, by a word of its reason.
 CURES = {
@@ -46,7 +50,7 @@ def _is_text(value: Any) -> bool:
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("a text", _is_text),
-    "path": ("a path", _is_text),
+    "path": ("a whole path, such as /srv/hailo,", lambda value: _is_text(value) and value.startswith("/")),
     "bool": ("true or false", _says(bool, "true|false|yes|no|on|off|1|0")),
     "int": ("a whole number", _says(int, "-?[0-9]+")),
     "float": ("a number", _is_float),
@@ -104,12 +108,19 @@ def _hint(name: str, option: Option, value: Any) -> str:
     return ""
 
 
+def specification(folder: Path) -> dict[str, Option]:
+    """The variables of a role, or of the playbooks, by their names."""
+    options: dict[str, Option] = yaml_load((folder / "meta/argument_specs.yml").read_text("utf-8"))
+    return dict(options["argument_specs"]["main"]["options"])
+
+
 class ActionModule(ActionBase):
     """Fails with all that is wrong with the variables of the role that the task is in, at once.
 
     Arguments:
-        ``facts``, names of variables that are the role's own, though they look like settings;
-        ``look``, whether hailo_facts looks at the host, if it has not yet;
+        ``hosts``, of which the variables of all roles and playbooks are checked, by name and type alone: for
+        a playbook's first task, before any host is connected to;
+        ``look``, whether hailo_facts looks at the host, if this run has not yet;
         ``packages``, name of a variable with Debian packages to look for, for which it looks again;
         ``checks``, name of a variable with further checks, each with ``passed`` and ``problem``, worked out
         when all types are right, after the look;
@@ -123,18 +134,15 @@ class ActionModule(ActionBase):
         """The result; ``msg`` tells what is wrong."""
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
         arguments, variables = self._task.args, task_vars or {}
+        if "hosts" in arguments:
+            problems = self._judge_hosts(variables["hostvars"], arguments["hosts"])
+            return result | ({"failed": True, "msg": " ".join(problems)} if problems else {})
         host = variables["inventory_hostname"]
-        folder = Path(self._task._role._role_path)
-        specification = yaml_load((folder / "meta/argument_specs.yml").read_text())
-        options: dict[str, Option] = specification["argument_specs"]["main"]["options"]
-        strangers = {name for name in variables if name.startswith(f"{folder.name}_")} - set(options)
-        strangers -= set(arguments.get("facts", []))
-        problems = [unknown(name, list(options)) for name in sorted(strangers)]
-        values = {name: variables[name] for name in options if name in variables}
-        problems += [self._judge(name, options[name], value) for name, value in values.items()]
-        if problems := [problem for problem in problems if problem]:
+        if problems := self._judge_role(Path(self._task._role._role_path), variables):
             return result | {"failed": True, "msg": f"{host}: {' '.join(problems)}"}
-        if "packages" in arguments or (arguments.get("look") and "hailo" not in variables["ansible_facts"]):
+        # Facts that Ansible has kept from an earlier run say nothing of now.
+        looked = variables["ansible_facts"].get("hailo", {}).get("run") == os.getppid()
+        if "packages" in arguments or (arguments.get("look") and not looked):
             result |= self._look(variables)
             if result.get("failed"):
                 return result
@@ -148,6 +156,31 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": f"{host} can't be deployed to: {' '.join(problems)}"}
         found = {name: variables[variable] for name, variable in arguments.get("find", {}).items()}
         return result | self._templar.template(found)
+
+    def _judge_hosts(self, hostvars: Mapping[str, Mapping[str, Any]], hosts: list[str]) -> list[str]:
+        """What is wrong with the variables of some hosts, each problem once."""
+        folders = [TOP / "playbooks", *sorted(TOP.glob("roles/*"))]
+        found: dict[str, list[str]] = {}
+        for host, folder in itertools.product(hosts, folders):
+            for problem in self._judge_role(folder, hostvars[host], last=False):
+                found.setdefault(problem, []).append(host)
+        return [f"{', '.join(those)}: {problem}" for problem, those in found.items()]
+
+    def _judge_role(self, folder: Path, variables: Mapping[str, Any], last: bool = True) -> list[str]:
+        """What is wrong with a role's variables, by name and type.
+
+        Args:
+            last: whether one that can't be worked out is wrong; before a host was looked at it may be right.
+        """
+        options = specification(folder)
+        strangers = {name for name in variables if name.startswith(f"{folder.name}_")} - set(options)
+        problems = [unknown(name, list(options)) for name in sorted(strangers)]
+        for name in (name for name in options if name in variables):
+            try:
+                problems.append(judge(name, options[name], self._templar.template(variables[name])))
+            except AnsibleError as error:
+                problems.append(f"{name} can't be worked out: {error}" if last else "")
+        return [problem for problem in problems if problem]
 
     def _look(self, variables: dict[str, Any]) -> dict[str, Any]:
         """What hailo_facts finds, or why it can't look, with the cure."""
@@ -163,6 +196,7 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             found = {"failed": True, "msg": str(error)}
         if not found.get("failed"):
+            found["ansible_facts"]["hailo"]["run"] = os.getppid()
             return {"ansible_facts": found["ansible_facts"]}
         reason = f"{found['msg']} {found.get('module_stderr', '')}"
         cures = [cure for word, cure in CURES.items() if word in reason]
@@ -180,9 +214,3 @@ class ActionModule(ActionBase):
                 if not problems:
                     raise
         return problems
-
-    def _judge(self, name: str, option: Option, value: Any) -> str:
-        try:
-            return judge(name, option, self._templar.template(value))
-        except AnsibleError as error:
-            return f"{name} can't be worked out: {error}"

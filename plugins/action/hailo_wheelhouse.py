@@ -111,7 +111,7 @@ def collect(arguments: dict[str, str], check: bool = False) -> dict[str, Any]:
     """
     source, lock, dest = (Path(arguments[name]) for name in ("source", "lock", "dest"))
     python, machine = arguments["python"], arguments["machine"]
-    ready = Path(arguments["wheel"]).expanduser() if arguments.get("wheel") else None
+    ready = Path(arguments["wheel"]) if arguments.get("wheel") else None
     number = version(source, ready)
     release = f"{number}-{digest(source, lock, ready, f'cp{python}-{machine}')[:10]}"
     archive = dest / f"{release}.tar"

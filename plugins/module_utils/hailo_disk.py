@@ -24,7 +24,8 @@ def beside(path: str) -> str:
 
 def give(path: str, mode: int, owner: str | int, group: str | int) -> None:
     """Give a path its owner and group, by name or number, and its mode; LookupError for an unknown name."""
-    shutil.chown(path, owner, group)
+    if (owner, group) != (-1, -1):  # hailo-model.service may not even ask for what is so anyway
+        shutil.chown(path, owner, group)
     os.chmod(path, mode)
 
 

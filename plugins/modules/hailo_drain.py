@@ -5,17 +5,12 @@ HAProxy is told by a socket on its host, for which no builtin module has a clien
 gateway runs, for a Pi that it does not know yet, and for one that somebody has put into maintenance.
 """
 
-import csv
-import os
-import socket
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-# The second is that of a gateway of the earlier kind, which the next run of its role replaces.
-ADMINS = ("/run/hailo-vision-gateway/admin.sock", "/run/haproxy/admin.sock")
-ADMIN = next(filter(os.path.exists, ADMINS), ADMINS[0])
-BACKEND = "hailo_nodes"
+from ..module_utils.hailo_haproxy import ADMIN, BACKEND, command, servers, table
+
 # What systemd runs when a lease is over.
 SEND = (
     "import socket, sys; c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]);"
@@ -31,28 +26,12 @@ MAINTENANCE = 0x01
 DRAINED = 0x08
 
 
-def command(text: str) -> str:
-    """Send one command to HAProxy and return its answer."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
-        connection.connect(ADMIN)
-        connection.sendall(f"{text}\n".encode())
-        connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-
-
-def table(question: str, delimiter: str) -> list[dict[str, str]]:
-    """The table that HAProxy answers with, by the names in its head; no rows for an unknown backend."""
-    return list(csv.DictReader(command(question).partition("# ")[2].splitlines(), delimiter=delimiter))
-
-
 def flags() -> dict[str, int]:
     """What was decided about each Pi, apart from how its checks go; empty where no gateway runs."""
     try:
-        rows = table(f"show servers state {BACKEND}", " ")
+        return {row["srv_name"]: int(row["srv_admin_state"]) for row in servers()}
     except OSError:
         return {}
-    return {row["srv_name"]: int(row["srv_admin_state"]) for row in rows}
 
 
 def busy(nodes: list[str]) -> bool:

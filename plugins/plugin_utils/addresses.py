@@ -19,29 +19,38 @@ def url(server: Mapping[str, Any], name: str = "") -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server['port']}"
 
 
-def members(names: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def members(
+    names: list[str], hostvars: Mapping[str, Mapping[str, Any]], gateway: str
+) -> list[dict[str, Any]]:
     """Name, address, port and kind of listening of each Pi, by the settings that its service has in the end.
 
     Args:
         names: the Pis, as the inventory calls them.
         hostvars: the variables of each, as Ansible has them.
+        gateway: who asks them. One that deploys itself may have a name that nobody knows.
 
     Returns:
         Dictionaries with ``name``, ``address``, ``port``, ``tls`` (whether it speaks HTTPS), ``local``
         (whether it listens for its own host alone), and ``deaf`` (whether the address is of IPv6, and it
         listens to IPv4 alone).
     """
-    return [_member(name, hostvars[name]) for name in names if name in hostvars]
+    return [_member(name, hostvars[name], name == gateway) for name in names if name in hostvars]
 
 
-def _member(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def _member(name: str, variables: Mapping[str, Any], is_own: bool) -> dict[str, Any]:
     server = variables.get("hailo_vision_config", {}).get("server", {})
+    if not isinstance(server, Mapping):  # its own check tells
+        server = {}
     host = server.get("host", variables.get("hailo_vision_host", "0.0.0.0"))
-    address = variables.get("ansible_host", name) if host in _LOOPBACK else host
+    address = variables.get("ansible_host", name)
+    if host not in _LOOPBACK:
+        address = host
+    elif is_own:
+        address = _LOOPBACK[host]
     return {
         "name": name,
         "address": address,
-        "port": int(server.get("port", variables.get("hailo_vision_port", 11435))),
+        "port": server.get("port", variables.get("hailo_vision_port", 11435)),
         "tls": bool(server.get("tls_cert") or variables.get("hailo_vision_tls_key")),
         "local": _is_local(host),
         "deaf": host == "0.0.0.0" and ":" in address,

@@ -64,7 +64,7 @@ def supplied(debs: list[str], wheel: str, host: Mapping[str, str]) -> dict[str, 
     """
     result: dict[str, Any] = {"problems": [], "digests": {}, "distribution": "", "requires": []}
     for name in [*debs, wheel]:
-        path = Path(name).expanduser()
+        path = Path(name)
         try:
             result["digests"][path.name] = sha256(path)
             result |= _judge_wheel(path, host) if name == wheel else _judge_deb(path)

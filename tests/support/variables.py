@@ -1,4 +1,4 @@
-"""The variables of the deployment, as the roles' argument_specs have them."""
+"""The variables of the deployment, as the argument_specs of roles and playbooks have them."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ ROLES = ("hailo_driver", "hailo_apps", "hailo_model", "hailo_vision", "hailo_gat
 
 
 def options() -> dict[str, dict[str, Any]]:
-    """What the roles take, of which type."""
+    """What roles and playbooks take, of which type."""
     found: dict[str, dict[str, Any]] = {}
-    for role in ROLES:
-        specification = yaml.safe_load((TOP / "roles" / role / "meta/argument_specs.yml").read_text())
+    for folder in ("playbooks", *(f"roles/{role}" for role in ROLES)):
+        specification = yaml.safe_load((TOP / folder / "meta/argument_specs.yml").read_text())
         found |= specification["argument_specs"]["main"]["options"]
     return found

@@ -1,9 +1,9 @@
 """The look-up of the gateway's Pis by name: a stand-in for HAProxy and for what names stand for."""
 
 import pytest
-from support.modules import load
+from support.modules import shared
 
-names = load("roles/hailo_gateway/files/names.py", "gateway_names")
+names = shared("hailo_haproxy")
 STATE = """1
 # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_fqdn
 3 hailo_nodes 1 pi01 192.0.2.1 2 0 pi-kitchen.local

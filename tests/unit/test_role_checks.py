@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-from support.modules import TOP
+from ansible.template import Templar, trust_as_template
+from support.modules import TOP, load
+
+action_of_settings = load("plugins/action/hailo_settings.py", "hailo_settings_checks")
 
 
 def variables(role: str, **settings: object) -> dict[str, Any]:
     """The role's defaults and own variables, with some settings."""
     found: dict[str, Any] = {"inventory_hostname": "pi01", "groups": {}, "hostvars": {}}
+    found["ansible_facts"] = {"hailo": {"runtime": "5.1.1", "users": {}, "cores": 4}}
     for folder in ("defaults", "vars"):
         path = str(TOP / "roles" / role / folder / "main.yml")
         found |= DataLoader().load_from_file(path, trusted_as_template=True)
@@ -52,10 +55,12 @@ def test_a_persons_account_is_not_taken_for_the_services() -> None:
         assert refused("hailo_vision", "is a person's", __hailo_vision_host=host) is foreign
 
 
-def test_an_address_is_a_text() -> None:
-    for host, wrong in (("0.0.0.0", False), (None, True), (7, True)):
+def test_the_service_listens_on_an_address() -> None:
+    right = ("0.0.0.0", "::", "192.0.2.7", "::ffff:192.0.2.7")
+    wrong = (None, 7, "localhost", "pi.local", "[::]", "0.0.0.0 ", "::1\n", "192.0.2.0/24")
+    for host in (*right, *wrong):
         config = {"server": {"host": host}}
-        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is wrong
+        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is (host in wrong), host
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,30 @@ def test_an_address_is_a_text() -> None:
         ("hailo_vision_wheel", "is no wheel", [], ["/nowhere/hailo_vision-1-py3-none-any.whl", __file__]),
         ("hailo_driver_group", "other than root's", ["hailo", "plugdev"], ["root", "a b", "7", "Hailo\n"]),
         ("hailo_driver_reboot_timeout", "0 or more", [1, "600"], [0]),
+        ("hailo_driver_version", "a release such as", ["5.1.1"], ["5.1.1\n", "newest"]),
+        ("hailo_apps_version", "a commit of", ["80f0b60"], ["80f0b60\n", "main"]),
+        (
+            "hailo_apps_archive",
+            "a whole path",
+            ["/a b.tar", "https://a.example/b"],
+            ["b.tar", "~/b.tar", "ftp://a"],
+        ),
+        (
+            "hailo_model_url",
+            "no http or https",
+            ["https://a.example/b?token=c"],
+            ["https://a.example/b\n", "/b"],
+        ),
+        ("hailo_model_sha256", "64 hexadecimal", ["aA" * 32], ["aA" * 32 + "\n", "aA"]),
+        ("hailo_vision_journal_max", "hailo_vision_journal_max is", ["200M", "9"], ["200M\n", "1T"]),
+        ("hailo_vision_keep_alive", "must be seconds", [-1, "5m", 2.5], ["5m\n", "soon"]),
+        (
+            "hailo_vision_memory_max",
+            "The limit memory_max is",
+            ["3G", "infinity"],
+            ["3G\n", "infinity\n", "3"],
+        ),
+        ("hailo_vision_cpu_quota", "The limit cpu_quota is", ["80%"], ["80%\n", "80"]),
     ],
 )
 def test_a_setting_that_would_fail_later_is_refused_at_once(
@@ -85,6 +114,37 @@ def test_a_setting_that_would_fail_later_is_refused_at_once(
     role = "_".join(name.split("_")[:2])
     assert [setting for setting in right if refused(role, part, **{name: setting})] == []
     assert [setting for setting in wrong if not refused(role, part, **{name: setting})] == []
+
+
+WRONG = [None, "", 0, True, "word", [], ["word"], {}, {"key": "value"}]
+
+
+@pytest.mark.parametrize("section", ["server", "model", "generation", "auth", "resource_limits", "media"])
+def test_no_value_in_the_services_file_keeps_the_checks_from_telling(section: str) -> None:
+    """Each is told in a sentence, by these checks or by the service's own later."""
+    keys = {"server": "host", "model": "hef_path", "auth": "keys_file", "resource_limits": "memory_max"}
+    for value in WRONG:
+        said = problems("hailo_vision", hailo_vision_config={section: value})
+        assert any("must be of sections" in one for one in said) is not isinstance(value, dict), value
+        problems("hailo_vision", hailo_vision_config={section: {keys.get(section, "key"): value}})
+
+
+def problems(role: str, **settings: object) -> list[str]:
+    """What all checks of a role say, as its first task works them out."""
+    # What filters and lookups find, which are not loaded here.
+    found = {"__hailo_vision_networks": {"wrong": []}, "__hailo_vision_tls_fault": ""}
+    known = variables(role, **settings) | found | {"__hailo_vision_placed": "/srv/m.hef"}
+    action = object.__new__(action_of_settings.ActionModule)
+    action._templar = Templar(DataLoader(), known)
+    return list(action._check(known[f"__{role}_checks"]))
+
+
+def test_the_unit_that_fetches_the_model_may_write_to_its_folder_whatever_that_is_called() -> None:
+    known = variables("hailo_model", hailo_model_resources_dir='/srv/my "ü" 100%')
+    text = (TOP / "templates/hailo-model.service.j2").read_text("utf-8")
+    unit = Templar(DataLoader(), known).template(trust_as_template(text))
+    assert 'ReadWritePaths="/srv/my \\"ü\\" 100%%"\n' in unit
+    assert 'ConditionPathExists=|!/srv/my "ü" 100%%/Qwen2-VL-2B-Instruct.hef\n' in unit
 
 
 def test_a_file_of_keys_without_a_key_to_ask_with_is_refused() -> None:

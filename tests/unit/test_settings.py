@@ -1,6 +1,7 @@
 """Every variable of every role with every wrong type: converted or refused, with a sentence about it."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,20 +19,26 @@ settings = load("plugins/action/hailo_settings.py", "hailo_settings_action")
 
 VALUES: list[Any] = [
     None, "", True, False, 0, 3, -1, 2.5, float("nan"),
-    "word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm",
-    [], ["word"], [3], [None], [["word"]], {}, {"key": "value"},
+    "word", "/a/path", "3", "-1", "2.5", "nan", "true", "NO", "3; rm",
+    [], ["word"], ["/a/path"], [3], [None], [["word"]], [{}], {}, {"key": "value"},
 ]  # fmt: skip
 # What is right for a type: of that type, or a text that says it.
 RIGHT: dict[str, list[Any]] = {
-    "str": ["word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
-    "path": ["word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
+    "str": ["word", "/a/path", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
+    "path": ["/a/path"],
     "bool": [True, False, "true", "NO"],
     "int": [0, 3, -1, "3", "-1"],
     "float": [0, 3, -1, 2.5, "3", "-1", "2.5"],
-    "list": [[], ["word"]],
     "dict": [{}, {"key": "value"}],
-    "raw": [0, 3, -1, 2.5, "word", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
+    "raw": [0, 3, -1, 2.5, "word", "/a/path", "3", "-1", "2.5", "nan", "true", "NO", "3; rm"],
 }
+
+
+def right(option: dict[str, Any]) -> list[Any]:
+    """What an option takes."""
+    if option["type"] == "list":
+        return [[], *([one] for one in RIGHT[option["elements"]])]
+    return list(option.get("choices", RIGHT[option["type"]]))
 
 
 def same(one: Any, other: Any) -> bool:
@@ -44,9 +51,9 @@ def test_each_type_is_accepted_or_refused_by_name(name: str) -> None:
     option = options()[name]
     for value in VALUES:
         said = settings.judge(name, option, value)
-        right = any(same(value, one) for one in option.get("choices", RIGHT[option["type"]]))
-        assert (said == "") == right, (value, said)
-        if not right:
+        fits = any(same(value, one) for one in right(option))
+        assert (said == "") == fits, (value, said)
+        if not fits:
             assert re.fullmatch(rf"{name}(\[0\])? is .+, and .+ is needed\..*", said), said
 
 
@@ -78,7 +85,7 @@ def test_a_misspelt_variable_is_told_with_the_one_that_may_be_meant() -> None:
     assert said.startswith("hailo_vision_prot is no setting of this role. Is hailo_vision_port meant?")
 
 
-def run(found: dict[str, Any] | AnsibleError, **variables: Any) -> dict[str, Any]:
+def run(found: dict[str, Any] | AnsibleError, asks: str = "packages", **variables: Any) -> dict[str, Any]:
     """The result of the action where a look at the host ends so."""
 
     def look(**_: object) -> dict[str, Any]:
@@ -96,7 +103,7 @@ def run(found: dict[str, Any] | AnsibleError, **variables: Any) -> dict[str, Any
         "host": "{{ ansible_facts.hailo }}",
     }
     known |= {"the_checks": checks, "packages": ["dkms"], **variables}
-    names = {"packages": "packages", "checks": "the_checks", "once": ["host"], "find": {"model": "host"}}
+    names = {asks: "packages", "checks": "the_checks", "once": ["host"], "find": {"model": "host"}}
     action = object.__new__(settings.ActionModule)
     action._execute_module = look
     role = SimpleNamespace(_role_path=str(TOP / "roles/hailo_apps"))
@@ -127,6 +134,15 @@ def test_a_host_is_looked_at_before_what_the_deployment_needs_is_checked() -> No
         run({"ansible_facts": {"hailo": {"cores": 4}}})
 
 
+def test_facts_that_ansible_has_kept_from_an_earlier_run_are_not_used() -> None:
+    """Its cache of facts may be days old."""
+    now = {"cores": 4, "room": 9}
+    for run_of, looked in ((None, True), (1, True), (os.getppid(), False)):
+        known = {"cores": 2, "room": 9, "run": run_of}
+        result = run({"ansible_facts": {"hailo": dict(now)}}, asks="look", ansible_facts={"hailo": known})
+        assert (result["model"]["cores"] == 4) is looked, run_of
+
+
 def test_what_keeps_ansible_from_a_host_is_told_with_the_cure() -> None:
     for found in (
         AnsibleError("Missing sudo password"),
@@ -153,7 +169,7 @@ def places() -> Iterator[tuple[Path, str]]:
 def test_a_boolean_is_turned_into_one_where_it_is_used() -> None:
     """The text "false" is true to Jinja."""
     booleans = "|".join(name for name, option in options().items() if option["type"] == "bool")
-    used = re.compile(rf"\b({booleans})\b(?! \| bool\b)")
+    used = re.compile(rf"\b({booleans})\b(?! (\| default\(false\) )?\| bool\b)")
     # The only thing in a module's argument, which the module turns; or words of a message.
     argument = re.compile(r'^ +\w+: "\{\{ \w+ \}\}"$')
     wrong = [

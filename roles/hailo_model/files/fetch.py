@@ -6,8 +6,8 @@
     fetch.py follow ORDER SECONDS [UNIT]
 
 The unit hailo-model.service runs it on a Pi, and the role hailo_model on a controller: the standard library
-only, with model.py and hef.py beside it. ORDER is a JSON file with the fields of model.Order, for root's eyes
-alone: an address may have secrets in it.
+only, with model.py, hef.py and hailo_disk.py beside it. ORDER is a JSON file with the fields of model.Order,
+for root's eyes alone: an address may have secrets in it.
 """
 
 import contextlib
@@ -27,9 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hailo_disk
 import hef
 import model
-from model import ADDRESS, Failure, Order, Unfit, beside, load, save, sync
+from model import ADDRESS, Failure, Order, Unfit, beside, load, save
 
 WANTED = Path("/run/hailo-model.wanted")  # lets the unit start although a model is in place
 SYNCED_STEP = 64 << 20  # after a loss of power a transfer goes on where the file is known to be whole
@@ -180,7 +181,7 @@ class Transfer:
     def _keep(self) -> None:
         """Wait until what has come is on the disk, and record how much that is."""
         if size := size_of(self.part):
-            sync(self.part)
+            hailo_disk.sync(str(self.part))
         self.tell(synced=size)
 
 

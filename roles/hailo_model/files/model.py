@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import hailo_disk
 import hef
 
 ADDRESS = "Is the mirror's address right?"
@@ -90,21 +91,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def save(path: Path, record: dict[str, Any]) -> None:
     """Record a dictionary at once or not at all, also when the power fails; for everybody to read."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(json.dumps(record), encoding="utf-8")
-    new.chmod(0o644)
-    sync(new)
-    new.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's contents, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    hailo_disk.write(str(path), json.dumps(record), 0o644)
 
 
 def move(source: Path, target: Path) -> None:
@@ -112,7 +99,7 @@ def move(source: Path, target: Path) -> None:
     source.replace(target)
     if beside(source, "json").exists():
         beside(source, "json").replace(beside(target, "json"))
-    sync(target.parent)
+    hailo_disk.sync(str(target.parent))
 
 
 def require_fit(order: Order, path: Path) -> str:
@@ -195,7 +182,7 @@ def stage(order: Order, part: Path) -> None:
     waiting.unlink(missing_ok=True)
     save(beside(waiting, "json"), record)
     part.chmod(0o644)
-    sync(part)
+    hailo_disk.sync(str(part))
     part.replace(waiting)
     if not order.path.exists():
         place(order)

@@ -1,13 +1,12 @@
 """Taking Pis out of the gateway's rotation: a stand-in for HAProxy's administrative socket."""
 
-from pathlib import Path
-
 import pytest
-from support.modules import load
+from support.modules import load, shared
 
 from .conftest import Run
 
 drain = load("plugins/modules/hailo_drain.py", "hailo_drain")
+haproxy = shared("hailo_haproxy")
 HEAD = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n"
 
 
@@ -37,10 +36,9 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
-    (tmp_path / "admin.sock").touch()
-    monkeypatch.setattr(drain, "ADMIN", str(tmp_path / "admin.sock"))
+    monkeypatch.setattr(haproxy, "command", found.answer)
     monkeypatch.setattr(drain, "command", found.answer)
     monkeypatch.setattr(
         drain.AnsibleModule, "run_command", lambda *args, **options: found.run(*args, **options)
@@ -76,5 +74,5 @@ def test_a_gateway_that_does_not_know_its_pis_yet_has_nothing_to_do(run: Run, ga
 
 
 def test_without_a_gateway_there_is_nothing_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain, "ADMIN", "/nonexistent/admin.sock")
+    monkeypatch.setattr(haproxy, "ADMIN", "/nonexistent/admin.sock")
     assert run(drain, nodes=["pi01"], state="drained")["changed"] is False
