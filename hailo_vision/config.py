@@ -14,6 +14,7 @@ import yaml
 
 from hailo_vision.allow_list import HOST_NAME, AllowList
 from hailo_vision.durations import parse_keep_alive
+from hailo_vision.files import require_regular
 from hailo_vision.ranges import Seed, Temperature, TokenCount, TopK, TopP
 
 DEFAULT_PATH = Path("/etc/hailo/hailo-vision.yaml")
@@ -232,6 +233,7 @@ def load(path: Path) -> Config:
         ConfigError: the file can't be read, is no YAML mapping, or holds an unknown key or a bad value.
     """
     try:
+        require_regular(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"

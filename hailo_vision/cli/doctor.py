@@ -129,7 +129,7 @@ def _model_file(model: config.ModelConfig, runtime: str | None) -> Finding:
             return Finding("model file", told, cure)
         check_file(path, runtime or "5.1.1")
         size = path.stat().st_size
-        path.open("rb").close()
+        hef.read_head(path, 1)
     except NpuError as error:
         return Finding("model file", error.problem.message, error.problem.cure)
     except OSError as error:
@@ -189,6 +189,9 @@ def _port(server: config.ServerConfig, service: dict[str, object] | None) -> Fin
         problem = service.get("problem")
         if isinstance(problem, dict):
             return Finding("service", str(problem.get("message")), str(problem.get("cure")))
+        warnings = service.get("warnings")
+        if isinstance(warnings, list) and warnings:
+            return Finding("service", " ".join(warnings), "Mend the file; it is read anew by itself.")
         return Finding("service", f"answers on port {server.port}, state {service['state']}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -52,6 +52,7 @@ def create_app(config: Config) -> App:
     app.ctx.created = int(time.time())
     app.ctx.received_bytes = 0  # that all connections hold: see limits
     app.ctx.keys = Keys(keys_file(config.auth.keys_file))
+    app.ctx.certificate = None
     app.ctx.gatekeeper = gatekeeper = Gatekeeper(config, app.ctx.keys.required)
     app.before_server_start(_start)
     app.before_server_stop(_stop)
@@ -80,7 +81,9 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
     """
     app = create_app(config)
     server = config.server
-    tls = Certificate(server.tls_cert, server.tls_key).context if server.tls_cert else None
+    if server.tls_cert:
+        app.ctx.certificate = Certificate(server.tls_cert, server.tls_key)
+    tls = app.ctx.certificate and app.ctx.certificate.context
     first, *more = _listeners(server, inherited)
     # Its own lines about start and workers say nothing that ours don't.
     for name in ("sanic.root", "sanic.server"):

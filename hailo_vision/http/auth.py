@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from hailo_vision.files import require_regular
 from hailo_vision.http.errors import HttpError
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,19 @@ class Keys:
         self._hashes: list[bytes] = []
         self._stamp: tuple[int, int, int] | None = None
         self._look_at = 0.0
-        self._told = ""
+        self._problem = ""
 
     @property
     def required(self) -> bool:
         """Whether anybody needs a key."""
         return self._path is not None
+
+    @property
+    def problem(self) -> str:
+        """Why nobody gets in; "" if who has a key does."""
+        if self._path:
+            self._refresh(self._path)
+        return self._problem
 
     def check(self, authorization: str, api_key: str) -> str:
         """Who asks, by the headers Authorization and X-Api-Key of a request: the hash of the credential, by
@@ -74,26 +82,29 @@ class Keys:
             return
         self._look_at = now + _LOOK_AGAIN_SECONDS
         try:
+            require_regular(path)
             status = path.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return
             lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows writes a byte-order mark
         except (OSError, UnicodeDecodeError) as error:
-            self._take([], f"cannot be read ({type(error).__name__})")
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            self._take([], f"{path} cannot be read ({reason})")
             self._stamp = None
             return
         keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        self._take(keys, "" if keys else "holds no key")
+        self._take(keys, "" if keys else f"{path} holds no key")
         self._stamp = stamp
 
     def _take(self, keys: list[str], problem: str) -> None:
         self._hashes = [hashlib.sha256(key.encode()).digest() for key in keys]
-        if problem and problem != self._told:
-            log.error("%s %s: every request is refused until it is mended.", self._path, problem)
-        elif not problem:
+        told = f"{problem}: every request is refused until it is mended." if problem else ""
+        if told and told != self._problem:
+            log.error("%s", told)
+        elif not told:
             log.info("API keys read from %s: %d", self._path, len(keys))
-        self._told = problem
+        self._problem = told
 
 
 def _credential(authorization: str) -> str:

@@ -64,6 +64,7 @@ class Health(Struct, frozen=True, kw_only=True):
     model_loaded: Annotated[bool, doc("Whether the model is on the NPU.")]
     uptime_seconds: Annotated[float, doc("Age of the service.")]
     problem: Annotated[ProblemReport | None, doc("Why the NPU can't work; null if it can.")]
+    warnings: Annotated[list[str], doc("What is wrong with the files of keys and certificate.")]
     fetch: Annotated[Transfer | None, doc("How far the model file is; null if it is not being fetched.")]
     device: Annotated[Device, doc("The NPU's device.")]
     versions: Annotated[Versions, doc("Versions of service and runtime.")]
@@ -79,7 +80,8 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
 
 async def health(request: Request) -> HTTPResponse:
     """GET /health"""
-    service: Service = request.app.ctx.service
+    app = request.app.ctx
+    service: Service = app.service
     supervisor, npu, scheduler = service.supervisor, service.config.npu, service.scheduler
     info, problem, fetch = supervisor.model, supervisor.problem, supervisor.model_file.progress
     return json_response(
@@ -87,12 +89,13 @@ async def health(request: Request) -> HTTPResponse:
             state=supervisor.state,
             model=service.config.model.name,
             model_loaded=supervisor.state in (State.READY, State.GENERATING),
-            uptime_seconds=round(time.monotonic() - request.app.ctx.started, 3),
+            uptime_seconds=round(time.monotonic() - app.started, 3),
             problem=(
                 ProblemReport(problem.code, problem.message, problem.cure, problem.detail)
                 if problem
                 else None
             ),
+            warnings=[one.problem for one in (app.keys, app.certificate) if one and one.problem],
             fetch=Transfer(fetch.done, fetch.total) if fetch else None,
             device=Device(
                 next((node for node in npu.device_nodes if os.path.exists(node)), None),

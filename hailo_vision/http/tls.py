@@ -5,6 +5,7 @@ import os
 import ssl
 
 from hailo_vision.config import ConfigError
+from hailo_vision.files import require_regular
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +15,7 @@ class Certificate:
 
     Attributes:
         context: for the server; each new connection gets what the files hold then.
+        problem: why the files could not be read again; "" if they could.
     """
 
     def __init__(self, chain: str, key: str | None) -> None:
@@ -21,6 +23,7 @@ class Certificate:
         ConfigError: the files can't be read or don't belong together.
         """
         self._files = (chain, key or chain)
+        self.problem = ""
         self._stamp = self._look()
         self.context = self._current = self._load()
         self.context.sni_callback = self._choose
@@ -36,6 +39,7 @@ class Certificate:
     def _load(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
+            require_regular(*self._files)
             context.load_cert_chain(*self._files, password=_ask_nobody)
         except OSError as error:
             reason = error.strerror or getattr(error, "reason", None) or error
@@ -50,9 +54,11 @@ class Certificate:
             self._stamp = stamp
             try:
                 self._current = self._load()
+                self.problem = ""
                 log.info("Certificate read from %s", self._files[0])
             except ConfigError as error:
-                log.error("%s. The former certificate stays in use.", error)
+                self.problem = f"{error}. The former certificate stays in use."
+                log.error("%s", self.problem)
         connection.context = self._current
 
 

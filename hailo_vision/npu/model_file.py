@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hailo_vision.config import ModelConfig
+from hailo_vision.files import require_regular
 from hailo_vision.npu import hef
 from hailo_vision.npu.problems import NpuError
 from hailo_vision.npu.protocol import Problem
@@ -95,6 +96,8 @@ class ModelFile:
         if self.find() is not None:
             return None
         try:
-            return dict(json.loads(self._beside("part.json").read_text(encoding="utf-8")))
+            path = self._beside("part.json")
+            require_regular(path)
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from hailo_vision.files import require_regular
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
 from hailo_vision.npu.protocol import Problem
@@ -193,6 +194,7 @@ def loading_problem(
 def bad_file(path: Path) -> Problem:
     """A file that is no model, or a damaged one, told by its size and first bytes."""
     try:
+        require_regular(path)
         begins = f"has {path.stat().st_size} bytes and begins with {hef.read_head(path, 16)!r}"
     except OSError as error:
         begins = f"can't be read ({error.strerror})"

@@ -110,6 +110,38 @@ def test_a_batch_of_very_many_images_is_refused(server: Server) -> None:
     unharmed(server, server.health()["loads"])
 
 
+# Free-form JSON becomes Python's objects: 7 MB of it held the event loop for half a second.
+MANY = "[" + "[]," * 300_000 + "[]]"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/chat/completions", '"tools": %s', "'tools'"),
+        ("/v1/chat/completions", '"format": %s', "'format'"),
+        ("/v1/chat/completions", '"logit_bias": {"1": %s}', "'logit_bias'"),
+        (
+            "/v1/chat/completions",
+            '"response_format": {"type": "json_schema", "json_schema": {"schema": {"enum": %s}}}',
+            "'response_format'",
+        ),
+        ("/v1/vision/analyze", '"messages": %s', "'messages'"),
+        ("/v1/responses", '"text": {"format": {"enum": %s}}', "'text'"),
+        ("/v1/responses", '"input": [{"content": %s}]', "'input'"),
+        ("/api/chat", '"format": {"enum": %s}', "'format'"),
+        ("/api/generate", '"input": %s', "'input'"),
+        ("/api/show", '"model": %s', "'model'"),
+        ("/api/show", '"none of its fields": %s', "body"),
+    ],
+)
+def test_a_field_of_very_many_values_is_refused_unread(
+    path: str, body: str, field: str, server: Server
+) -> None:
+    response = server.http.post(path, content="{" + body % MANY + "}")
+    assert (response.status_code, len(response.content) < 1000) == (400, True), response.text[:300]
+    assert f"Invalid {field}: expected at most 200000 commas and brackets, got 60000" in response.text
+
+
 def test_the_last_of_two_equal_keys_counts(server: Server) -> None:
     """As in JavaScript and Python, for every key: nothing is checked of one and used of another."""
     body = json.dumps({"model": MODEL, "messages": [HELLO], "max_tokens": 2})

@@ -112,6 +112,12 @@ def test_keys_guard_everything_but_health(guarded: Server, tmp_path: Path) -> No
     guarded.wait_for(lambda: http.get("/v1/models", headers=new).status_code == 200, 5)
     assert http.get("/v1/models", headers={"authorization": "Bearer sk-two"}).status_code == 401
     assert "sk-" not in guarded.log()
+    assert guarded.health()["warnings"] == []
+    (tmp_path / "keys").write_text("# sk-three\n")
+    guarded.wait_for(lambda: guarded.health()["warnings"] != [], 5)
+    assert guarded.health()["warnings"] == [
+        f"{tmp_path / 'keys'} holds no key: every request is refused until it is mended."
+    ]
 
 
 def test_a_context_is_never_shared_between_keys(guarded: Server) -> None:
@@ -204,10 +210,11 @@ def test_another_certificate_is_used_as_soon_as_its_files_are_there(
     server.start()
     renewed.chain.replace(certificate.chain)
     for _ in range(2):
-        assert httpx.get(health, verify=former).status_code == 200
+        (warning,) = httpx.get(health, verify=former).json()["warnings"]
+        assert str(certificate.chain) in warning
     assert server.log().count("The former certificate stays in use") == 1
     renewed.key.replace(certificate.key)
-    assert httpx.get(health, verify=new).status_code == 200
+    assert httpx.get(health, verify=new).json()["warnings"] == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(health, verify=former)
     assert server.http.get("/health").json()["state"] == "ready"  # on its old connection

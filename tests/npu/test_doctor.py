@@ -80,8 +80,14 @@ def test_a_firewall_that_closes_the_port_is_told(make_server: MakeServer, tmp_pa
     assert doctor(local, str(tmp_path / "programs"))[1]["firewall"]["ok"]
 
 
-def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeServer) -> None:
-    server = make_server().start()
+def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeServer, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    server = make_server(config={"auth": {"keys_file": str(keys)}}).start()
+    status, findings = doctor(server)
+    assert status == 1
+    assert f"{keys} cannot be read (No such file or directory)" in findings["service"]["message"]
+    keys.write_text("sk-one\n")
+    server.wait_for(lambda: server.health()["warnings"] == [], 5)
     status, findings = doctor(server)
     assert status == 0
     assert "state ready" in findings["service"]["message"]

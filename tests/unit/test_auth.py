@@ -111,6 +111,7 @@ def test_a_spoilt_file_lets_nobody_in(content: bytes, path: Path, caplog: pytest
     for _ in range(3):
         with pytest.raises(HttpError):
             keys.check("Bearer sk-kitchen", "")
+    assert keys.problem.startswith(f"{path} ")
     assert len([line for line in caplog.messages if "every request is refused" in line]) == 1
 
 
@@ -120,7 +121,9 @@ def test_a_missing_file_lets_nobody_in_until_it_is_back(path: Path) -> None:
     os.remove(path)
     with pytest.raises(HttpError):
         keys.check("Bearer sk-kitchen", "")
+    assert "No such file or directory" in keys.problem
     path.write_text(text)
+    assert keys.problem == ""
     keys.check("Bearer sk-kitchen", "")
 
 

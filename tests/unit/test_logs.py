@@ -1,4 +1,4 @@
-"""The log's thread: every line in order while somebody reads, and a count of those that were lost."""
+"""The log: every line in order while somebody reads, and a count of those that were lost."""
 
 import fcntl
 import logging

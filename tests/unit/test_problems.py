@@ -84,7 +84,7 @@ def test_what_is_no_model_is_told_by_its_size_and_first_bytes(status: str, tmp_p
     assert (problem.code, problem.recovery, problem.status) == ("hef_invalid", "hef", int(status))
     assert "is no model file: it has 28 bytes and begins with b'<html><body>Not " in problem.message
     assert "is damaged" in loading(HailoRTStatusException(status), make_hef(page)).message
-    assert "Is a directory" in loading(HailoRTStatusException(status), tmp_path).message
+    assert "not a regular file" in loading(HailoRTStatusException(status), tmp_path).message
 
 
 def test_a_load_that_runs_into_hailorts_own_limit_tells_the_storages_rate(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sanic import Request
 
+from hailo_vision.files import require_regular
 from hailo_vision.inference.service import Service
 from hailo_vision.tuning import run_in_background
 
@@ -40,7 +41,7 @@ def identity(request: Request) -> Identity:
     if found:
         with contextlib.suppress(OSError):
             status = found.stat()
-            of_file = _checksum(found, status.st_size, status.st_mtime_ns)
+            of_file = checksum(found, status.st_size, status.st_mtime_ns)
             if of_file.done() and not of_file.exception():
                 digest = of_file.result()
             return Identity(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), digest)
@@ -48,7 +49,7 @@ def identity(request: Request) -> Identity:
 
 
 @lru_cache(maxsize=1)
-def _checksum(path: Path, size: int, modified: int) -> "Future[str]":
+def checksum(path: Path, size: int, modified: int) -> "Future[str]":
     """The SHA-256 of a file of this size and age, computed once, on a thread of its own that keeps nothing
     waiting, the end of the program included."""
     future: Future[str] = Future()
@@ -56,6 +57,7 @@ def _checksum(path: Path, size: int, modified: int) -> "Future[str]":
     def run() -> None:
         run_in_background()
         try:
+            require_regular(path)
             with path.open("rb") as file:
                 future.set_result(hashlib.file_digest(file, "sha256").hexdigest())
         except OSError as error:

@@ -61,7 +61,7 @@ def check_file(path: Path, runtime: str) -> None:
         raise NpuError(Problem("hef_missing", f"There is no model file: {path}", cure, "hef"))
     try:
         size = path.stat().st_size
-        path.open("rb").close()
+        hef.read_head(path, 1)
     except OSError:
         return  # HailoRT reports it; a folder passes as well, as for the emulator it may be a model
     if not hef.has_magic(path):
