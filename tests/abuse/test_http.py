@@ -1,24 +1,18 @@
-"""HTTP that no honest client sends: smuggling shapes, floods, and connections that only want to stay."""
+"""HTTP that no honest client sends, and what is rare but valid: smuggling shapes, codings, odd heads."""
 
 import gzip
 import json
-import select
 import socket
 import ssl
-import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import httpx
 import pytest
 from support.server import Server
 
-from hailo_vision.http import limits
-from tests.abuse.wire import HELLO, connected, drain, exchange, post, statuses
+from tests.abuse.wire import GET, HELLO, connected, drain, exchange, post, statuses
 
 MakeServer = Callable[..., Server]
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: pi\r\n\r\n"
-GET = b"GET /v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
 CHUNKED = "Transfer-Encoding: chunked"
 
 
@@ -282,147 +276,6 @@ def test_no_key_no_body(make_server: MakeServer) -> None:
     assert exchange(server, post(HELLO)) == [401]
     with connected(server) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert statuses(connection.recv(65536)) == [200]
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this file's own: these tests use up what all connections share."""
-    server = Server(tmp_path_factory.mktemp("patient") / "run", {"server": {"max_body_bytes": 1_000_000}})
-    try:
-        yield server.start()
-    finally:
-        server.close()
-
-
-def trickle(connection: socket.socket, data: bytes, seconds: float) -> float:
-    """Send a byte every so often until the other side has closed; returns after how many seconds it had."""
-    started = time.monotonic()
-    connection.settimeout(seconds)
-    answer = b""
-    for number in range(200):
-        try:
-            connection.send(data[number : number + 1] or b"x")
-        except OSError:
-            break
-        try:
-            piece = connection.recv(65536)
-        except TimeoutError:
-            continue
-        except OSError:
-            break
-        answer += piece
-        if not piece:
-            break
-    assert statuses(answer) in ([408], []), answer[:200]
-    return time.monotonic() - started
-
-
-def test_who_sends_a_byte_at_a_time_is_sent_away(patient: Server) -> None:
-    """A slow loris once kept its connection for ever, and a body that never came for three hours."""
-    flood = b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 10_000
-    slow_body = post(b"", "Content-Length: 100000", length=False)
-    with connected(patient) as first, connected(patient) as second:
-        second.sendall(slow_body)
-        assert trickle(first, flood, 0.25) < 40
-        assert trickle(second, b"{" * 1000, 0.25) < 20
-    assert httpx.get(f"{patient.url}/health").status_code == 200
-
-
-def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server) -> None:
-    held = []
-    try:
-        for _ in range(limits.MAX_CONNECTIONS + 50):
-            held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
-        assert httpx.get(f"{patient.url}/health", timeout=5).status_code == 200
-        assert exchange(patient, post()) == [200]
-    finally:
-        for connection in held:
-            connection.close()
-    assert httpx.get(f"{patient.url}/health", timeout=5).status_code == 200
-
-
-def test_when_every_connection_has_a_request_further_ones_are_told_to_come_again(patient: Server) -> None:
-    held = []
-    try:
-        for _ in range(limits.MAX_CONNECTIONS):
-            held.append(socket.create_connection(("127.0.0.1", patient.port), timeout=5))
-            held[-1].sendall(post(b"{", "Content-Length: 1000", length=False))
-        with connected(patient) as connection:
-            answer = drain(connection, idle=2)
-        assert statuses(answer) == [429]
-        assert b"\r\nRetry-After: 5\r\n" in answer
-    finally:
-        for connection in held:
-            connection.close()
-    patient.wait_for(lambda: patient.http.get("/health").status_code == 200)
-
-
-def test_a_bomb_bursts_at_the_limit_of_bodies(patient: Server) -> None:
-    """64 MB of nothing in 64 KB: the limit counts what comes out, and others are answered meanwhile."""
-    nothing = bytes(800_000)
-    for packed in (gzip.compress(bytes(64_000_000)), gzip.compress(nothing) * 80):
-        assert exchange(patient, post(packed, "Content-Encoding: gzip")) == [413]
-    assert exchange(patient, post(gzip.compress(HELLO + b" " * 900_000), "Content-Encoding: gzip") + GET) == [
-        200,
-        200,
-    ]
-
-
-def test_what_comes_out_of_compressed_bodies_counts_for_all_together(patient: Server) -> None:
-    body = zlib.compressobj(wbits=31)
-    almost = body.compress(HELLO + b" " * 900_000) + body.flush(zlib.Z_SYNC_FLUSH)
-    head = post(b"", f"Content-Length: {len(almost) + 100}", "Content-Encoding: gzip", length=False)
-    held = [socket.create_connection(("127.0.0.1", patient.port), timeout=5) for _ in range(10)]
-    try:
-        for connection in held:
-            connection.sendall(head + almost)
-        waiting, refused = list(held), 0
-        while refused < len(held) - limits.BODIES_IN_MEMORY:
-            answering, _, _ = select.select(waiting, [], [], 15)
-            assert answering, f"{refused} of {len(held)} were refused"
-            for connection in answering:
-                waiting.remove(connection)
-                assert statuses(connection.recv(65536)) == [429]
-                refused += 1
-    finally:
-        for connection in held:
-            connection.close()
-    patient.wait_for(lambda: exchange(patient, post()) == [200])
-
-
-def test_all_bodies_together_are_bounded(patient: Server) -> None:
-    held = []
-    refused = []
-    try:
-        for _ in range(limits.BODIES_IN_MEMORY + 3):
-            connection = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
-            held.append(connection)
-            connection.sendall(post(b"x" * 900_000, "Content-Length: 950000", length=False))
-        time.sleep(0.5)
-        for connection in held:
-            connection.settimeout(0.1)
-            try:
-                refused.append(connection.recv(65536))
-            except TimeoutError:
-                continue
-        assert refused
-        assert all(statuses(answer) == [429] and b"Retry-After: 5" in answer for answer in refused)
-        assert exchange(patient, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") == [200]
-    finally:
-        for connection in held:
-            connection.close()
-    time.sleep(0.2)
-    assert exchange(patient, post()) == [200]
-
-
-def test_a_body_at_a_kilobyte_a_second_is_served(patient: Server) -> None:
-    body = HELLO + b" " * 3000
-    with connected(patient) as connection:
-        connection.sendall(post(b"", f"Content-Length: {len(body)}", length=False))
-        for start in range(0, len(body), 512):
-            connection.sendall(body[start : start + 512])
-            time.sleep(0.5)
         assert statuses(connection.recv(65536)) == [200]
 
 

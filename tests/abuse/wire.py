@@ -10,6 +10,7 @@ from support.server import MODEL, Server
 HELLO = json.dumps(
     {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
 ).encode()
+GET = b"GET /v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
 
 
 def post(body: bytes = HELLO, *fields: str, length: bool = True, version: str = "1.1") -> bytes:
