@@ -259,18 +259,18 @@ async def test_a_listener_that_raises_ends_the_process_with_a_cause(loaded: Star
 
 
 async def test_silence_and_idleness_count_from_what_was_heard_last(start: Start) -> None:
-    process = await start("time.sleep(1)\n" + LOADED + "channel.receive()\n" + HANG)
     began = time.monotonic()
+    process = await start("time.sleep(1)\n" + LOADED + "channel.receive()\n" + HANG)
     await process.load(ORDER, 60)
-    assert time.monotonic() - began >= 1
-    assert max(process.silent_seconds(), process.idle_seconds()) < 1
+    assert max(process.silent_seconds(), process.idle_seconds()) <= time.monotonic() - began - 1
     running = asyncio.create_task(answer(process))
     await asyncio.sleep(0.2)
     assert process.idle_seconds() < 0
     assert process.silent_seconds() >= 0.2
+    ended = time.monotonic()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert 0 <= process.idle_seconds() < 0.2
+    assert 0 <= process.idle_seconds() <= time.monotonic() - ended
 
 
 async def test_an_idle_process_gives_signs_of_life(loaded: Start) -> None:

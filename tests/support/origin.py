@@ -26,12 +26,15 @@ class Origin:
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> "Origin":
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._server = threading.Thread(target=self._serve)
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends accept(), which a close from another thread does not
+        self._server.join()
         self._listener.close()
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -50,7 +53,10 @@ class Origin:
             with self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as stream:
                 head = b""
                 while b"\r\n\r\n" not in head:
-                    head += stream.recv(4096)
+                    received = stream.recv(4096)
+                    if not received:  # the client has left
+                        return
+                    head += received
                 self.asked.append(head.decode())
                 path = head.split()[1].decode()
                 if path in self.guarded and b"\r\nAuthorization:" not in head:
