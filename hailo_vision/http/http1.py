@@ -22,6 +22,8 @@ from hailo_vision.http.coding import check_coding, gunzip
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELDS = re.compile(rb"(?:\r\n%b:[\t\x20-\x7e\x80-\xff]*)*" % _TOKEN)
 _HEAD = re.compile(rb"%b [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]%b" % (_TOKEN, _FIELDS.pattern))
+# A target that is a whole link, as clients of a proxy write it.
+_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)", re.IGNORECASE)
 _SEVERAL_SLASHES = re.compile(rb"/{2,}")
 _SEVERAL_VERSIONS = re.compile(rb"^(?:/v1){2,}(?=/|$)")
 # The end of what stands before a chunk, its size, and extensions, which are ignored.
@@ -149,6 +151,9 @@ class StrictRequest(Request):
                 raise sanic_exceptions.BadRequest("Bad Request")  # RFC 9112, 6.1: its framing is faulty
             # Sanic compares it literally.
             headers["transfer-encoding"] = headers["transfer-encoding"].strip(" \t").lower()
+        if absolute := _ABSOLUTE.match(url_bytes):
+            headers["host"] = absolute[1].decode("latin-1")  # it counts, not the field (RFC 9112, 3.2.2)
+            url_bytes = b"/" + url_bytes[absolute.end() :]
         super().__init__(url_bytes=_tidy(url_bytes), headers=headers, version=version, head=head, **more)
 
     async def receive_body(self) -> None:
