@@ -4,8 +4,10 @@ Sanic reads some malformed requests differently than a proxy in front of it may 
 section 11.2), refuses some that are valid, and does not decompress bodies.
 """
 
+import asyncio
 import io
 import re
+from contextlib import suppress
 from typing import Any, cast
 
 from sanic import Request
@@ -30,6 +32,7 @@ _SEVERAL_VERSIONS = re.compile(rb"^(?:/v1){2,}(?=/|$)")
 _CHUNK_HEAD = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[\t ]*(?:;[^\r\n]*)?\r\n")
 _LONGEST_CHUNK_HEAD = 66
 _LENGTH = re.compile(r"[0-9]{1,18}")
+LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
 EMPTY_LINE = b"\r\n"
 
 
@@ -62,8 +65,23 @@ class StrictHttp(Http):
                 await self._skip_trailers()
                 self.request_body = None
                 return None
-        data: bytes | None = await super().read()
+        try:
+            data: bytes | None = await super().read()
+        except sanic_exceptions.PayloadTooLarge:
+            if self.stage is Stage.IDLE:
+                await self._let_it_be_read()
+            raise
         return data
+
+    async def _let_it_be_read(self) -> None:
+        """Throw away what a client still sends after its response: most look for that only when they have
+        sent all, and a connection that is closed earlier is reset (RFC 9112, 9.6)."""
+        self.protocol.stop_counting()  # type: ignore[attr-defined]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                while True:
+                    self.recv_buffer.clear()
+                    await self._receive_more()
 
     async def _next_chunk(self) -> int:
         """The size of the next chunk. The end of the one before is checked, which Sanic skips."""
