@@ -60,13 +60,16 @@ def refused(advice: str) -> Meta:
 
 
 def refuse_others(body: Struct, prefix: str = "", *, ignored: Collection[str] = ()) -> None:
-    """Refuse what is marked as a field of other routes; prefix: where the body stands in the request.
+    """Refuse what is marked as a field of other routes, unless it is empty.
+
+    Args:
+        prefix: where the body stands in the request.
 
     Raises:
         RequestError: the body has one.
     """
     for name, advice in _advice_of(type(body)).items():
-        if name not in ignored and getattr(body, name) is not None:
+        if name not in ignored and getattr(body, name):
             where = prefix + name
             raise unsupported(where, f"'{where}' is no field of this route: {advice}.")
 

@@ -4,8 +4,10 @@ Sanic reads some malformed requests differently than a proxy in front of it may 
 section 11.2), refuses some that are valid, and does not decompress bodies.
 """
 
+import asyncio
 import io
 import re
+from contextlib import suppress
 from typing import Any, cast
 
 from sanic import Request
@@ -22,12 +24,15 @@ from hailo_vision.http.coding import check_coding, gunzip
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELDS = re.compile(rb"(?:\r\n%b:[\t\x20-\x7e\x80-\xff]*)*" % _TOKEN)
 _HEAD = re.compile(rb"%b [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]%b" % (_TOKEN, _FIELDS.pattern))
+# A target that is a whole link, as clients of a proxy write it.
+_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)", re.IGNORECASE)
 _SEVERAL_SLASHES = re.compile(rb"/{2,}")
 _SEVERAL_VERSIONS = re.compile(rb"^(?:/v1){2,}(?=/|$)")
 # The end of what stands before a chunk, its size, and extensions, which are ignored.
 _CHUNK_HEAD = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[\t ]*(?:;[^\r\n]*)?\r\n")
 _LONGEST_CHUNK_HEAD = 66
 _LENGTH = re.compile(r"[0-9]{1,18}")
+LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
 EMPTY_LINE = b"\r\n"
 
 
@@ -60,8 +65,23 @@ class StrictHttp(Http):
                 await self._skip_trailers()
                 self.request_body = None
                 return None
-        data: bytes | None = await super().read()
+        try:
+            data: bytes | None = await super().read()
+        except sanic_exceptions.PayloadTooLarge:
+            if self.stage is Stage.IDLE:
+                await self._let_it_be_read()
+            raise
         return data
+
+    async def _let_it_be_read(self) -> None:
+        """Throw away what a client still sends after its response: most look for that only when they have
+        sent all, and a connection that is closed earlier is reset (RFC 9112, 9.6)."""
+        self.protocol.stop_counting()  # type: ignore[attr-defined]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                while True:
+                    self.recv_buffer.clear()
+                    await self._receive_more()
 
     async def _next_chunk(self) -> int:
         """The size of the next chunk. The end of the one before is checked, which Sanic skips."""
@@ -149,6 +169,9 @@ class StrictRequest(Request):
                 raise sanic_exceptions.BadRequest("Bad Request")  # RFC 9112, 6.1: its framing is faulty
             # Sanic compares it literally.
             headers["transfer-encoding"] = headers["transfer-encoding"].strip(" \t").lower()
+        if absolute := _ABSOLUTE.match(url_bytes):
+            headers["host"] = absolute[1].decode("latin-1")  # it counts, not the field (RFC 9112, 3.2.2)
+            url_bytes = b"/" + url_bytes[absolute.end() :]
         super().__init__(url_bytes=_tidy(url_bytes), headers=headers, version=version, head=head, **more)
 
     async def receive_body(self) -> None:

@@ -13,7 +13,7 @@ from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from hailo_vision.http.errors import HttpError, retry_after
-from hailo_vision.http.http1 import EMPTY_LINE, StrictHttp
+from hailo_vision.http.http1 import EMPTY_LINE, LAST_WORD_SECONDS, StrictHttp
 
 MAX_CONNECTIONS = 512  # half of the descriptors that systemd gives a service
 BODIES_IN_MEMORY = 4  # times max_body_bytes, over all requests together
@@ -23,7 +23,6 @@ BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 500
 LOOK_EVERY_SECONDS = 5.0
 _FIRST_WORD_SECONDS = 1.0
-_LAST_WORD_SECONDS = 5.0  # for a client that still sends, to read why it is refused
 _RETRY_SECONDS = 5.0
 
 _FULL_BODY = (
@@ -146,6 +145,11 @@ class GuardedProtocol(HttpProtocol):
             return
         super().check_timeouts()  # type: ignore[no-untyped-call]
 
+    def stop_counting(self) -> None:
+        """What still comes is thrown away."""
+        self._refused = True
+        self._hold(0)
+
     def _reading_body(self) -> bool:
         # Before its first request a connection has no such attribute.
         return bool(getattr(self.http, "request_body", None))
@@ -154,13 +158,12 @@ class GuardedProtocol(HttpProtocol):
         """End the request with an error, and the connection soon after, whatever still comes."""
         if self._refused or not self._task:
             return
-        self._refused = True
-        self._hold(0)
+        self.stop_counting()
         self.http.exception = error
         self._task.cancel()
         if self._callback_check_timeouts:
             self._callback_check_timeouts.cancel()
-        self._callback_check_timeouts = self.loop.call_later(_LAST_WORD_SECONDS, self.abort)
+        self._callback_check_timeouts = self.loop.call_later(LAST_WORD_SECONDS, self.abort)
 
 
 def _too_large_together() -> HttpError:

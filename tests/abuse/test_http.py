@@ -110,6 +110,16 @@ def test_a_slip_in_a_base_url_does_no_harm(path: str, server: Server) -> None:
     assert exchange(server, f"GET {path} HTTP/1.1\r\nHost: pi\r\n\r\n".encode()) == [200]
 
 
+@pytest.mark.parametrize("form", ["http://pi", "HTTPS://pi:443", "http://user:word@pi", "http://[::1]:80"])
+def test_a_target_may_be_a_whole_link(form: str, server: Server) -> None:
+    """As proxies write it (RFC 9112, 3.2.2); its host is the one that counts."""
+    assert exchange(server, f"GET {form}//v1/models HTTP/1.1\r\nHost: pi\r\n\r\n".encode()) == [200]
+    for rest in ("", "?a=/", "/"):
+        assert exchange(server, f"GET {form}{rest} HTTP/1.1\r\nHost: pi\r\n\r\n".encode()) == [200]
+    elsewhere = b"GET http://elsewhere.example.com/v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
+    assert exchange(server, elsewhere) == [403]
+
+
 def test_http_1_0_gets_no_chunks(server: Server) -> None:
     body = json.dumps({**json.loads(HELLO), "stream": True}).encode()
     with connected(server) as connection:
@@ -233,6 +243,8 @@ def test_a_flood_of_headers_is_refused(server: Server) -> None:
         b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /%zz%00%ff HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET http://elsewhere/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET x://elsewhere HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET //health HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /assets/..%2f..%2fapp.py HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -248,7 +260,7 @@ def test_a_flood_of_headers_is_refused(server: Server) -> None:
         post(HELLO, "Content-Encoding: gzip"),
         b"get /health HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_odd_heads_are_answered_and_never_with_a_fault(head: bytes, server: Server) -> None:
     assert all(200 <= status < 500 for status in exchange(server, head))

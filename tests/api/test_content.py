@@ -68,6 +68,7 @@ LOOSE: dict[str, dict[str, Any]] = {
     "image_data": {"image_data": [{"data": B64, "id": 1}]},
     "image": {"image": URI},
     "image_url": {"image_url": {"url": URI}},
+    "image_urls": {"image_urls": [URI]},
 }
 
 
@@ -93,6 +94,21 @@ def test_a_picture_beside_the_content_is_seen(shape: str, server: Server) -> Non
         {"role": "tool", "content": None, "tool_call_id": "1", **LOOSE[shape]},
         {"role": "user", "content": "Which colour is this?"},
     )
+    for kind in ("text", "input_text"):
+        part = {"type": kind, "text": "Which colour is this?", **LOOSE[shape]}
+        assert "red" in server.answer({"role": "user", "content": [part]})
+
+
+@pytest.mark.parametrize("image", [{}, {"image_url": {"url": URI}}, {"type": "image_url", "file_id": "x"}])
+@pytest.mark.parametrize("field", ["images", "image_data", "image", "image_url"])
+def test_what_names_no_picture_beside_the_content_is_refused(
+    field: str, image: dict[str, Any], server: Server
+) -> None:
+    """It was answered blind."""
+    for value, param in (([image], f"{field}[0]"), (image, field)):
+        response = server.chat(user("Hi"), **{field: value})
+        assert response.status_code == 400
+        assert response.json()["error"]["param"] == param
 
 
 def test_a_tools_picture_is_seen(server: Server) -> None:
@@ -108,6 +124,10 @@ def test_a_tools_picture_is_seen(server: Server) -> None:
         (
             {"content": [{"type": "text", "text": "x", "image_url": {"url": URI}}]},
             "messages[0].content[0].image_url.url",
+        ),
+        (
+            {"content": [{"type": "output_text", "text": "x", "images": [B64]}]},
+            "messages[0].content[0].images[0]",
         ),
     ],
 )

@@ -123,11 +123,20 @@ def test_ollamas_messages_are_read_by_openais_chat(server: Server) -> None:
     ("path", "field"),
     [
         ("/v1/chat/completions", "format"),
+        ("/v1/chat/completions", "text"),
+        ("/v1/chat/completions", "json_schema"),
+        ("/v1/chat/completions", "guided_json"),
+        ("/v1/chat/completions", "structured_outputs"),
+        ("/v1/chat/completions", "grammar"),
+        ("/v1/responses", "json_schema"),
+        ("/v1/responses", "image_urls"),
         ("/v1/responses", "format"),
         ("/v1/responses", "response_format"),
         ("/v1/responses", "images"),
         ("/api/chat", "response_format"),
         ("/api/generate", "response_format"),
+        ("/api/generate", "json_schema"),
+        ("/api/chat", "image_urls"),
     ],
 )
 def test_another_dialects_schema_or_picture_is_never_passed_over(
@@ -135,6 +144,9 @@ def test_another_dialects_schema_or_picture_is_never_passed_over(
 ) -> None:
     said = told(server.http.post(path, json={**body_of(path), field: {"type": "json_object"}}), 400)
     assert f"'{field}' is no field of this route" in said
+    # Some clients write every field that they know.
+    empty = {**body_of(path), "format": "", "json_schema": {}, "response_format": None, "image_urls": []}
+    assert server.http.post(path, json=empty).status_code == 200
 
 
 @every_route

@@ -74,10 +74,10 @@ def test_pictures_stand_before_the_text_and_may_be_spread_over_messages(server: 
     """LLM Vision sends one message a picture, then the question."""
     answer = chat(
         server,
-        {"role": "system", "content": "You look at pictures."},
+        {"role": "System", "content": "You look at pictures."},
         {"role": "user", "content": "Image 1:", "images": [picture(plain("red"))]},
         {"role": "user", "content": "Image 2:", "images": [data_uri(plain("blue"), "image/png")]},
-        {"role": "user", "content": "Which colours are these?"},
+        {"role": "USER", "content": "Which colours are these?"},
     )
     assert answer["message"]["content"]
     prompt = last_prompt(server)["prompt"]

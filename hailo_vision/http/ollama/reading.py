@@ -23,8 +23,8 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
         RequestError: an image stands where none is read.
     """
     # LLM Vision sends an empty prompt and the images of its message a second time.
-    doubled = not body.prompt and any(message.images for message in body.messages or ())
-    refuse_others(body, ignored=("prompt", "images") if doubled else ())
+    doubled = any(message.images for message in body.messages or ())
+    refuse_others(body, ignored=("images",) if doubled and not body.prompt else ())
     check_size((message.images for message in body.messages or ()), "messages")
     system: list[str] = []
     turns: list[Turn] = []

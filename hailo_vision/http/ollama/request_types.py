@@ -5,7 +5,8 @@ truncate, shift, template, context, num_ctx, ... But an image or a schema in a f
 ignored; those fields are declared here to be refused.
 """
 
-from typing import Annotated, Any, Literal
+from enum import StrEnum, auto
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -46,12 +47,26 @@ class _Foreign(Struct, frozen=True, kw_only=True):
     image: _ToImages = None
     image_data: _ToImages = None
     image_url: _ToImages = None
+    image_urls: _ToImages = None
+
+
+class Role(StrEnum):
+    """Whose words they are; in any case, as Ollama takes it (api/types.go, Message)."""
+
+    SYSTEM = auto()
+    USER = auto()
+    ASSISTANT = auto()
+    TOOL = auto()
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Role | None":
+        return cls._value2member_map_.get(str(value).lower())  # type: ignore[return-value]
 
 
 class Message(_Foreign, frozen=True, kw_only=True):
     """One message; its images, base64 or data URIs, stand before its text."""
 
-    role: Literal["system", "user", "assistant", "tool"]
+    role: Role
     content: Annotated[str | None, doc("The text.")] = None
     images: Images = None
 
@@ -68,6 +83,7 @@ class GenerationFields(_Foreign, frozen=True, kw_only=True):
     response_format: Annotated[
         Any, refused("a schema is 'format'; OpenAI's form goes to /v1/chat/completions")
     ] = None
+    json_schema: Annotated[Any, refused("a schema is 'format'")] = None
     input: Annotated[Any, refused("a body with 'input' goes to /v1/responses")] = None
 
 

@@ -1,7 +1,10 @@
 """Makes the neutral request of OpenAI's bodies."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
+
+from msgspec import Struct
 
 from hailo_vision.config import ApiConfig
 from hailo_vision.errors import Kind, RequestError
@@ -27,7 +30,9 @@ def turns_of(
     Raises:
         RequestError: an image part names no image, or an image stands where none is read.
     """
-    check_size((message.content for message in messages.values()), "messages" if body else "input")
+    whole = "messages" if body else "input"
+    check_size((message.content for message in messages.values()), whole)
+    check_size(chain.from_iterable(map(_loose_lists, messages.values())), whole)
     system: list[str] = []
     turns: list[Turn] = []
     for where, message in messages.items():
@@ -60,12 +65,10 @@ def image_of(part: str | request_types.ImageLike, where: str) -> Image:
     """
     if isinstance(part, str):
         return Image(part, where)
-    names = part.__struct_fields__
-    for name in names:
+    for name in part.__struct_fields__:
         if image := _image(getattr(part, name), f"{where}.{name}"):
             return image
-    message = f"'{where}' names no image; expected one of {', '.join(names)}."
-    raise RequestError(Kind.MISSING_PARAMETER, message, where=where)
+    raise _nameless(part, where)
 
 
 def options_of(fields: request_types.GenerationFields, *limits: str) -> dict[str, Any]:
@@ -148,17 +151,42 @@ def _image(value: object, where: str) -> Image | None:
     return None
 
 
+def _loose_lists(message: request_types.Message | request_types.FunctionCallOutput) -> Iterator[object]:
+    """What stands beside the texts of a message, lists of images among it."""
+    parts = message.content if isinstance(message.content, list) else ()
+    for fields in (message, *(part for part in parts if isinstance(part, request_types.TextPart))):
+        yield from (getattr(fields, name) for name in request_types.ImageFields.__struct_fields__)
+
+
+def _named_image(value: str | request_types.Source, where: str) -> Image:
+    if image := _image(value, where):
+        return image
+    assert isinstance(value, request_types.Source)
+    raise _nameless(value, where)
+
+
+def _nameless(value: Struct, where: str) -> RequestError:
+    names = ", ".join(value.__struct_fields__)
+    return RequestError(
+        Kind.MISSING_PARAMETER, f"'{where}' names no image; expected one of {names}.", where=where
+    )
+
+
 def _loose_images(
     fields: request_types.ImageFields | request_types.ChatRequest, where: str
 ) -> Iterator[Image]:
-    """Images that stand beside the content."""
+    """Images that stand beside a text.
+
+    Raises:
+        RequestError: what should be one names none.
+    """
     for name in request_types.ImageFields.__struct_fields__:
         value = getattr(fields, name)
         if isinstance(value, list):
-            images = [_image(one, f"{where}{name}[{number}]") for number, one in enumerate(value)]
-            yield from filter(None, images)
-        elif value is not None and (image := _image(value, f"{where}{name}")):
-            yield image
+            for number, one in enumerate(value):
+                yield _named_image(one, f"{where}{name}[{number}]")
+        elif value is not None:
+            yield _named_image(value, f"{where}{name}")
 
 
 def _text(part: str | Image) -> str:
@@ -186,11 +214,9 @@ def _parts(
             add(part)
         elif isinstance(part, request_types.RefusalPart):
             add(part.refusal)
-        elif isinstance(part, request_types.TextLike):
+        elif isinstance(part, request_types.TextPart):
             add(part.text)
-            if isinstance(part, request_types.TextPart):
-                place = f"{where}[{number}].image_url"
-                parts.extend(filter(None, [_image(part.image_url, place)]))
+            parts.extend(_loose_images(part, f"{where}[{number}]."))
         else:
             parts.append(image_of(part, f"{where}[{number}]"))
     return parts

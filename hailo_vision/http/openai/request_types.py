@@ -36,19 +36,34 @@ class Source(Struct, frozen=True):
     url: str | None = None
 
 
-class TextPart(Struct, frozen=True, tag="text"):
-    """Text, to which some clients add an image."""
+Images = Annotated[
+    str | Source | Annotated[list[str | Source], Meta(max_length=MOST_IMAGES)] | None,
+    doc("Images as base64, data URIs or links, where clients of Ollama and llama.cpp put them."),
+]
+
+
+class ImageFields(Struct, frozen=True, kw_only=True):
+    """Where clients of Ollama and llama.cpp put the images of a message, a text, or the whole request."""
+
+    images: Images = None
+    image_data: Images = None
+    image: Images = None
+    image_url: Images = None
+    image_urls: Images = None
+
+
+class TextPart(ImageFields, frozen=True, tag="text"):
+    """Text, to which some clients add images."""
 
     text: str
-    image_url: str | ImageUrl | None = None
 
 
-class InputTextPart(Struct, frozen=True, tag="input_text"):
-    text: str
+class InputTextPart(TextPart, frozen=True, tag="input_text"):
+    """The same in Responses."""
 
 
-class OutputTextPart(Struct, frozen=True, tag="output_text"):
-    text: str
+class OutputTextPart(TextPart, frozen=True, tag="output_text"):
+    """An earlier answer in Responses."""
 
 
 class RefusalPart(Struct, frozen=True, tag="refusal"):
@@ -79,19 +94,6 @@ ImageLike = ImageUrlPart | InputImagePart | ImagePart
 UserPart = str | TextLike | ImageLike
 Texts = Annotated[list[str | TextLike], Meta(min_length=1)]
 Parts = str | Annotated[list[UserPart], Meta(min_length=1)]
-Images = Annotated[
-    str | Source | Annotated[list[str | Source], Meta(max_length=MOST_IMAGES)] | None,
-    doc("Images as base64, data URIs or links, where clients of Ollama and llama.cpp put them."),
-]
-
-
-class ImageFields(Struct, frozen=True, kw_only=True):
-    """Where clients of Ollama and llama.cpp put the images of a message, or of the whole request."""
-
-    images: Images = None
-    image_data: Images = None
-    image: Images = None
-    image_url: Images = None
 
 
 class SystemMessage(ImageFields, frozen=True, tag_field="role", tag="system"):
@@ -159,8 +161,12 @@ class JsonSchemaFormat(JsonSchema, frozen=True, tag="json_schema"):
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
 
 
+_Schema = Annotated[Any, refused("a schema is 'response_format' or, in Responses, 'text.format'")]
+
+
 class GenerationFields(Struct, frozen=True, kw_only=True):
-    """Fields that every generating endpoint takes."""
+    """Fields that every generating endpoint takes; and those in which clients of vLLM and llama.cpp send a
+    schema, to be refused."""
 
     model: str | None = None
     stream: Annotated[bool | None, doc("Whether the answer is sent in parts as it comes.")] = None
@@ -171,6 +177,10 @@ class GenerationFields(Struct, frozen=True, kw_only=True):
     seed: Annotated[Whole | None, doc("Makes an answer repeatable; from -2^63 to 2^64 - 1.")] = None
     stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
     keep_alive: float | str | None = None
+    json_schema: _Schema = None
+    guided_json: _Schema = None
+    structured_outputs: _Schema = None
+    grammar: _Schema = None
 
 
 class CompletionFields(GenerationFields, frozen=True, kw_only=True):
@@ -192,6 +202,8 @@ class CompletionFields(GenerationFields, frozen=True, kw_only=True):
     ] = None
     logit_bias: Annotated[dict[str, float] | None, doc("Refused unless empty: the NPU takes none.")] = None
     modalities: Annotated[list[str] | None, doc('Only "text" is supported.')] = None
+    format: Annotated[Any, refused("a schema is 'response_format'; Ollama's form goes to /api/chat")] = None
+    text: Annotated[Any, refused("a schema is 'response_format'; 'text.format' goes to /v1/responses")] = None
 
 
 class Function(Struct, frozen=True):
@@ -222,7 +234,7 @@ class ChatRequest(CompletionFields, frozen=True, kw_only=True):
     image_data: Images = None
     image: Images = None
     image_url: Images = None
-    format: Annotated[Any, refused("a schema is 'response_format'; Ollama's form goes to /api/chat")] = None
+    image_urls: Images = None
 
 
 _ToAnalyze = Annotated[Any, refused("images go into 'images', a list")]
@@ -240,6 +252,7 @@ class AnalyzeRequest(CompletionFields, frozen=True, kw_only=True):
     image: _ToAnalyze = None
     image_data: _ToAnalyze = None
     image_url: _ToAnalyze = None
+    image_urls: _ToAnalyze = None
     messages: Annotated[Any, refused("messages go to /v1/chat/completions")] = None
 
 
@@ -285,6 +298,7 @@ class ResponsesRequest(GenerationFields, frozen=True, kw_only=True):
     image: _ToInput = None
     image_data: _ToInput = None
     image_url: _ToInput = None
+    image_urls: _ToInput = None
     messages: Annotated[
         Any, refused("messages are its 'input'; chat's form goes to /v1/chat/completions")
     ] = None
