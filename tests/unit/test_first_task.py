@@ -1,5 +1,6 @@
 """What a playbook's first tasks refuse, before any host is connected to."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -65,10 +66,16 @@ def test_a_strategy_by_which_hosts_do_not_wait_for_each_other(inventory: Path) -
     assert "Ansible's strategy is free" in refusal("site", inventory, ANSIBLE_STRATEGY="free")
 
 
-def test_sudo_on_this_computer(inventory: Path) -> None:
-    """As of a variable of the group all."""
-    said = refusal("site", inventory, "-e", "ansible_become=true")
-    assert "ansible_become is set for all hosts, and so for this computer" in said
+def test_what_the_inventory_says_of_sudo_is_for_the_pis(tmp_path: Path) -> None:
+    """On this computer nobody else need be able to read a file, though all hosts have ansible_become."""
+    everybody = {"ansible_become": True, "ansible_become_user": "nobody"}
+    inventory, archive = tmp_path / "hosts.json", tmp_path / "apps.tar"
+    inventory.write_text(json.dumps({"all": {"vars": everybody}}))
+    archive.write_text("not for others")
+    named = {"hailo_apps_archive": str(archive), "hailo_apps_archive_sha256": "0" * 64}
+    arguments = ["--check", "-e", "hailo_bundle_dest=/nowhere", "-e", json.dumps(named)]
+    said = refusal("bundle", inventory, *arguments)
+    assert f"has the SHA-256 {hashlib.sha256(archive.read_bytes()).hexdigest()}" in said
 
 
 def test_a_gateway_with_wrong_settings_keeps_the_pis_from_being_deployed_to(tmp_path: Path) -> None:

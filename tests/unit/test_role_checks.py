@@ -59,8 +59,8 @@ def test_the_service_listens_on_an_address() -> None:
     right = ("0.0.0.0", "::", "192.0.2.7", "::ffff:192.0.2.7")
     wrong = (None, 7, "localhost", "pi.local", "[::]", "0.0.0.0 ", "::1\n", "192.0.2.0/24")
     for host in (*right, *wrong):
-        config = {"server": {"host": host}}
-        assert refused("hailo_vision", "an address in quotes", hailo_vision_config=config) is (host in wrong), host
+        settings = {"hailo_vision_config": {"server": {"host": host}}}
+        assert refused("hailo_vision", "an address in", **settings) is (host in wrong), host
 
 
 @pytest.mark.parametrize(
