@@ -48,6 +48,8 @@ class ThreadHandler(logging.Handler):
         self._most = most
         self._room = select.poll()
         self._room.register(descriptor, select.POLLOUT)
+        # Of a pipe or socket that has room, poll(2) promises that many bytes; of a terminal, one.
+        self._longest = 0 if os.isatty(descriptor) else select.PIPE_BUF
         self._lines: Queue[bytes | None] = Queue()
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._thread.start()
@@ -59,7 +61,7 @@ class ThreadHandler(logging.Handler):
             self.handleError(record)
             return
         # Every request has a line: to wake the thread for it takes a sixth of a text request's CPU time.
-        if len(line) <= select.PIPE_BUF and not self._lines.unfinished_tasks and self._room.poll(0):
+        if len(line) <= self._longest and not self._lines.unfinished_tasks and self._room.poll(0):
             self._write(line)
         elif self._lines.qsize() < self._most:
             self._lines.put(line)

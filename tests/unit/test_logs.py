@@ -54,6 +54,18 @@ def test_lines_that_nobody_reads_are_counted_and_the_count_is_told(
     handler.finish(60)
 
 
+@pytest.mark.parametrize("length", [10, 60, 250, 4000])
+def test_a_terminal_that_was_stopped_keeps_nobody_waiting(length: int) -> None:
+    reader, writer = os.openpty()
+    handler = ThreadHandler(writer, 10)
+    for number in range(200_000 // length):
+        handler.handle(logging.makeLogRecord({"msg": f"{number} ".ljust(length, "x")}))
+    assert handler.dropped
+    for end in (reader, writer):  # ends the thread's write
+        os.close(end)
+    handler.finish(60)
+
+
 def test_a_reader_that_left_stops_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
