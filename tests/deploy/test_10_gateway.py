@@ -295,6 +295,7 @@ def guarded(gateway: Gateway, tmp_path: Path) -> Iterator[ssl.SSLContext]:
     result = deploy("--tags", "hailo_gateway", "--diff")
     assert KEY not in result.stdout + result.stderr
     assert "PRIVATE KEY" not in result.stdout + result.stderr
+    assert gateway.pi.run(f"journalctl --boot --output=cat | grep -cF {KEY}", check=False) == "0"
     yield certificate.trusted()
     settings()
     deploy("--tags", "hailo_gateway")

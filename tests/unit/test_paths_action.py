@@ -10,7 +10,7 @@ paths = load("plugins/action/hailo_paths.py", "hailo_paths_action")
 
 
 def test_the_host_writes_no_call_into_its_journal() -> None:
-    """It would have the API keys: Ansible takes out a secret as it is, but its line breaks become \\n."""
+    """Ansible takes a secret out as it is, and there its line breaks would be written as \\n."""
     given: dict[str, Any] = {}
     action = object.__new__(paths.ActionModule)
     arguments = {"paths": [{"path": "/etc/keys", "secret": "one\ntwo\n"}]}
