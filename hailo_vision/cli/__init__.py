@@ -126,7 +126,7 @@ def _serve(options: argparse.Namespace) -> None:
     from hailo_vision.systemd import inherited_sockets
 
     # What libraries tell their developers; some of it is made of what clients send, and it would be written
-    # past the log's thread.
+    # past the log.
     warnings.simplefilter("ignore")
     settings = config.load_or_default(options.config)
     try:

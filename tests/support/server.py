@@ -175,7 +175,7 @@ class Server:
         return str(response.json()["choices"][0]["message"]["content"])
 
     def log(self) -> str:
-        """The log up to now; a thread of the service's writes it, so that it comes a moment later."""
+        """The log up to now; a line may come a moment after what it tells of."""
         text, before = self._log.read_text(), None
         while text != before:
             time.sleep(0.05)
