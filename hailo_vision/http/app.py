@@ -124,15 +124,16 @@ def _listeners(server: ServerConfig, inherited: Sequence[socket.socket]) -> list
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if host == "::":
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    is_ipv6 = ":" in host
     try:
+        listener = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))
     except OSError as error:
-        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+        address = f"[{host}]:{port}" if is_ipv6 else f"{host}:{port}"
+        raise OSError(error.errno, error.strerror, address) from error
     return listener
 
 

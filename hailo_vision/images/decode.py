@@ -20,7 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.images import heic, jpeg
+from hailo_vision.images import heic, jpeg, png
 
 Frame = NDArray[np.uint8]
 Fit = Literal["letterbox", "crop", "stretch"]
@@ -66,6 +66,8 @@ _MAX_SCANS = 100
 # Python, with a few reads each. Photographs have some hundreds.
 _MAX_PARTS = 5000
 _MAX_READS = 4 * _MAX_PARTS
+# What a step of a PNG's grey of few bits is in the eight that Pillow makes of them.
+_GREY_STEPS = {"L;2": 85, "L;4": 17}
 # Pillow refuses more than 179 megapixels without telling sizes; the limits here come before any pixel.
 Image.MAX_IMAGE_PIXELS = None
 # By the EXIF orientation: how the pixels have to be turned.
@@ -141,6 +143,8 @@ def _decode(data: bytes, shape: tuple[int, int, int], limits: MediaConfig) -> Fr
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
+    if data.startswith(png.START):
+        data = png.without_metadata(data, _MAX_PARTS)
     reader = _Reader(data)
     try:
         if data.startswith(jpeg.START):
@@ -155,6 +159,8 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     key = image.info.get("transparency")
     if isinstance(key, tuple) and any(";16" in str(tile.args) for tile in image.tile):
         image.info["transparency"] = tuple(part >> 8 for part in key)  # as Pillow does with the pixels
+    elif isinstance(key, int):
+        image.info["transparency"] = key * _GREY_STEPS.get(str(image.tile[0].args), 1)
     return image
 
 

@@ -111,6 +111,17 @@ def test_what_names_no_picture_beside_the_content_is_refused(
         assert response.json()["error"]["param"] == param
 
 
+def test_pictures_beside_texts_are_counted_together(server: Server) -> None:
+    part = {"type": "text", "text": "x", "images": [""] * 250}
+    for messages in (
+        [{"role": "user", "content": "x", "images": [""] * 250}] * 20,
+        [{"role": "user", "content": [part]}] * 20,
+    ):
+        response = server.chat(*messages)
+        assert response.status_code == 400
+        assert "4096 parts" in response.json()["error"]["message"]
+
+
 def test_a_tools_picture_is_seen(server: Server) -> None:
     tool = {"role": "tool", "tool_call_id": "1", "content": ["A photo:", SHAPES["image_url object"]]}
     assert "red" in server.answer(tool, {"role": "user", "content": "Which colour is this?"})

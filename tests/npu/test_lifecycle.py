@@ -227,6 +227,14 @@ def test_a_port_in_use_is_told(make_server: MakeServer) -> None:
     assert done.stderr == f"hailo-vision: cannot listen on 127.0.0.1:{server.port}: Address already in use\n"
 
 
+def test_an_address_of_another_machine_is_told(make_server: MakeServer) -> None:
+    """Also where the kernel has no IPv6 at all."""
+    server = make_server(config={"server": {"host": "2001:db8::1"}})
+    done = serve(server)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"hailo-vision: cannot listen on [2001:db8::1]:{server.port}: ")
+
+
 @pytest.mark.parametrize("command", ["serve", "check-config"])
 def test_a_bad_configuration_ends_with_status_2(make_server: MakeServer, command: str) -> None:
     server = make_server()
