@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from support.fleets import ROLLOUT
 
 from tests.deploy import power, releases
-from tests.deploy.conftest import TOP, Pi, environment, playbook
+from tests.deploy.conftest import TOP, Pi, booted, deployed_disk, environment, fleet_command, playbook
 from tests.deploy.load import Load
 
 INVENTORY = ROLLOUT.directory / "site"
@@ -19,13 +18,6 @@ BROKEN = "/etc/systemd/system/hailo-vision.service.d/broken.conf"
 OTHER = "1.0.9"
 # The state of the repository whose hosts have the service's folder and no other below it.
 FORMER = "8c3bfbe"
-
-
-def fleet(*words: str) -> None:
-    """Run a command of the fleet to its end."""
-    command = [sys.executable, "-m", "emulator.fleet", *ROLLOUT.options, *words]
-    result = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def deploy(tokens: int, **variables: object) -> subprocess.CompletedProcess[str]:
@@ -41,20 +33,21 @@ def settled(pis: list[Pi], tokens: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[list[Pi]]:
-    """Five freshly booted hosts, gone after the last test, also when they could not be deployed to."""
-    fleet("down")
-    fleet("up", "--hosts", "5", "--time-scale", "0.1")
-    yield [
-        Pi(ROLLOUT.host_name(number), str(ROLLOUT.host_address(number)), fleet=ROLLOUT)
-        for number in range(1, 6)
-    ]
-    fleet("down")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Pi]]:
+    """Five hosts: one fresh, then deployed to by the first public state; four deployed to by this one."""
+    fast = ("--time-scale", "0.1")
+    with booted(ROLLOUT, 1, *fast) as former:
+        deploy_former(former[0], tmp_path_factory.mktemp("former"))
+        fleet_command(ROLLOUT, "up", "--hosts", "5", *fast, "--base", str(deployed_disk()))
+        yield [
+            Pi(ROLLOUT.host_name(number), str(ROLLOUT.host_address(number)), fleet=ROLLOUT)
+            for number in range(1, 6)
+        ]
 
 
 @pytest.fixture(scope="module")
 def pis(hosts: list[Pi], tmp_path_factory: pytest.TempPathFactory) -> list[Pi]:
-    """Five deployed hosts, one with another release; a gateway on one of them, and one that is off."""
+    """All on one state, one with another release; a gateway on one of them, and one that is off."""
     wheel = releases.wheel(tmp_path_factory.mktemp("wheels"), OTHER)
     (INVENTORY / "group_vars").mkdir(parents=True)
     (INVENTORY / "host_vars").mkdir()
@@ -63,7 +56,6 @@ def pis(hosts: list[Pi], tmp_path_factory: pytest.TempPathFactory) -> list[Pi]:
     (INVENTORY / "hosts.yml").write_text(json.dumps(groups))
     (INVENTORY / "group_vars" / "hailo_nodes.yml").write_text(json.dumps({"hailo_serial": [1, 2]}))
     (INVENTORY / "host_vars" / f"{hosts[3].name}.yml").write_text(f"hailo_vision_wheel: {wheel}\n")
-    deploy_former(hosts[0], tmp_path_factory.mktemp("former"))
     with Load(hosts[0].url) as load:
         load.wait(2)
         result = deploy(50, hailo_serial=5)

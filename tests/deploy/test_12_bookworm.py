@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from support.fleets import BOOKWORM
 
 from emulator.fleet.layout import BUILD
 from emulator.packages import build
-from tests.deploy.conftest import TOP, Pi, changes, playbook
+from tests.deploy.conftest import Pi, booted, changes, playbook
 
 MODEL = "/var/lib/hailo-vision/resources/Qwen2-VL-2B-Instruct.hef"
 PLANTED = ("/tmp/hailo_platform.py", "/home/pi/hailo_platform.py", "/home/pi/venv.py")
@@ -34,20 +33,11 @@ time.sleep(1)
 """
 
 
-def fleet(*words: str) -> None:
-    """Run a command of the fleet to its end."""
-    command = [sys.executable, "-m", "emulator.fleet", *BOOKWORM.options, *words]
-    result = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 @pytest.fixture(scope="module")
 def pi() -> Iterator[Pi]:
     """One freshly booted Bookworm host, gone after the last test."""
-    fleet("down")
-    fleet("up", "--hosts", "1", "--suite", "bookworm", "--time-scale", "0.2")
-    yield Pi(BOOKWORM.host_name(1), str(BOOKWORM.host_address(1)), fleet=BOOKWORM)
-    fleet("down")
+    with booted(BOOKWORM, 1, "--suite", "bookworm", "--time-scale", "0.2") as hosts:
+        yield hosts[0]
 
 
 def test_without_packages_it_is_refused_and_told_what_to_supply(pi: Pi) -> None:

@@ -16,26 +16,17 @@ from support.pictures import photo, user
 
 from emulator.packages import content, deb, wheel
 from emulator.packages.catalogue import SUPPLIED
-from tests.deploy.conftest import TOP, Pi, playbook
+from tests.deploy.conftest import TOP, Pi, booted, playbook
 
 RELEASE = "5.3.0"
 NAME = "Qwen3-VL-2B-Instruct"
 
 
-def fleet(*words: str) -> None:
-    """Run a command of the fleet to its end."""
-    command = [sys.executable, "-m", "emulator.fleet", *QWEN3.options, *words]
-    result = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 @pytest.fixture
 def pi() -> Iterator[Pi]:
     """A freshly booted host, gone after the test."""
-    fleet("down")
-    fleet("up", "--hosts", "1", "--suite", "bookworm", "--time-scale", "0.2")
-    yield Pi(QWEN3.host_name(1), str(QWEN3.host_address(1)), fleet=QWEN3)
-    fleet("down")
+    with booted(QWEN3, 1, "--suite", "bookworm", "--time-scale", "0.2") as hosts:
+        yield hosts[0]
 
 
 @pytest.fixture
