@@ -1,10 +1,13 @@
 """What a deployed Pi offers and how it is bounded."""
 
+import base64
+import re
+import shlex
 import time
 
 import pytest
 
-from tests.deploy.conftest import Pi
+from tests.deploy.conftest import PHOTOS, TOP, Pi
 
 
 def test_every_pi_answers_about_the_picture_it_was_given(pis: list[Pi]) -> None:
@@ -56,6 +59,21 @@ def test_code_belongs_to_root(pi: Pi) -> None:
 
 def test_the_log_is_in_the_journal(pi: Pi) -> None:
     assert "Service ready" in pi.run("journalctl -b -u hailo-vision -o cat")
+
+
+def test_the_commands_of_the_operators_guide_run(pi: Pi) -> None:
+    """As the user pi."""
+    _, _, section = (TOP / "docs/operator.md").read_text().partition("\n## Looking at a Pi\n")
+    page = re.search(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert page
+    photo = base64.b64encode((PHOTOS / "coffee.jpg").read_bytes()).decode()
+    pi.run(f"echo {photo} | base64 --decode > /home/pi/photo.jpg")
+    for command in page[1].splitlines():
+        # One that follows the log is ended. The doctor finds no driver in the emulated Pi's kernel.
+        status = 124 if " -f " in command else 1 if "doctor" in command else 0
+        run = f"timeout {1 if status == 124 else 20} runuser -u pi -- sh -c {shlex.quote(command)}"
+        told = pi.run(f"cd /home/pi; {run} 2>&1; echo ended with $?")
+        assert told.endswith(f"ended with {status}"), told
 
 
 def test_the_service_comes_back_after_a_reboot(pis: list[Pi]) -> None:
