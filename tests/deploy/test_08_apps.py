@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 from support.fleets import SCENARIO
 
 from tests.deploy.conftest import Pi, limit, playbook
@@ -59,3 +60,24 @@ def test_an_archive_takes_the_repositorys_place_if_its_checksum_is_right(pi: Pi,
     result = playbook("site.yml", "--limit", limit(pi), "--tags", "hailo_apps")
     assert result.returncode == 0, result.stdout[-3000:]
     assert pi.run(f"readlink {VENDOR}/hailo-apps") == before
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("hailo_apps_archive", "HTTP Error 404"), ("hailo_apps_repository", "not found")],
+)
+def test_where_it_can_not_be_had_is_told_without_the_secret(pi: Pi, source: str, reason: str) -> None:
+    scheme, address = SCENARIO.mirror_url.split("://")
+    variables = {
+        source: f"{scheme}://robot:secret-0815@{address}/none.tar.gz?token=secret-4711",
+        "hailo_apps_archive_sha256": "0" * 64,
+        "hailo_apps_version": "0123456789",
+    }
+    options = ("--limit", limit(pi), "--tags", "hailo_apps", "-vvv", "--extra-vars", json.dumps(variables))
+    result = playbook("site.yml", *options)
+    told = " ".join((result.stdout + result.stderr).split())
+    assert result.returncode
+    assert f"hailo-apps could not be had from {scheme}://{address}/none.tar.gz, for {pi.name}: " in told
+    assert reason in told
+    # Ansible shows what was given with --extra-vars in its own line about the command.
+    assert "secret-" not in told.replace(json.dumps(variables), "")
