@@ -97,7 +97,7 @@ fuzz: $(BUILD)/test-venv  ## FUZZ_SECONDS=600 for each of TARGETS: requests, pic
 
 .PHONY: bench
 bench: venv  ## what everything but the NPU costs: docs/performance.md (root; FLEET=0 without emulated Pis; ONLY=gateway)
-	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet) $(if $(ONLY),--only $(ONLY))
+	@PYTHONPATH=.:tests python -m tests.bench $(if $(filter 0,$(FLEET)),--no-fleet) $(if $(ONLY),--only "$(ONLY)")
 
 # The applications themselves: not part of `make test`, as they weigh gigabytes.
 TRY := PYTHONPATH=emulator:tests:. python tests/clients/applications
