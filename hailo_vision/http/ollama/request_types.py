@@ -60,7 +60,7 @@ class Role(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Role | None":
-        return cls._value2member_map_.get(str(value).lower())  # type: ignore[return-value]
+        return next((role for role in cls if role == str(value).lower()), None)
 
 
 class Message(_Foreign, frozen=True, kw_only=True):
