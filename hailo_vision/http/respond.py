@@ -35,15 +35,15 @@ async def respond(
         RequestError: it can't be answered, now or as it is, and nothing was sent yet.
     """
     service: Service = request.app.ctx.service
-    service.scheduler.admit(patience_of(request))
-    answer = service.answer(wanted)
-    request.ctx.record.answers.append(answer)
-    if not stream:
-        return json_response(writer.whole(await whole_text(answer), answer))
-    async with Stream(request, writer) as response, aclosing(answer.texts()) as parts:
-        async for texts in parts:
-            await response.send(writer.texts(texts))
-        await response.send(writer.end(answer))
+    with service.scheduler.admitted(patience_of(request)):
+        answer = service.answer(wanted)
+        request.ctx.record.answers.append(answer)
+        if not stream:
+            return json_response(writer.whole(await whole_text(answer), answer))
+        async with Stream(request, writer) as response, aclosing(answer.texts()) as parts:
+            async for texts in parts:
+                await response.send(writer.texts(texts))
+            await response.send(writer.end(answer))
     return None
 
 

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from hailo_vision.config import ServerConfig
 from hailo_vision.errors import Kind, RequestError
@@ -28,6 +29,7 @@ class Scheduler:
     def __init__(self, supervisor: Supervisor, config: ServerConfig) -> None:
         self._supervisor = supervisor
         self._config = config
+        self._admitted = 0  # requests; each may take several generations
         self._waiting: list[Generation] = []
         self._running: Generation | None = None
         self._wake = asyncio.Event()
@@ -36,7 +38,7 @@ class Scheduler:
         self._closing = False
         self._mean_seconds = _GENERATION_GUESS_SECONDS
         self._runner: asyncio.Task[None] | None = None
-        supervisor.in_demand = lambda: bool(self._waiting)
+        supervisor.in_demand = lambda: bool(self._admitted)
 
     @property
     def waiting(self) -> int:
@@ -78,8 +80,12 @@ class Scheduler:
         if not self._supervisor.available:
             raise unavailable(self._supervisor)
 
-    def admit(self, patience: float = math.inf) -> None:
-        """Check that a request may queue; patience: seconds after which its client gives up by itself.
+    @contextmanager
+    def admitted(self, patience: float = math.inf) -> Iterator[None]:
+        """A block in which a request queues its generations; the model is not unloaded between them.
+
+        Args:
+            patience: seconds after which its client gives up by itself.
 
         Raises:
             RequestError: as require_model; or as many requests wait as may, or more than the client has the
@@ -96,6 +102,11 @@ class Scheduler:
         if wait > min(patience, self._config.request_timeout):
             message = f"The request would have to wait about {wait:.0f} s, which is longer than it may."
             raise RequestError(Kind.QUEUE_FULL, message, retry_after=wait)
+        self._admitted += 1
+        try:
+            yield
+        finally:
+            self._admitted -= 1
 
     def submit(self, generation: Generation, prepare: Callable[[], Awaitable[Prompt]]) -> None:
         """Queue an admitted generation, whose prompt is prepared while it waits."""

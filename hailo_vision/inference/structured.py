@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hailo_vision.errors import Kind, RequestError
 from hailo_vision.inference.answer import Answer, Generation, JsonReport, Usage, whole_text
+from hailo_vision.inference.budget import ContextOverflow
 from hailo_vision.inference.json_check import SchemaError, asks_for_object, check, check_schema, text_of
 from hailo_vision.inference.prompt import begun_answer
 from hailo_vision.inference.request import GenerationRequest, JsonFormat, Turn
@@ -40,8 +41,13 @@ class StructuredAnswer(Answer):
         found = await check(text, self._wanted.schema)
         # An answer that was cut off would be cut off again.
         while found.problem and len(self._attempts) < _ATTEMPTS and self.finish_reason == "stop":
-            self._attempts.append(self._ask(self._once_more(text, found.problem)))
-            text = await whole_text(self._attempts[-1])
+            before = list(self._attempts)
+            try:
+                self._attempts.append(self._ask(self._once_more(text, found.problem)))
+                text = await whole_text(self._attempts[-1])
+            except ContextOverflow:
+                self._attempts = before  # there is no room to ask once more: that answer counts
+                break
             found = await check(text, self._wanted.schema)
         attempts, problem = len(self._attempts), found.problem or None
         self.report = JsonReport(problem is None, found.repaired, attempts, problem)

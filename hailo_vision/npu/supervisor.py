@@ -54,7 +54,7 @@ class Supervisor:
         problem: the last fault, until the model is ready again.
         model: what the loaded model reported about itself; kept while it is unloaded.
         keep_alive: idle seconds after which the model is unloaded.
-        in_demand: whether requests wait for the model, which then is not unloaded.
+        in_demand: whether requests need the model, which then is not unloaded.
         model_file: the file to load, and the progress if it is being fetched.
         loads: how often a model was loaded.
         listeners: called after every change of state, and now and then while a file is fetched.

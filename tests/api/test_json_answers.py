@@ -78,6 +78,18 @@ def test_what_does_not_fit_is_asked_for_once_more_and_told(server: Server) -> No
     assert completion["usage"]["prompt_tokens"] > 2 * single["usage"]["prompt_tokens"]
 
 
+def test_where_a_second_question_does_not_fit_the_first_answer_counts(server: Server) -> None:
+    nothing_fits = schema_format({"type": "object", "properties": {"x": False}, "required": ["x"]})
+    short = server.chat(user("word"), response_format=nothing_fits, max_tokens=1).json()
+    words = " word" * (2048 - 40 - short["usage"]["prompt_tokens"])
+    completion = server.chat(user(f"word{words}"), response_format=nothing_fits).json()
+    check(completion, COMPLETION)
+    assert completion["json_report"]["valid"] is False
+    assert completion["json_report"]["attempts"] == 1
+    assert completion["choices"][0]["message"]["content"]
+    assert completion["usage"]["prompt_tokens"] == 2048 - 40
+
+
 def test_an_answer_cut_by_the_limit_is_not_asked_for_again(server: Server) -> None:
     completion = server.chat(QUESTION, response_format=schema_format(), max_tokens=3).json()
     assert completion["choices"][0]["finish_reason"] == "length"

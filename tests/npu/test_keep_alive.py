@@ -1,11 +1,14 @@
 """An idle model is unloaded, and comes back with the next request."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from support.pictures import plain
+from support.pictures import data_uri, plain
 from support.server import Server
 
 HELLO = {"role": "user", "content": "Hello!"}
@@ -76,6 +79,42 @@ def test_the_model_stays_while_a_request_waits_for_its_picture(make_server: Make
             assert slow.result()
     assert server.health()["loads"] == 2
     server.wait_for(lambda: server.health()["state"] == "unloaded")
+
+
+def test_the_model_stays_while_an_answer_is_checked(make_server: MakeServer) -> None:
+    """Another picture of the batch follows; a JSON answer may be asked for once more."""
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    batch = {
+        "images": [data_uri(plain("red"))] * 5,
+        "prompt": "What is it?",
+        "response_format": {"type": "json_object"},
+    }
+    with ThreadPoolExecutor(1) as clients:
+        asked = clients.submit(server.http.post, "/v1/vision/analyze", json=batch)
+        checking = held_check(server)
+        time.sleep(0.6)  # more than the supervisor's tick
+        assert server.health()["state"] == "ready"
+        os.kill(checking, signal.SIGCONT)
+        assert not any(result["error"] for result in asked.result().json()["results"])
+    assert server.health()["loads"] == 2
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+
+
+def held_check(server: Server) -> int:
+    """The server's next process that checks JSON, stopped."""
+    assert server.process
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        for child in map(int, children.read_text().split()):
+            try:
+                if b"json_check" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, signal.SIGSTOP)
+                    return child
+            except OSError:
+                pass  # it has ended
+    raise AssertionError("no JSON was checked")
 
 
 def test_a_stop_does_not_wait_for_who_has_left_while_loads_fail(make_server: MakeServer) -> None:

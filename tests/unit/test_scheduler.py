@@ -48,10 +48,10 @@ def queued(scheduler: Scheduler, prepare: Callable[[], Awaitable[Prompt]]) -> Ge
 async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None:
     """An image of a batch, a JSON answer's second attempt: however many wait by then."""
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(**config))
-    scheduler.admit()
-    waiting = [queued(scheduler, endless) for _ in range(3)]
-    with pytest.raises(RequestError) as refused:
-        scheduler.admit()
+    with scheduler.admitted():
+        waiting = [queued(scheduler, endless) for _ in range(3)]
+    with pytest.raises(RequestError) as refused, scheduler.admitted():
+        pass
     assert refused.value.kind is Kind.QUEUE_FULL
     scheduler.require_model()
     for one in waiting:
@@ -70,6 +70,6 @@ async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
         await asyncio.sleep(0)
     for _ in range(size):
         queued(scheduler, endless)
-    with pytest.raises(RequestError, match=words):
-        scheduler.admit()
+    with pytest.raises(RequestError, match=words), scheduler.admitted():
+        pass
     await scheduler.stop(0)

@@ -38,13 +38,13 @@ async def analyze(request: Request) -> HTTPResponse | None:
     refuse_unsupported(body)
     service.check_model(body.model)
     batch = Batch(service, body, request.ctx.client, request.ctx.record)
-    service.scheduler.admit(patience_of(request))
-    if not body.stream:
-        return json_response(await batch.whole())
-    async with Stream(request, batch) as stream, aclosing(batch.results()) as results:
-        async for result in results:
-            await stream.send(server_sent(_encode(result)))
-        await stream.send(server_sent(_encode(batch.summary()), b"[DONE]"))
+    with service.scheduler.admitted(patience_of(request)):
+        if not body.stream:
+            return json_response(await batch.whole())
+        async with Stream(request, batch) as stream, aclosing(batch.results()) as results:
+            async for result in results:
+                await stream.send(server_sent(_encode(result)))
+            await stream.send(server_sent(_encode(batch.summary()), b"[DONE]"))
     return None
 
 
