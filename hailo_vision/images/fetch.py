@@ -7,32 +7,27 @@ must be permitted, and curl is given these addresses and asks no name server its
 import asyncio
 import ipaddress
 import json
-import logging
-import os
 import socket
-import subprocess
-import time
 import urllib.parse
+from asyncio.subprocess import PIPE
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from hailo_vision import __version__
 from hailo_vision.allow_list import AllowList
 from hailo_vision.config import MediaConfig
-from hailo_vision.errors import Kind, RequestError, overloaded
+from hailo_vision.errors import Kind, RequestError
+from hailo_vision.helper import helper
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
 from hailo_vision.images.inline import too_large
 from hailo_vision.images.multipart import first_part
-
-log = logging.getLogger(__name__)
 
 Resolver = Callable[[str, int], Sequence[str]]
 
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _UNAUTHORIZED = 401
-_THREADS = 4
-_GRACE_SECONDS = 1.0
+_THREADS = 32  # a name server may hold one beyond the time of its link
 _PIECE = 64 * 1024
 _HEADERS = ("location", "content-type", "content-encoding")
 _CURL = (
@@ -58,90 +53,67 @@ class Fetcher:
         self._config = config
         self._allowed = AllowList(config.allow_hosts)
         self._resolver = resolver
-        self._threads = ThreadPoolExecutor(_THREADS, "fetch")
+        self._threads = ThreadPoolExecutor(_THREADS, "resolve")
 
     async def get(self, link: str) -> bytes:
-        """The bytes behind a link.
+        """The bytes behind a link; whoever leaves early ends the transfer.
 
         Raises:
             RequestError: the link is not permitted, leads to no image, or took too long.
         """
-        deadline = time.monotonic() + self._config.fetch_timeout
-        loop = asyncio.get_running_loop()
         try:
-            # The thread ends by its own deadline; only a name server can hold it longer.
-            async with asyncio.timeout(self._config.fetch_timeout + _GRACE_SECONDS):
-                return await loop.run_in_executor(self._threads, self.fetch, link, deadline)
-        except TimeoutError:
-            raise _failed() from None
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def fetch(self, link: str, deadline: float) -> bytes:
-        """As get(), for a thread; deadline is a time of time.monotonic()."""
-        try:
-            return self._follow(link, deadline)
+            async with asyncio.timeout(self._config.fetch_timeout):
+                return await self._follow(link)
         except Malformed as error:
             raise RequestError(Kind.INVALID_IMAGE_URL, str(error)) from None
         except Forbidden:
             raise RequestError(Kind.IMAGE_URL_NOT_ALLOWED, "This image link is not allowed.") from None
-        except FileNotFoundError as error:
-            message = "No link can be followed: curl is not installed."
-            raise RequestError(Kind.INTERNAL_ERROR, message) from error
-        except (ConnectionError, socket.gaierror) as error:
-            raise _failed() from error
-        except OSError as error:
-            log.error("No link can be followed, as curl can't be started: %s", error)
-            raise overloaded("fetch images") from error
+        except (TimeoutError, ConnectionError, socket.gaierror) as error:
+            # Most links that fail once fail always, so no client should try again by itself.
+            raise RequestError(
+                Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link."
+            ) from error
 
-    def _follow(self, link: str, deadline: float) -> bytes:
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _follow(self, link: str) -> bytes:
         url = parse_url(link)
         login, confidant = url.login, url.origin
         for _ in range(_MAX_REDIRECTS + 1):
-            addresses, is_operators = self._permitted(url.host, url.port)
+            addresses, is_operators = await self._permitted(url.host, url.port)
             is_told = is_operators and url.origin == confidant
             if url.login and not is_told:
                 raise Forbidden
-            body, location = self._get(url, addresses, login if is_told else None, deadline)
+            body, location = await self._get(url, addresses, login if is_told else None)
             if location is None:
                 return body
             url = _redirected(url, location.strip())
         raise _no_image()
 
-    def _get(
-        self, url: Url, addresses: Sequence[str], login: str | None, deadline: float
-    ) -> tuple[bytes, str | None]:
+    async def _get(self, url: Url, addresses: Sequence[str], login: str | None) -> tuple[bytes, str | None]:
         """The image behind a link, as it is and not decompressed; or where the link redirects to.
 
         Raises:
             ConnectionError: the host is not reached, breaks off, or has a fault of its own.
-            OSError: curl can't be started.
         """
         whole = f"{url.scheme}://{f'{login}@' if login else ''}{url.authority}{url.target}"
         command = [*_CURL, "--resolve", f"*:{url.port}:{','.join(addresses)}"]
-        command += ["--max-time", f"{max(0.001, deadline - time.monotonic()):.3f}"]
         body = bytearray()
-        with (
-            open(os.memfd_create("told"), "w+b") as told,
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told) as curl,
-        ):
+        async with helper("fetch images", *command, stderr=PIPE) as curl:
             assert curl.stdin
             assert curl.stdout
-            try:
-                curl.stdin.write(f"url = {json.dumps(whole)}".encode())
-                curl.stdin.close()
-                while piece := os.read(curl.stdout.fileno(), _PIECE):
-                    body += piece
-                    if len(body) > self._config.max_image_bytes:
-                        raise too_large(self._config)
-                    if (image := first_part(body, len(piece))) is not None:
-                        return image, None
-                curl.wait()
-            finally:
-                curl.kill()
-            told.seek(0)
-            lines = told.read().decode("utf-8", "surrogateescape").split("\n")
+            assert curl.stderr
+            curl.stdin.write(f"url = {json.dumps(whole)}".encode())
+            curl.stdin.close()
+            while piece := await curl.stdout.read(_PIECE):
+                body += piece
+                if len(body) > self._config.max_image_bytes:
+                    raise too_large(self._config)
+                if (image := first_part(body, len(piece))) is not None:
+                    return image, None
+            lines = (await curl.stderr.read()).decode("utf-8", "surrogateescape").split("\n")
+            await curl.wait()
         if not lines[0].isdigit():
             raise ConnectionError(f"curl ended with status {curl.returncode}")
         status, (location, kind, encoding) = int(lines[0]), lines[1:]  # status 0 if there is none
@@ -159,7 +131,7 @@ class Fetcher:
             raise _no_image()
         return bytes(body), None
 
-    def _permitted(self, host: str, port: int) -> tuple[list[str], bool]:
+    async def _permitted(self, host: str, port: int) -> tuple[list[str], bool]:
         """The addresses of a host, of which each must be public or allowed by the operator, and whether it is
         the operator's: allowed by its name or by all its addresses, not for being public."""
         remote, by_name = self._config.remote, self._allowed.has_name(host)
@@ -168,7 +140,9 @@ class Fetcher:
         try:
             addresses = [str(ipaddress.ip_address(host))]
         except ValueError:
-            addresses = list(dict.fromkeys(self._resolver(host, port)))
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._threads, self._resolver, host, port)
+            addresses = list(dict.fromkeys(found))
         strange = [ip for ip in map(ipaddress.ip_address, addresses) if not self._allowed.has_address(ip)]
         is_operators = by_name or not strange
         if not is_operators and not (remote == "public" and all(map(is_public, strange))):
@@ -192,8 +166,3 @@ def _no_image(
 ) -> RequestError:
     """The host answers, but not with an image."""
     return RequestError(Kind.INVALID_IMAGE_URL, message)
-
-
-def _failed() -> RequestError:
-    """A fault of the link: most that fail once fail always, so no client should try again by itself."""
-    return RequestError(Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link.")

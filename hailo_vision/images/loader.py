@@ -15,6 +15,8 @@ from hailo_vision.tuning import run_in_background
 
 # One core is left to the event loop, and more decoders would be no faster than the NPU needs.
 _DECODERS = max(1, min(2, len(os.sched_getaffinity(0)) - 1))
+# Over all requests. What is fetched takes memory until it is decoded, which is slower.
+_LINKS_AT_ONCE = 8
 
 
 @dataclass
@@ -37,6 +39,7 @@ class ImageLoader:
     def __init__(self, config: MediaConfig) -> None:
         self._config = config
         self._fetcher = Fetcher(config)
+        self._turn = asyncio.Semaphore(_LINKS_AT_ONCE)
         self._decoders = ThreadPoolExecutor(_DECODERS, "images", run_in_background)
 
     async def load(self, source: str, shape: tuple[int, int, int], where: str, work: ImageWork) -> Frame:
@@ -51,24 +54,26 @@ class ImageLoader:
         Raises:
             RequestError: the image can't be fetched, or is not an image.
         """
-        data: bytes | None = None
+        loop = asyncio.get_running_loop()
 
-        def decode() -> Frame:
+        def decode(fetched: bytes | None = None) -> Frame:
             started = time.monotonic()
             try:
-                octets = decode_inline(source, self._config) if data is None else data
-                return to_frame(octets, shape, self._config)
+                data = decode_inline(source, self._config) if fetched is None else fetched
+                return to_frame(data, shape, self._config)
             finally:
                 work.decode_seconds += time.monotonic() - started
 
         try:
-            if is_link(source):
+            if not is_link(source):
+                return await loop.run_in_executor(self._decoders, decode)
+            async with self._turn:
                 started = time.monotonic()
                 try:
-                    data = await self._fetcher.get(source.strip())
+                    fetched = await self._fetcher.get(source.strip())
                 finally:
                     work.fetch_seconds += time.monotonic() - started
-            return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+                return await loop.run_in_executor(self._decoders, decode, fetched)
         except RequestError as error:
             error.where = where
             raise

@@ -9,7 +9,6 @@ prints a Finding; without a text it is about the schema itself.
 import asyncio
 import hashlib
 import json
-import logging
 import math
 import re
 import resource
@@ -19,16 +18,16 @@ from typing import Any
 
 import msgspec
 
-from hailo_vision.errors import overloaded
+from hailo_vision.helper import helper
 from hailo_vision.surrogates import without_halves
-
-log = logging.getLogger(__name__)
 
 Schema = dict[str, Any] | bool
 
 _CPU_SECONDS = 2
 _SECONDS = 15  # of waiting for that, on a busy machine
 _MEMORY_BYTES = 512 << 20
+_turn = asyncio.Semaphore(2)  # as each may take all of that
+_CHECK = (sys.executable, "-m", __name__)
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _NO_JSON = (ValueError, RecursionError)
 _KNOWN_SCHEMAS = 64
@@ -134,28 +133,12 @@ async def check(text: str | None, schema: Schema | None) -> Finding:
     """
     asked = text_of({"text": text, "schema": schema}).encode()
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            __name__,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError as error:
-        log.error("JSON can't be checked, as no process can be started: %s", error)
-        raise overloaded("check JSON") from error
-    try:
-        async with asyncio.timeout(_SECONDS):
+        async with _turn, helper("check JSON", *_CHECK) as process, asyncio.timeout(_SECONDS):
             said, _ = await process.communicate(asked)
         return msgspec.json.decode(said, type=Finding)
     except (TimeoutError, msgspec.DecodeError):
         what = "schema" if text is None else "answer"
         return Finding(text or "", problem=f"checking the {what} takes too long")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 def find(text: str, schema: Schema | None = None) -> Finding:

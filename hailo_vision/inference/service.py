@@ -132,7 +132,12 @@ class Service:
             return loaded.data.cast("B")
 
         await require_schema(request.json)
-        frames = await asyncio.gather(*map(frame, request.images))
+        try:
+            async with asyncio.TaskGroup() as group:  # one that fails ends the others
+                loads = [group.create_task(frame(image)) for image in request.images]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        frames = [load.result() for load in loads]
         order = Generate(
             prompt=_template(model.prompt_template).render(request.turns),
             frames=len(frames),

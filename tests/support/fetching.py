@@ -1,7 +1,7 @@
 """Fetches links as the service does, with a name server of the test's own."""
 
+import asyncio
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -36,8 +36,7 @@ class Names:
 
 
 def fetch(link: str, names: Names | None = None, seconds: float = 5, **config: Any) -> bytes:
-    fetcher = Fetcher(MediaConfig(**config), names or Names())
-    return fetcher.fetch(link, time.monotonic() + seconds)
+    return asyncio.run(Fetcher(MediaConfig(fetch_timeout=seconds, **config), names or Names()).get(link))
 
 
 def refusal(link: str, names: Names | None = None, seconds: float = 5, **config: Any) -> RequestError:

@@ -14,6 +14,7 @@ class Origin:
         guarded: what is answered instead to a request without an Authorization header, by path.
         endless: what is sent before the connection is left open until the client leaves, by path.
         asked: the head of every request, in order.
+        left: the paths whose clients left before they had a whole answer, in order.
     """
 
     def __init__(self, responses: Mapping[str, bytes], tls: ssl.SSLContext | None = None) -> None:
@@ -21,6 +22,7 @@ class Origin:
         self.guarded: dict[str, bytes] = {}
         self.endless: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.left: list[str] = []
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -64,6 +66,7 @@ class Origin:
                 elif path in self.endless:
                     stream.sendall(self.endless[path])
                     stream.recv(1)
+                    self.left.append(path)
                 else:
                     stream.sendall(self.responses.get(path, response(b"", "404 Not Found")))
         except OSError:

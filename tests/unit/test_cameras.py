@@ -1,9 +1,9 @@
 """Images from cameras by link: who is told user and password, and the first image of a stream."""
 
+import asyncio
 import base64
 import hashlib
 import re
-import time
 import traceback
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -101,16 +101,16 @@ def test_a_name_that_has_become_a_strangers_is_told_nothing(origin: Origin) -> N
     asked: list[str | None] = []
 
     class Watched(Fetcher):
-        def _get(self, url: Url, addresses: Sequence[str], login: str | None, deadline: float) -> Any:
+        async def _get(self, url: Url, addresses: Sequence[str], login: str | None) -> Any:
             asked.append(login)
             if len(asked) == 2:
                 raise ConnectionError
-            return super()._get(url, addresses, login, deadline)
+            return await super()._get(url, addresses, login)
 
     origin.responses["/moved"] = redirect("/again")
     fetcher = Watched(MediaConfig(allow_hosts=LOOPBACK), names)
     with pytest.raises(RequestError, match="could not be fetched"):
-        fetcher.fetch(origin.url("/moved", "a:b@camera.lan"), time.monotonic() + 60)
+        asyncio.run(fetcher.get(origin.url("/moved", "a:b@camera.lan")))
     assert asked == ["a:b", None]
 
 

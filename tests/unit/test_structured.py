@@ -1,7 +1,10 @@
 """Finding JSON in what a small model writes, and checking it against a schema."""
 
+import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -160,6 +163,18 @@ async def test_work_is_bounded() -> None:
     assert (await check('{"a": 1}', {"required": ["a"]})).problem == ""
     with pytest.raises(SchemaError, match="checking the schema takes too long"):
         await check_schema({"patternProperties": {rf"\p{{L}}{{100}}{n}": {} for n in range(2000)}})
+
+
+async def test_two_are_at_work_at_most() -> None:
+    """Each may take half a gigabyte of memory."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    checks = [asyncio.create_task(check('{"a": 1}', None)) for _ in range(6)]
+    most = 0
+    while not all(task.done() for task in checks):
+        most = max(most, len(children.read_text().split()))
+        await asyncio.sleep(0.001)
+    assert 0 < most <= 2
+    assert not any(task.result().problem for task in checks)
 
 
 async def test_what_is_wrong_with_a_schema_names_its_place() -> None:
