@@ -1,11 +1,12 @@
 """The model file: where it is, and the progress of the unit that fetches a missing one."""
 
 import contextlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from hailo_vision.config import ModelConfig
 from hailo_vision.files import require_regular
@@ -24,6 +25,21 @@ class Progress:
 
     def __str__(self) -> str:
         return f"{100 * self.done // self.total}% of {self.total / 1e9:.2f} GB"
+
+
+class _Obstacle(msgspec.Struct):
+    """What keeps a transfer from going on; it has ended if what is at the address is unfit."""
+
+    message: str
+    cure: str
+    unfit: bool
+
+
+class _Transfer(msgspec.Struct):
+    """What hailo-model.service reports about a transfer; total: bytes, 0 if their number is not known yet."""
+
+    total: Annotated[int, msgspec.Meta(ge=0)] = 0
+    problem: _Obstacle | None = None
 
 
 class ModelFile:
@@ -49,7 +65,7 @@ class ModelFile:
 
     def is_fetched(self) -> bool:
         """Whether the file is missing and a transfer of it was begun."""
-        return self._told() is not None
+        return self._transfer() is not None
 
     def problem(self) -> Problem | None:
         """What keeps the transfer from going on for now.
@@ -57,20 +73,22 @@ class ModelFile:
         Raises:
             NpuError: it has ended, as what is at the address is not what is wanted.
         """
-        told = (self._told() or {}).get("problem")
-        if told is None:
+        transfer = self._transfer()
+        if transfer is None or transfer.problem is None:
             return None
-        if told["unfit"]:
-            raise NpuError(Problem("hef_unfit", told["message"], told["cure"], "hef"))
-        return Problem("hef_fetch_failed", told["message"], told["cure"])
+        message, cure = transfer.problem.message, transfer.problem.cure
+        if transfer.problem.unfit:
+            raise NpuError(Problem("hef_unfit", message, cure, "hef"))
+        return Problem("hef_fetch_failed", message, cure)
 
     @property
     def progress(self) -> Progress | None:
         """How far the transfer is; None if there is none, or its length is not known yet."""
-        total = (self._told() or {}).get("total")
-        if not total:
+        transfer = self._transfer()
+        if transfer is None or not transfer.total:
             self._began = None
             return None
+        total = transfer.total
         done = 0
         with contextlib.suppress(OSError):
             done = min(self._beside("part").stat().st_size, total)
@@ -91,13 +109,13 @@ class ModelFile:
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f".{self.path.name}.{suffix}")
 
-    def _told(self) -> dict[str, Any] | None:
-        """What the fetching program reports about a transfer; None if there is no transfer."""
+    def _transfer(self) -> _Transfer | None:
+        """The transfer of the missing file; None if there is none."""
         if self.find() is not None:
             return None
         try:
             path = self._beside("part.json")
             require_regular(path)
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return msgspec.json.decode(path.read_bytes(), type=_Transfer)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None

@@ -125,13 +125,21 @@ def test_a_transfer_that_begins_later_is_noticed(server: Server, begin: Begin) -
     server.wait_for(lambda: ready(server))
 
 
-@pytest.mark.parametrize("content", ['{"problem": null, "synced": null}', "null", "{"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"problem": null, "synced": null}', "null", "{", '{"total": "9"}', '{"total": -1}', '{"problem": {}}',
+        '{"problem": {"message": null, "cure": 1, "unfit": "no"}}',
+    ],
+)  # fmt: skip
 def test_a_record_that_makes_no_sense_silences_nobody(content: str, server: Server) -> None:
     server.hef.with_name(f".{server.hef.name}.part.json").write_text(content)
     server.start(wait=False)
     server.wait_for(lambda: server.health()["state"] in ("fetching", "failed"))
+    assert server.chat(HELLO).status_code == 503
     server.make_hef()
     server.wait_for(lambda: ready(server))
+    assert "Traceback" not in server.log()
 
 
 def test_where_nothing_fetches_it_the_one_command_is_told(make_server: MakeServer, mirror: Mirror) -> None:
