@@ -1,6 +1,7 @@
 """Talks to systemd: readiness, status and watchdog (sd_notify(3)), inherited sockets (sd_listen_fds(3))."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -28,13 +29,13 @@ class Notifier:
         """One assignment, such as READY=1; its value becomes one line."""
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+        # The manager may be gone or not read, or descriptors may lack: the service does not wait for it.
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection,
+        ):
             connection.setblocking(False)
-            try:
-                connection.sendto(message.replace("\n", " ").encode(), self._address)
-            except OSError:
-                # The manager is gone or does not read: the service does not wait for it.
-                return
+            connection.sendto(message.replace("\n", " ").encode(), self._address)
 
 
 def inherited_sockets(environment: Mapping[str, str] = os.environ) -> list[socket.socket]:

@@ -1,6 +1,7 @@
 """Talking to the service manager."""
 
 import os
+import resource
 import socket
 from pathlib import Path
 
@@ -31,6 +32,20 @@ def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
     Notifier({}).send("READY=1")
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).send("READY=1")
     assert Notifier({}).watchdog_seconds is None
+
+
+def test_who_has_no_descriptor_left_says_nothing(manager: socket.socket) -> None:
+    """The task that feeds the watchdog must outlive that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with manager:
+        notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname()})
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            notifier.send("WATCHDOG=1")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        notifier.send("WATCHDOG=1")
+        assert manager.recv(100) == b"WATCHDOG=1"
 
 
 def test_a_watchdog_for_another_process_is_not_ours() -> None:
