@@ -132,7 +132,12 @@ class Service:
             return loaded.data.cast("B")
 
         await require_schema(request.json)
-        frames = await asyncio.gather(*map(frame, request.images))
+        tasks = [asyncio.create_task(frame(image)) for image in request.images]
+        try:
+            frames = await asyncio.gather(*tasks)
+        finally:  # gather() would leave them at work when one of them fails
+            for task in tasks:
+                task.cancel()
         order = Generate(
             prompt=_template(model.prompt_template).render(request.turns),
             frames=len(frames),
