@@ -71,6 +71,11 @@ class GuardedProtocol(HttpProtocol):
         min(idle, key=lambda other: float(other._time)).abort()
         return True
 
+    def abort(self) -> None:
+        """Without Sanic's forgetting of the transport, at which it fails where half a head has come."""
+        if self.transport:
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self.conn_info is None:
             return  # refused when it was made

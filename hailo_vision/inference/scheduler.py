@@ -115,6 +115,8 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         generation.deadline = loop.call_later(self._config.request_timeout, self._expire, generation)
         generation.on_give_up = self._give_up
+        # Now: a model that is loaded for a client who then leaves is kept for its next attempt.
+        self._supervisor.keep_alive = generation.keep_alive
         self._waiting.append(generation)
 
     async def _prepare(self, generation: Generation, prepare: Callable[[], Awaitable[Prompt]]) -> None:
@@ -172,7 +174,6 @@ class Scheduler:
         assert generation.prompt
         started = time.monotonic()
         generation.queue_seconds = started - generation.submitted
-        self._supervisor.keep_alive = generation.keep_alive
         try:
             await self._supervisor.generate(generation.prompt, generation.put)
         except NpuError as error:

@@ -121,6 +121,8 @@ class Supervisor:
             await self._settled.wait()
             if self.state in (State.FAILED, State.STOPPED):
                 raise NpuError(self.problem or STOPPED)
+            if self.state is State.GENERATING:
+                return  # it could: somebody else who waited was first
 
     async def generate(self, prompt: Prompt, put: Callable[[GenerationEvent], None]) -> None:
         """As NpuProcess.generate(), only when ready().

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from support.ollama import error_of, lines
 from support.server import MODEL, Server
-from support.slow import COMPLETE, LONG, SLOW, begun, client_of, generations, until
+from support.slow import COMPLETE, LONG, SLOW, begun, client_of, generations, leave, until
 
 CHAT: dict[str, Any] = {"model": MODEL, "messages": [LONG], "options": {"temperature": 0}}
 GENERATE: dict[str, Any] = {"model": MODEL, "prompt": LONG["content"], "options": {"temperature": 0}}
@@ -45,6 +46,30 @@ async def test_unloading_waits_for_the_running_answer(make_server: Callable[...,
         assert (await client.post("/api/generate", json=unload)).json()["done_reason"] == "unload"
         await until(lambda: server.health()["state"] == "unloaded")
     assert generations(server) == COMPLETE
+
+
+async def test_who_asks_while_the_model_loads(make_server: Callable[..., Server]) -> None:
+    server = make_server(emulator=SLOW).start()
+    async with client_of(server) as client:
+
+        async def unload() -> None:
+            await client.post("/api/generate", json={"model": MODEL, "keep_alive": 0})
+            await until(lambda: server.health()["state"] == "unloaded")
+
+        await unload()
+        asked = asyncio.create_task(client.post("/api/chat", json={**CHAT, "options": {"num_predict": 20}}))
+        await until(lambda: server.health()["state"] == "loading")
+        # Who asks for no more than the load waits for no more, though others are answered then.
+        loaded = await client.post("/api/generate", json={"model": MODEL})
+        assert loaded.json()["done_reason"] == "load"
+        assert not asked.done()
+        await asked
+        # Who can't wait for the load asks again: by then the model must not be unloaded once more.
+        await unload()
+        await leave(client, "/api/chat", CHAT, lambda: server.health()["state"] == "loading")
+        await until(lambda: server.health()["loads"] == 3)
+        (running,) = (await client.get("/api/ps")).json()["models"]
+        assert datetime.fromisoformat(running["expires_at"]) > datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.mark.parametrize(("path", "body"), BOTH)

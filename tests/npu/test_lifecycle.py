@@ -150,11 +150,14 @@ def test_a_stop_while_loading_is_quick_and_clean(make_server: MakeServer, number
 def test_further_signals_do_not_break_off_a_stop(make_server: MakeServer) -> None:
     server = make_server().start()
     assert server.process
-    server.process.send_signal(signal.SIGTERM)
-    while server.process.poll() is None:
-        server.process.send_signal(signal.SIGINT)
+    with socket.create_connection(("127.0.0.1", server.port)) as half_a_request:
+        half_a_request.sendall(b"GET /health HTTP/1.1\r\n")
+        server.wait_for(lambda: server.health()["live"])
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.001)
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGINT)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.001)
     assert server.process.returncode == 0
     assert server.log().endswith("NPU stopped\n")
     assert "Traceback" not in server.log()
