@@ -75,9 +75,6 @@ class Fetcher:
         except TimeoutError:
             raise _failed() from None
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def fetch(self, link: str, deadline: float) -> bytes:
         """As get(), for a thread; deadline is a time of time.monotonic()."""
         try:
