@@ -181,8 +181,6 @@ class StrictRequest(Request):
             PayloadTooLarge: it is larger than a body may be, once it is decompressed.
             HttpError: so are all bodies together.
         """
-        if self.body:
-            return
         stream = cast(StrictHttp, self.stream)
         compressed = check_coding(", ".join(self.headers.getall("content-encoding", ())))
         body = io.BytesIO()

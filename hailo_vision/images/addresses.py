@@ -159,5 +159,4 @@ def is_public(address: Address) -> bool:
         and not address.is_multicast
         and (address.version == 4 or address in _PUBLIC_IPV6)
         and not _NEVER_PUBLIC.has_address(address)
-        and getattr(address, "scope_id", None) is None
     )

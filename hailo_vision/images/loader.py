@@ -77,7 +77,3 @@ class ImageLoader:
         except RequestError as error:
             error.where = where
             raise
-
-    def close(self) -> None:
-        self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._fetcher.close()

@@ -44,7 +44,6 @@ class Service:
         """Let the running generation finish within the configured time, then release the NPU."""
         await self.scheduler.stop(self.config.server.shutdown_timeout)
         await self.supervisor.stop()
-        self._images.close()
 
     def unready_reason(self) -> str | None:
         """Why a request would not be answered now; None if it would."""

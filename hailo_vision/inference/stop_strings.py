@@ -28,7 +28,7 @@ class AnswerText:
 
     def feed(self, piece: str) -> str:
         """The text that can be given out after one more piece; "" if none or stopped."""
-        if self.stopped or not piece or (piece[0] == "<" and _CONTROL_TOKEN.fullmatch(piece)):
+        if self.stopped or _CONTROL_TOKEN.fullmatch(piece):
             return ""
         if not self._held and self._first_letters.isdisjoint(piece):
             return piece

@@ -4,15 +4,27 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from support.pictures import data_uri, plain
-from support.server import Server
+from support.server import MODEL, Server
+from support.slow import SLOW
 
 HELLO = {"role": "user", "content": "Hello!"}
 MakeServer = Callable[..., Server]
+
+
+@contextmanager
+def asking(server: Server) -> Iterator[None]:
+    """A client has asked, and leaves at the end of the block."""
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        body = b'{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: pi\r\nContent-Length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body)
+        yield
 
 
 def test_zero_unloads_after_each_request(make_server: MakeServer) -> None:
@@ -121,14 +133,38 @@ def test_a_stop_does_not_wait_for_who_has_left_while_loads_fail(make_server: Mak
     server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
     server.wait_for(lambda: server.health()["state"] == "unloaded")
     server.inject(load_status=71)
-    with socket.create_connection(("127.0.0.1", server.port)) as client:
-        body = b'{"model": "qwen2-vl-2b-instruct", "messages": [{"role": "user", "content": "Hello"}]}'
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: pi\r\nContent-Length: %d\r\n\r\n" % len(body)
-        client.sendall(head + body)
+    with asking(server):
         server.wait_for(lambda: server.health()["state"] == "restarting")
     started = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - started < 15  # shutdown_timeout is 30 s
+
+
+def test_a_load_that_fails_for_good_is_told_to_who_waited_for_it(make_server: MakeServer) -> None:
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    server.hef.unlink()
+    refused = server.chat(HELLO)
+    assert refused.status_code == 503
+    assert "There is no model file" in refused.json()["error"]["message"]
+    server.make_hef()
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    assert server.answer(HELLO)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    server.hef.unlink()
+    refused = server.http.post("/api/generate", json={"model": MODEL})  # Ollama's way to have it loaded
+    assert refused.status_code == 503
+    assert "There is no model file" in refused.json()["error"]
+
+
+def test_who_leaves_while_the_model_loads_holds_up_nobody(make_server: MakeServer) -> None:
+    slow_load = {"time_scale": 1.0, "timing": {**SLOW["timing"], "load": 0.5}}
+    server = make_server(config={"model": {"keep_alive": 0}}, emulator=slow_load).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    with asking(server):
+        server.wait_for(lambda: server.health()["state"] == "loading")
+    server.wait_for(lambda: server.health()["queue"]["waiting"] == 0)
+    assert server.answer(HELLO)
 
 
 def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_server: MakeServer) -> None:

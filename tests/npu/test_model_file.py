@@ -128,8 +128,8 @@ def test_a_transfer_that_begins_later_is_noticed(server: Server, begin: Begin) -
 @pytest.mark.parametrize(
     "content",
     [
-        '{"problem": null, "synced": null}', "null", "{", '{"total": "9"}', '{"total": -1}', '{"problem": {}}',
-        '{"problem": {"message": null, "cure": 1, "unfit": "no"}}',
+        "null", "{", '{"problem": null, "synced": null}', '{"total": "9"}', '{"total": -1}',
+        '{"problem": {}}', '{"problem": {"message": null, "cure": 1, "unfit": "no"}}',
     ],
 )  # fmt: skip
 def test_a_record_that_makes_no_sense_silences_nobody(content: str, server: Server) -> None:

@@ -208,6 +208,18 @@ async def test_who_does_not_leave_is_killed(loaded: Start, monkeypatch: pytest.M
     assert is_gone(process)
 
 
+async def test_who_can_not_be_killed_is_told(loaded: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process in a system call that the driver never ends."""
+    process = await loaded(HANG)
+    monkeypatch.setattr(module, "_KILL_SECONDS", 0.1)
+    with monkeypatch.context() as driver:
+        driver.setattr("asyncio.subprocess.Process.kill", lambda _: None)
+        await process.kill(CAUSE)
+    cause = process.ended.result()
+    os.kill(process.pid, 9)
+    assert (cause.code, f"pid {process.pid}" in cause.message) == ("npu_unkillable", True)
+
+
 async def test_stop_ends_what_runs(loaded: Start) -> None:
     process = await loaded(LEAVE + LEAVE)
     running = asyncio.create_task(answer(process))

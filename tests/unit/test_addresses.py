@@ -20,6 +20,7 @@ from hailo_vision.images.addresses import Malformed, Url, is_public, parse_url
         ("http://example.com:8080?q", Url("http", "example.com", 8080, "/?q")),
         ("http://192.168.1.9/snap.jpg", Url("http", "192.168.1.9", 80, "/snap.jpg")),
         ("http://[2001:DB8:0::1]:8443/", Url("http", "2001:db8::1", 8443, "/")),
+        ("http://camera.lan:1024/", Url("http", "camera.lan", 1024, "/")),
         ("http://my_camera.lan/x", Url("http", "my_camera.lan", 80, "/x")),
         (
             "http://example.com/a b/ü?q=a b&r=%20ä#f g",
@@ -90,7 +91,8 @@ def test_a_plain_link_is_read(text: str, parts: Url) -> None:
         "http://example.com:0/",
         "http://example.com:22/",
         "http://example.com:25/",
-        "http://example.com:99999/",
+        "http://example.com:1023/",
+        "http://example.com:65536/",
         "http://example.com:80:80/",
         "http://example.com:+80/",
         "http://example.com:\uff18\uff10/",

@@ -170,7 +170,7 @@ def test_a_lack_of_processes_or_files_is_no_fault_of_the_link(monkeypatch: pytes
 
 def test_a_curl_that_is_killed_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     curl = tmp_path / "curl"
-    curl.write_text("#!/bin/sh\nkill -9 $$\n")
+    curl.write_text("#!/bin/sh\nread -r link\nkill -9 $$\n")
     curl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refusal("http://127.0.0.1:8080/", allow_hosts=LOOPBACK).kind == "image_fetch_failed"

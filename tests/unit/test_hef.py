@@ -22,6 +22,10 @@ def test_a_model_is_found_by_its_path_by_its_name_or_by_the_services(
     assert hef.find(named and named.format(folder=tmp_path), "qwen", str(tmp_path)) is None
 
 
+def test_a_folder_that_is_missing_holds_no_model(tmp_path: Path) -> None:
+    assert hef.find(None, "qwen", str(tmp_path / "none")) is None
+
+
 def test_a_pipe_in_a_models_place_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "Qwen.hef"
     os.mkfifo(pipe)

@@ -16,6 +16,16 @@ def test_messages_survive_the_wire() -> None:
     assert protocol.decode(encoded[protocol.LENGTH_BYTES :], protocol.to_npu) == request
 
 
+def test_messages_are_found_however_they_fall_into_pieces() -> None:
+    sent: list[protocol.FromNpu] = [Pieces(["a"]), Pieces(["b" * 300]), Failed(Problem("code", "cause", "cure"))]
+    received, found = bytearray(), []
+    for byte in b"".join(map(protocol.encode, sent)):
+        received.append(byte)
+        if message := protocol.next_message(received):
+            found.append(message)
+    assert found == sent
+
+
 def test_each_direction_has_its_own_messages() -> None:
     pieces = protocol.encode(Pieces(["a"]))[protocol.LENGTH_BYTES :]
     abort = protocol.encode(Abort())[protocol.LENGTH_BYTES :]

@@ -68,6 +68,10 @@ def test_control_tokens_are_no_text(token: str) -> None:
     assert run(["a", token, "b"], ()) == ("ab", False)
 
 
+def test_what_only_looks_like_a_control_token_is_text() -> None:
+    assert run(["<", "p>", "<br>", "<|", "|>", "a < b"], ()) == ("<p><br><||>a < b", False)
+
+
 def test_the_spurious_tail_of_the_runtime_is_cut() -> None:
     assert run(["Done.", " [{", "'type'", ": 'text'"], ()) == ("Done", True)
     assert run(["Done.", ".", " [{", "'type'", ": 'text'"], ()) == ("Done.", True)

@@ -172,10 +172,7 @@ class ResponseWriter:
         return begun + told + done + self._event(whole.status, response=whole)
 
     def failure(self, failure: Failure) -> bytes:
-        if failure.status == 429:
-            code = "rate_limit_exceeded"
-        else:
-            code = "server_error" if failure.status >= 500 else "invalid_prompt"
+        code = "server_error" if failure.status >= 500 else "invalid_prompt"
         error = answer_types.ResponseError(code, failure.message)
         return self._event("failed", response=Response(status="failed", error=error, **self._fields))
 

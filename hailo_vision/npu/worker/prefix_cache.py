@@ -61,7 +61,7 @@ class PrefixCache:
         between fed and unfed tokens falls inside one, no text says what the context holds.
         """
         fed = pieces[:-1]
-        if key is None or not pieces or (fed and fed[-1] == ""):
+        if fed and fed[-1] == "":
             self.clear()
             return
         self._key, self._text, self._frames = key, prompt + "".join(fed), tuple(frames)
