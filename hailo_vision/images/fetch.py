@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hailo_vision import __version__
 from hailo_vision.allow_list import AllowList
+from hailo_vision.child_process import child_process
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.helper import helper
 from hailo_vision.images.addresses import Forbidden, Malformed, Url, is_public, parse_url
 from hailo_vision.images.inline import too_large
 from hailo_vision.images.multipart import first_part
@@ -100,7 +100,7 @@ class Fetcher:
         whole = f"{url.scheme}://{f'{login}@' if login else ''}{url.authority}{url.target}"
         command = [*_CURL, "--resolve", f"*:{url.port}:{','.join(addresses)}"]
         body = bytearray()
-        async with helper("fetch images", *command, stderr=PIPE) as curl:
+        async with child_process("fetch images", *command, stderr=PIPE) as curl:
             assert curl.stdin
             assert curl.stdout
             assert curl.stderr

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from hailo_vision.helper import helper
+from hailo_vision.child_process import child_process
 from hailo_vision.surrogates import without_halves
 
 Schema = dict[str, Any] | bool
@@ -133,7 +133,7 @@ async def check(text: str | None, schema: Schema | None) -> Finding:
     """
     asked = text_of({"text": text, "schema": schema}).encode()
     try:
-        async with _turn, helper("check JSON", *_CHECK) as process, asyncio.timeout(_SECONDS):
+        async with _turn, child_process("check JSON", *_CHECK) as process, asyncio.timeout(_SECONDS):
             said, _ = await process.communicate(asked)
         return msgspec.json.decode(said, type=Finding)
     except (TimeoutError, msgspec.DecodeError):

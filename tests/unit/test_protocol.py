@@ -17,7 +17,8 @@ def test_messages_survive_the_wire() -> None:
 
 
 def test_messages_are_found_however_they_fall_into_pieces() -> None:
-    sent: list[protocol.FromNpu] = [Pieces(["a"]), Pieces(["b" * 300]), Failed(Problem("code", "cause", "cure"))]
+    failed = Failed(Problem("code", "cause", "cure"))
+    sent: list[protocol.FromNpu] = [Pieces(["a"]), Pieces(["b" * 300]), failed]
     received, found = bytearray(), []
     for byte in b"".join(map(protocol.encode, sent)):
         received.append(byte)

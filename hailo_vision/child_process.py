@@ -1,4 +1,4 @@
-"""Other programs that do a part of the service's work."""
+"""Child processes that do a part of the service's work."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def helper(task: str, *command: str, stderr: int = DEVNULL) -> AsyncIterator[Process]:
+async def child_process(task: str, *command: str, stderr: int = DEVNULL) -> AsyncIterator[Process]:
     """A program with pipes to its input and output; it is gone after the block, however that is left.
 
     Args:
