@@ -217,6 +217,7 @@ async def test_who_can_not_be_killed_is_told(loaded: Start, monkeypatch: pytest.
         await process.kill(CAUSE)
     cause = process.ended.result()
     os.kill(process.pid, 9)
+    await asyncio.gather(process._process.wait(), process._stderr)
     assert (cause.code, f"pid {process.pid}" in cause.message) == ("npu_unkillable", True)
 
 
