@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 from hailo_vision import __version__, config
-from hailo_vision.cli.client import Failed
+from hailo_vision.cli.client import Failed, visible
 
 _BAD_USAGE = 2
 _BY_SIGNAL = 128  # what a shell adds to the number of the signal that ended a program
@@ -26,9 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         output has left.
     """
     options = _parser().parse_args(arguments)
-    if sys.stdout is None:  # the caller has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.stdout = os.fdopen(1, "w")
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:  # the caller has closed it; what is opened next would take its place
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "w"))
     # A terminal that lacks a character shows a question mark for it.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
+    print(visible(message), file=sys.stderr)
     return status
 
 

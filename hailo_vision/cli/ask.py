@@ -2,7 +2,7 @@
 
 import argparse
 
-from hailo_vision.cli.client import Client, Failed, image_part, text_of
+from hailo_vision.cli.client import Client, Failed, image_part, text_of, visible
 
 
 def ask(options: argparse.Namespace) -> None:
@@ -16,10 +16,10 @@ def ask(options: argparse.Namespace) -> None:
     begun = False
     try:
         for chunk in service.chat(model=service.model(), messages=[{"role": "user", "content": content}]):
-            text = text_of(chunk)
+            text = visible(text_of(chunk))
             begun = begun or bool(text)
             print(text, end="", flush=True)
-    except Failed:
+    except (Failed, KeyboardInterrupt):
         if begun:
             print()
         raise

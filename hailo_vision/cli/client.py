@@ -15,6 +15,8 @@ from typing import Any
 KEY_VARIABLE = "HAILO_VISION_API_KEY"
 _SILENCE_SECONDS = 300.0  # a stream that waits sends a sign of life every few seconds
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# What a terminal obeys instead of showing it. A model's answer and a process's name may hold it.
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - set(map(ord, "\n\t")))
 # What reading JSON raises that is broken, deep, or of another shape.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -110,6 +112,11 @@ def image_part(image: Path) -> dict[str, Any]:
     except OSError as error:
         raise Failed(f"{image}: {error.strerror}", 2) from error
     return {"type": "image_url", "image_url": {"url": f"data:image/*;base64,{data}"}}
+
+
+def visible(text: str) -> str:
+    """A text from elsewhere without control characters, but with its lines and tabs."""
+    return text.translate(_CONTROLS)
 
 
 def text_of(chunk: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ import msgspec
 
 from hailo_vision import config
 from hailo_vision.cli import driver_checks, firewall, tools
+from hailo_vision.cli.client import visible
 from hailo_vision.cli.finding import Finding
 from hailo_vision.npu import hef
 from hailo_vision.npu.holders import holders_of
@@ -67,7 +68,7 @@ def report(findings: list[Finding]) -> str:
         lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {finding.message}")
         if finding.cure:
             lines.append(f"      cure: {finding.cure}")
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _runtime() -> tuple[str | None, Finding]:

@@ -55,7 +55,12 @@ def support_bundle(options: argparse.Namespace) -> None:
     name = options.output or f"hailo-vision-{socket.gethostname()}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
     try:
         with open(name, "xb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(archive)
+            try:
+                file.write(archive)
+                file.flush()
+            except BaseException:
+                os.unlink(name)
+                raise
     except OSError as error:
         raise Failed(f"{name}: {error.strerror}") from error
     print(name)

@@ -99,6 +99,9 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
     # Sanic knows one socket only. The others make the same connections, bounded and ended together.
     settings = app.state.server_info[0].settings
     settings["connections"] = connections = set[Any]()
+    # A minute by default; until the handshake is over, a connection is not among those that are bounded.
+    patience = limits.HEAD_SECONDS if tls else None
+    settings["asyncio_server_kwargs"] = {"ssl_handshake_timeout": patience}
     app.ctx.listening = []
 
     async def listen(app: App) -> None:
@@ -107,7 +110,10 @@ def serve(config: Config, inherited: Sequence[socket.socket]) -> None:
             limits.GuardedProtocol, loop=loop, connections=connections, signal=settings["signal"], app=app
         )
         for listener in more:
-            app.ctx.listening.append(await loop.create_server(connection, sock=listener, ssl=tls))
+            listening = await loop.create_server(
+                connection, sock=listener, ssl=tls, ssl_handshake_timeout=patience
+            )
+            app.ctx.listening.append(listening)
 
     app.after_server_start(listen)
     app.after_server_start(_stop_on_signals)

@@ -5,11 +5,13 @@ import select
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
-from support.server import Server
+from support.certificates import issue
+from support.server import Server, free_port
 
 from hailo_vision.http import limits
 from tests.abuse.wire import GET, HELLO, connected, drain, exchange, post, statuses
@@ -48,8 +50,19 @@ def trickle(connection: socket.socket, data: bytes, seconds: float) -> float:
     return time.monotonic() - started
 
 
-def test_who_sends_a_byte_at_a_time_is_sent_away(patient: Server) -> None:
+def test_who_sends_a_byte_at_a_time_is_sent_away(
+    patient: Server, make_server: Callable[..., Server], tmp_path: Path
+) -> None:
     """A slow loris once kept its connection for ever, and a body that never came for three hours."""
+    certificate = issue(tmp_path, "IP:127.0.0.1")
+    files, other = {"tls_cert": str(certificate.chain), "tls_key": str(certificate.key)}, free_port()
+    encrypted = make_server(config={"server": {**files, "ollama_port": other}})
+    encrypted.http = httpx.Client(
+        base_url=encrypted.url.replace("http", "https"), verify=certificate.trusted()
+    )
+    encrypted.start()
+    addresses = [("127.0.0.1", port) for port in (encrypted.port, other)]
+    silent = [socket.create_connection(address, timeout=30) for address in addresses]
     flood = b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 10_000
     slow_body = post(b"", "Content-Length: 100000", length=False)
     with connected(patient) as first, connected(patient) as second:
@@ -57,6 +70,9 @@ def test_who_sends_a_byte_at_a_time_is_sent_away(patient: Server) -> None:
         assert trickle(first, flood, 0.25) < 40
         assert trickle(second, b"{" * 1000, 0.25) < 20
     assert httpx.get(f"{patient.url}/health").status_code == 200
+    for connection in silent:
+        with connection:
+            assert connection.recv(1) == b""
 
 
 def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server) -> None:

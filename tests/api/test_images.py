@@ -1,5 +1,6 @@
 """Images of every kind, through the API: what the model sees of them, and what they cost the service."""
 
+import asyncio
 import base64
 import io
 import time
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 from support.origin import Origin, redirect, response
 from support.pictures import DATA, data_uri, photo, plain, user
-from support.server import Server
+from support.server import MODEL, Server
+from support.slow import client_of, leave, until
 
 
 def encoded(image: Image.Image, image_format: str = "PNG", **options: Any) -> bytes:
@@ -164,6 +166,40 @@ def test_linked_images(make_server: Callable[..., Server]) -> None:
         ).json()["results"]
         assert results[0]["analysis"]
         assert results[0]["image_url"] == origin.url("/red.png")
+
+
+async def test_a_picture_that_nobody_waits_for_any_more_holds_nobody_up(
+    make_server: Callable[..., Server],
+) -> None:
+    """Eight are fetched at once. Its client may have left, another picture of the request may be none, or the
+    service may stop."""
+    server = make_server(config={"media": {"allow_hosts": ["127.0.0.1"], "fetch_timeout": 25}}).start()
+    with Origin({"/red.png": response(plain("red"))}) as origin:
+        origin.endless["/never"] = b"HTTP/1.1 200 OK\r\n"
+
+        def body(*paths: str) -> dict[str, Any]:
+            links = [{"type": "image_url", "image_url": {"url": origin.url(path)}} for path in paths]
+            content = [*links, {"type": "text", "text": "Which colour is this?"}]
+            return {"model": MODEL, "messages": [{"role": "user", "content": content}]}
+
+        def asked(times: int) -> Callable[[], bool]:
+            return lambda: sum("/never" in head for head in origin.asked) == times
+
+        async with client_of(server) as client:
+            await leave(client, "/v1/chat/completions", body(*["/never"] * 8), asked(8))
+            answer = await client.post("/v1/chat/completions", json=body("/red.png"))
+            assert answer.status_code == 200, answer.text
+            failed = await client.post("/v1/chat/completions", json=body("/missing", *["/never"] * 7))
+            assert failed.status_code == 400
+            answer = await client.post("/v1/chat/completions", json=body(*["/red.png"] * 2))
+            assert answer.status_code == 200, answer.text
+            waiting = asyncio.create_task(client.post("/v1/chat/completions", json=body("/never")))
+            await until(lambda: server.health()["queue"]["waiting"] == 1)
+            await until(lambda: "/never" in origin.asked[-1])
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < 15
+            assert (await waiting).status_code == 503
 
 
 def test_a_cameras_password_is_in_no_log_and_no_error(make_server: Callable[..., Server]) -> None:

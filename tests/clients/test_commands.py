@@ -1,5 +1,6 @@
 """What `ask` and `bench` do when something is wrong: one sentence and an exit status, never a traceback."""
 
+import json
 import os
 import signal
 import ssl
@@ -14,6 +15,9 @@ from support.origin import Origin, response
 from support.pictures import DATA
 from support.server import Server
 from support.slow import SLOW
+
+from hailo_vision.cli import doctor
+from hailo_vision.cli.finding import Finding
 
 ASK = ("ask", str(DATA / "coffee.jpg"), "What is this?")
 BENCH = ("bench", "--requests", "3", "--prompt", "Describe the sea in detail.")
@@ -175,6 +179,30 @@ def test_who_has_closed_the_output_gets_none(arguments: tuple[str, ...]) -> None
     run = subprocess.run(words, env={}, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert run.stderr == ""
     assert run.returncode in (0, 1)
+
+
+def test_an_error_goes_to_nobody_else_if_its_output_is_closed(tmp_path: Path) -> None:
+    """Python prints to standard output instead, and the next file that is opened would take its number."""
+    words = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "hailo_vision"]
+    words += ["check-config", str(tmp_path / "missing")]
+    run = subprocess.run(words, env={}, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_no_text_from_elsewhere_commands_the_terminal(stream: bool) -> None:
+    """ESC ] 0 sets a window's title, U+009B does what ESC [ does; a bell rings."""
+    text = "a\x1b]0;b\x07c\x9b31m\x08\r\n\td\u200d\u00a0é"
+    chunk = {"choices": [{"delta": {"content": text}}]} if stream else {"error": {"message": text}}
+    body = response(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode())
+    with Origin({"/v1/models": MODELS, "/v1/chat/completions": body}) as origin:
+        printed = begin(*ASK, "--url", origin.url("")).communicate(timeout=60)
+    assert printed[0 if stream else 1] == "a]0;bc31m\n\td\u200d\u00a0é\n"
+
+
+def test_a_process_name_commands_no_terminal() -> None:
+    told = doctor.report([Finding("device", "in use by \x1b[2Jx (pid 1)", "stop \x1b[2Jx")])
+    assert told == "FAIL  device: in use by [2Jx (pid 1)\n      cure: stop [2Jx"
 
 
 @both

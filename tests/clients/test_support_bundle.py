@@ -1,7 +1,9 @@
 """What a support bundle holds, and what it must not."""
 
+import argparse
 import io
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -12,6 +14,7 @@ import pytest
 from support.server import ROOT, Server
 
 from hailo_vision.cli import support_bundle
+from hailo_vision.cli.client import Failed
 
 KEY = "sk-of-the-kitchen"
 PEM = "-----BEGIN PRIVATE KEY-----\nTUlJQmFzZTY0b2ZhcHJpdmF0ZWtleQ==\n-----END PRIVATE KEY-----"
@@ -118,3 +121,19 @@ def test_it_works_without_a_service_and_without_a_valid_file(make_server: Callab
     again = bundle(server, "--output", str(path))
     assert (again.returncode, again.stdout) == (1, b"")
     assert again.stderr.decode() == f"{path}: File exists\n"
+
+
+def test_a_bundle_that_can_not_be_written_whole_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bundle.tar.gz"
+    monkeypatch.setattr(support_bundle, "collect", lambda *_: {"noise.txt": os.urandom(50_000).hex()})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setenv("HAILORT_LOGGER_PATH", "")  # the command sets it
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(Failed, match="File too large"):
+            support_bundle.support_bundle(argparse.Namespace(config=None, lines=1, output=str(path)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not path.exists()

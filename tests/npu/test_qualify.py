@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.server import ROOT, Server
 
-from hailo_vision.cli import tools
+from hailo_vision.cli import qualify, tools
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.qualify import host, report, steps
 from hailo_vision.cli.qualify.chip import Chip
@@ -291,6 +291,17 @@ def test_packages_are_told_whether_held_or_not(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "status").write_text("\n".join(entries))
     monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path))
     assert host.versions()["packages"] == ["h10-hailort:arm64 5.1.1"]
+
+
+def test_a_report_that_can_not_be_written_is_told_before_it_takes_minutes_and_is_not_lost(
+    make_server: MakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_server()
+    _, errors = start(server, "--output", "/proc").communicate(timeout=60)
+    assert errors == "/proc: no report can be written there: No such file or directory\n"
+    with pytest.raises(Failed, match="No such file or directory"):
+        qualify._write(report.make("pi", "now", []), server.directory / "removed meanwhile")
+    assert json.loads(capsys.readouterr().out)["host"] == "pi"
 
 
 def test_no_text_can_spoil_the_markdown() -> None:

@@ -5,6 +5,7 @@ import contextlib
 import platform
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from hailo_vision import config
-from hailo_vision.cli.client import Failed
+from hailo_vision.cli.client import Failed, visible
 from hailo_vision.cli.qualify import report
 from hailo_vision.cli.qualify.report import Report, Result, Values
 from hailo_vision.cli.qualify.service import Units
@@ -37,8 +38,10 @@ def qualify(options: argparse.Namespace) -> int:
         Failed: the service can't be stopped, or another program holds the chip.
     """
     settings = config.load_or_default(options.config)
-    if not options.output.is_dir():
-        raise Failed(f"{options.output}: no such folder", 2)
+    try:
+        tempfile.TemporaryFile(dir=options.output).close()
+    except OSError as error:
+        raise Failed(f"{options.output}: no report can be written there: {error.strerror}", 2) from error
     for number in _INTERRUPTIONS:
         signal.signal(number, signal.default_int_handler)
     began = time.strftime("%Y-%m-%d %H:%M:%S %z")
@@ -93,11 +96,15 @@ def _write(made: Report, folder: Path) -> None:
     json = msgspec.json.format(msgspec.json.encode(made), indent=2)
     for suffix, content in (("json", json), ("md", report.markdown(made).encode())):
         path = folder / f"{name}.{suffix}"
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            print(content.decode())  # it took many minutes to find out
+            raise Failed(f"{path}: {error.strerror}") from error
         print(path)
 
 
 def _tell(line: str) -> None:
     """On standard error; a terminal that is gone must not keep the service from being started."""
     with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line), file=sys.stderr, flush=True)
