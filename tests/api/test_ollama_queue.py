@@ -32,6 +32,7 @@ async def test_signs_of_life_are_chunks_and_never_empty_lines(
     assert texts[0] == ""
     assert "".join(texts)
     assert [chunk["done"] for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1]["load_duration"] < chunks[-1]["total_duration"] / 2  # waiting in the queue is no load
     assert chunks[-1]["total_duration"] > chunks[-1]["prompt_eval_duration"] + chunks[-1]["eval_duration"]
 
 

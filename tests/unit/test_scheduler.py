@@ -38,6 +38,10 @@ async def endless() -> Prompt:
     raise AssertionError
 
 
+async def prepared() -> Prompt:
+    return Prompt(Generate("", 0, Sampling(), 1, None), [])
+
+
 def queued(scheduler: Scheduler, prepare: Callable[[], Awaitable[Prompt]]) -> Generation:
     generation = Generation(GenerationRequest(turns=[], where=""), ImageWork(), 0)
     scheduler.submit(generation, prepare)
@@ -58,11 +62,30 @@ async def test_what_was_admitted_may_queue_again(config: dict[str, Any]) -> None
         one.cancel()
 
 
+async def test_how_long_answers_take_is_learned() -> None:
+    class Quick(Busy):
+        """Answers three times at once, and then never."""
+
+        answers = 3
+
+        async def generate(self, *_: object) -> None:
+            self.answers -= 1
+            if self.answers < 0:
+                await endless()
+
+    scheduler = Scheduler(cast(Supervisor, Quick()), ServerConfig(request_timeout=4.0))
+    scheduler.start()
+    for _ in range(4):
+        queued(scheduler, prepared)
+    async with asyncio.timeout(30):
+        while scheduler.waiting:
+            await asyncio.sleep(0)
+    scheduler.admit()  # by the first guess it would wait 5 s for the one that runs
+    await scheduler.stop(0)
+
+
 @pytest.mark.parametrize(("size", "words"), [(1, "1 request is waiting"), (2, "2 requests are waiting")])
 async def test_a_full_queue_says_how_many_wait(size: int, words: str) -> None:
-    async def prepared() -> Prompt:
-        return Prompt(Generate("", 0, Sampling(), 1, None), [])
-
     scheduler = Scheduler(cast(Supervisor, Busy()), ServerConfig(queue_size=size))
     scheduler.start()
     queued(scheduler, prepared)
