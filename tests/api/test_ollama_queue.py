@@ -41,6 +41,8 @@ async def test_unloading_waits_for_the_running_answer(make_server: Callable[...,
     async with client_of(server) as client:
         asked = asyncio.create_task(client.post("/api/chat", json={**CHAT, "options": {"num_predict": 20}}))
         await until(lambda: begun(server) == 1)
+        loaded = (await client.post("/api/generate", json={"model": MODEL})).json()
+        assert (loaded["done_reason"], asked.done()) == ("load", False)  # it is: nobody waits for the answer
         unload = {"model": MODEL, "keep_alive": 0}
         assert (await client.post("/api/generate", json=unload)).json()["done_reason"] == "unload"
         assert lines(await asked)[-1]["eval_count"] == 20

@@ -123,6 +123,7 @@ def test_an_origin_that_can_never_match_is_refused(origin: str) -> None:
         ("server:\n  prot: 1\n", "hailo-vision.yaml:2: server.prot: unknown key; the nearest .* server.port"),
         ("port: 1\n", "hailo-vision.yaml:1: port: unknown key; the nearest known key is server.port"),
         ("zzz: 1\n", "hailo-vision.yaml:1: zzz: unknown key; known keys at the top are server, model"),
+        ("zzz:\n", "hailo-vision.yaml:1: zzz: unknown key; known keys at the top are server, model"),
         ("# comment\nserver:\n  host: x\n  port: '1'\n", "yaml:4: server.port: expected `int`, got `str`"),
         ("server:\n  port: 70000\n", "yaml:2: server.port: expected `int` <= 65535"),
         ("generation:\n  top_k: 5000000000\n", "yaml:2: generation.top_k: expected `int` <= 100000"),
