@@ -81,6 +81,12 @@ def test_fits() -> None:
     assert colours("stretch") == [blue, red, blue]
 
 
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1)])
+@pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch"])
+def test_the_thinnest_jpeg_is_a_frame(fit: str, size: tuple[int, int]) -> None:
+    assert frame(plain("teal", size, "JPEG"), fit=fit).shape == SHAPE
+
+
 def test_a_jpeg_at_reduced_scale_looks_like_the_whole_one() -> None:
     whole = Image.open(io.BytesIO(photo("coffee"))).resize((4000, 2668))
     reduced = frame(encoded(whole, "JPEG", quality=95)).astype(int)
