@@ -307,6 +307,7 @@ def tagged(*entries: tuple[int, int, int, bytes], order: str = "<") -> bytes:
         (0x010E, 99, 1, b"abcd"),  # a type that there is none of
         (0x0110, 5, 1, b"\0\0\0\0"),  # a fraction over the header
         (0x0111, 2, 2**31, b""),
+        (0x0100, 3, 1, b"\x06\x06"),  # the width
     ],
 )
 def test_the_orientation_is_read_whatever_else_exif_holds(
