@@ -320,6 +320,14 @@ def test_the_orientation_is_read_whatever_else_exif_holds(
         assert np.abs(up - down).mean() < 2
 
 
+def test_the_orientation_may_stand_behind_the_pixels() -> None:
+    down = encoded(halves().rotate(180), "PNG")
+    end = len(down) - 12
+    exif = tagged((0x0112, 3, 1, b"\x03")).removeprefix(b"Exif\0\0")
+    turned = frame(down[:end] + chunk(b"eXIf", exif) + down[end:])
+    assert np.array_equal(turned, frame(encoded(halves(), "PNG")))
+
+
 @pytest.mark.parametrize(
     "exif", [b"", b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", tagged((0x0112, 3, 1, b"\x09"))]
 )
