@@ -48,6 +48,7 @@ def test_a_key_gets_in(authorization: str, api_key: str, path: Path) -> None:
         ("Bearer sk-kitchen2", ""),
         ("Bearer sk-kitche", ""),
         ("Bearer # of the kitchen", ""),
+        ("Bearer sk-kitchen\udcff", ""),  # a byte that is no ASCII
         ("sk-kitchen", ""),
         ("Basic sk-kitchen", ""),
         (basic("sk-kitchen:wrong"), ""),
