@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import logging
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from hailo_vision.http.errors import HttpError
 log = logging.getLogger(__name__)
 
 CREDENTIAL = "api-keys"
-_LOOK_AGAIN_SECONDS = 1.0
 
 
 def keys_file(configured: str | None, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -41,7 +39,6 @@ class Keys:
         self._path = path
         self._hashes: list[bytes] = []
         self._stamp: tuple[int, int, int] | None = None
-        self._look_at = 0.0
         self._problem = ""
 
     @property
@@ -77,10 +74,6 @@ class Keys:
         raise HttpError("invalid_api_key", message, {"WWW-Authenticate": "Bearer"})
 
     def _refresh(self, path: Path) -> None:
-        now = time.monotonic()
-        if now < self._look_at:
-            return
-        self._look_at = now + _LOOK_AGAIN_SECONDS
         try:
             require_regular(path)
             status = path.stat()

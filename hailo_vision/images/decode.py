@@ -243,7 +243,7 @@ def _resized(
 
 def _on_white(image: Image.Image) -> Image.Image:
     """The image as RGB, what is transparent of it laid on white."""
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode.startswith("I"):
         # Pillow clips 16-bit grey at 255 when it converts; the high byte is the image.
         deep = np.asarray(image)
         grey = (deep.astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)

@@ -83,7 +83,6 @@ def test_no_notation_of_a_private_address_is_dialled() -> None:
                 with pytest.raises(RequestError) as caught:
                     asyncio.run(fetcher.get(link))
                 assert caught.value.kind in ("image_url_not_allowed", "invalid_image_url"), link
-    fetcher.close()
 
 
 @pytest.fixture(scope="module")

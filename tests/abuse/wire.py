@@ -24,6 +24,7 @@ def post(body: bytes = HELLO, *fields: str, length: bool = True, version: str = 
 @contextmanager
 def connected(server: Server, seconds: float = 15) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a piece that is sent comes as one
         yield connection
 
 

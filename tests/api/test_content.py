@@ -274,6 +274,15 @@ def test_roles_need_not_alternate_and_a_system_message_may_come_late(server: Ser
     assert server.answer({"role": "user", "content": "Go on"}, {"role": "assistant", "content": "I went"})
 
 
+def test_pictures_beside_all_messages_belong_to_the_users_last(server: Server) -> None:
+    asked = {"role": "user", "content": "Which colour is this?"}
+    server.answer(asked, {"role": "assistant", "content": "It is"}, images=[B64])
+    assert prompt_of_the_last(server).endswith(
+        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Which colour is this?<|im_end|>\n"
+        "<|im_start|>assistant\nIt is"
+    )
+
+
 def test_several_system_messages_are_one(server: Server) -> None:
     question = {"role": "user", "content": "What did I say?"}
     system = [{"role": "system", "content": text} for text in ("One.", "Two.")]
@@ -282,10 +291,9 @@ def test_several_system_messages_are_one(server: Server) -> None:
 
 
 def test_parts_of_text_are_lines(server: Server) -> None:
-    def tokens(*content: str) -> int:
-        return int(server.chat(user(*content)).json()["usage"]["prompt_tokens"])
-
-    assert tokens("Say", "nothing") == tokens("Say\nnothing")
+    server.answer(user("Say", "what it is", RED, "in a word"))
+    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    assert f"\nSay\nwhat it is{picture}in a word<|im_end|>" in prompt_of_the_last(server)
 
 
 def test_typed_control_tokens_are_text(server: Server) -> None:

@@ -10,6 +10,8 @@ from support.openai_schema import ERROR, check
 from support.pictures import data_uri, plain
 from support.server import MODEL, Server
 
+from hailo_vision.http.errors import failure_of
+
 HELLO = {"role": "user", "content": "Hi"}
 BODY = {"model": MODEL, "messages": [HELLO]}
 
@@ -82,6 +84,11 @@ def test_what_is_no_object(content: str, server: Server) -> None:
 def test_any_content_type_will_do_if_it_is_json(content_type: str, server: Server) -> None:
     response = post(server, json.dumps(BODY), **{"content-type": content_type})
     assert response.status_code == 200
+
+
+def test_what_is_not_meant_for_a_client_is_not_told() -> None:
+    failure = failure_of(RuntimeError("a secret"))
+    assert (failure.status, failure.code, "secret" in failure.message) == (500, "internal_error", False)
 
 
 def test_lone_surrogates_and_duplicate_keys(server: Server) -> None:

@@ -172,15 +172,18 @@ def test_formats_that_are_none(response_format: Any, param: str, server: Server)
     assert response.json()["error"]["param"] == param
 
 
-@pytest.mark.parametrize("kind", ["json_object", "json_schema"])
-def test_it_can_be_refused_in_langchains_words(kind: str, make_server: Any) -> None:
+def test_it_can_be_refused_in_langchains_words(make_server: Any) -> None:
     server = make_server(config={"api": {"json_mode": "refuse"}}).start()
-    wanted = schema_format() if kind == "json_schema" else {"type": kind}
-    response = server.chat(QUESTION, response_format=wanted)
-    assert response.status_code == 400
-    message = response.json()["error"]["message"]
-    assert f"'response_format' of type '{kind}' is not supported with this model" in message
+    for wanted in ({"type": "json_object"}, schema_format()):
+        response = server.chat(QUESTION, response_format=wanted)
+        assert response.status_code == 400
+        message = response.json()["error"]["message"]
+        assert f"'response_format' of type '{wanted['type']}' is not supported with this model" in message
     assert server.answer(QUESTION, response_format={"type": "text"})
+    tool = {"type": "function", "function": {"name": "tell"}}
+    response = server.chat(QUESTION, tools=[tool], tool_choice="required")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "tool_choice")
+    assert "tool_calls" not in server.chat(QUESTION, tools=[tool]).json()["choices"][0]["message"]
 
 
 def test_a_request_counts_once_however_often_the_model_was_asked(make_server: Any) -> None:

@@ -32,6 +32,7 @@ async def test_signs_of_life_are_chunks_and_never_empty_lines(
     assert texts[0] == ""
     assert "".join(texts)
     assert [chunk["done"] for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1]["load_duration"] < chunks[-1]["total_duration"] / 2  # waiting in the queue is no load
     assert chunks[-1]["total_duration"] > chunks[-1]["prompt_eval_duration"] + chunks[-1]["eval_duration"]
 
 
@@ -40,6 +41,8 @@ async def test_unloading_waits_for_the_running_answer(make_server: Callable[...,
     async with client_of(server) as client:
         asked = asyncio.create_task(client.post("/api/chat", json={**CHAT, "options": {"num_predict": 20}}))
         await until(lambda: begun(server) == 1)
+        loaded = (await client.post("/api/generate", json={"model": MODEL})).json()
+        assert (loaded["done_reason"], asked.done()) == ("load", False)  # it is: nobody waits for the answer
         unload = {"model": MODEL, "keep_alive": 0}
         assert (await client.post("/api/generate", json=unload)).json()["done_reason"] == "unload"
         assert lines(await asked)[-1]["eval_count"] == 20

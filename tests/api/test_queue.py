@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import statistics
 import time
@@ -13,7 +14,7 @@ import pytest
 from openai import APITimeoutError, AsyncOpenAI
 from support.events import parse
 from support.openai_schema import CHUNK, ERROR, check
-from support.pictures import image_part, photo, user
+from support.pictures import data_uri, image_part, photo, user
 from support.server import MODEL, Server
 from support.slow import ABORTED, COMPLETE, LONG, SLOW, begun, client_of, generations, idle, leave, until
 
@@ -104,6 +105,38 @@ async def test_signs_of_life_come_while_queued_and_are_chunks(slow: Server) -> N
     assert deltas[0] == {"role": "assistant", "content": ""}
     assert deltas[1] == {}
     assert all("role" not in delta for delta in deltas[1:])
+
+
+async def test_signs_of_life_of_responses_are_events_that_change_nothing(slow: Server) -> None:
+    tool = {"type": "function", "name": "tell", "parameters": {"type": "object"}}
+    body = {"model": MODEL, "input": LONG["content"], "max_output_tokens": 2, "stream": True}
+    forced = {**body, "tools": [tool], "tool_choice": "required"}
+    async with client_of(slow) as client:
+        first = asyncio.create_task(client.post("/v1/chat/completions", json={**BODY, "max_tokens": 20}))
+        await until(lambda: begun(slow) == 1)
+        answers = await asyncio.gather(*(client.post("/v1/responses", json=one) for one in (body, forced)))
+        await first
+    texts, calls = (
+        [json.loads(data) for data in re.findall("^data: (.+)", one.text, re.M)] for one in answers
+    )
+    for events in (texts, calls):
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    deltas = [event["delta"] for event in texts if event["type"] == "response.output_text.delta"]
+    assert (deltas[0], "".join(deltas)) == ("", texts[-1]["response"]["output"][0]["content"][0]["text"])
+    assert [event["type"] for event in texts].count("response.created") == 1
+    assert [event["type"] for event in calls].count("response.created") == 1
+    assert [event["type"] for event in calls].count("response.in_progress") > 1
+
+
+async def test_signs_of_life_of_a_batch_are_comments(slow: Server) -> None:
+    body = {"images": [data_uri(photo("coffee"))], "prompt": "?", "max_tokens": 2, "stream": True}
+    async with client_of(slow) as client:
+        first = asyncio.create_task(client.post("/v1/chat/completions", json={**BODY, "max_tokens": 20}))
+        await until(lambda: begun(slow) == 1)
+        answer = await client.post("/v1/vision/analyze", json=body)
+        await first
+    assert answer.text.startswith(": keep-alive\n\n")
+    assert len(list(parse(answer.text.splitlines()))) == 3
 
 
 @pytest.mark.parametrize("picture", [False, True])

@@ -93,6 +93,13 @@ def test_what_the_model_writes_instead_of_a_call_comes_through(arguments: str) -
     assert tools.call(text) == ("tell_colour", text)
 
 
+def test_a_single_functions_arguments_may_look_like_a_call() -> None:
+    tools = forced("required", TOOLS[1:], ApiConfig())
+    assert tools
+    text = '{"name": "door", "arguments": {}}'
+    assert tools.call(text) == ("count", text)
+
+
 def test_a_single_required_tool_is_the_one(server: Server) -> None:
     answer = choice_of(server, tools=TOOLS[:1], tool_choice="required")
     assert answer["message"]["tool_calls"][0]["function"]["name"] == "tell_colour"
@@ -189,6 +196,7 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
     ("fields", "param"),
     [
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": TOOLS, "tool_choice": "perhaps"}, "tool_choice"),
         ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
         (
             {"tools": [{"type": "function", "function": {}}], "tool_choice": "required"},

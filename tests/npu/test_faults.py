@@ -76,6 +76,16 @@ def test_a_device_that_appears_is_used(make_server: MakeServer) -> None:
     assert server.health()["device"]["path"] == str(node)
 
 
+def test_without_hailort_it_is_told_what_to_install(make_server: MakeServer) -> None:
+    server = make_server()
+    server.extra_environment = {"PYTHONPATH": ""}
+    server.start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "failed")
+    problem = server.health()["problem"]
+    assert (problem["code"], "python3-h10-hailort" in problem["cure"]) == ("runtime_missing", True)
+    assert "No module named 'hailo_platform'" in problem["message"]
+
+
 def test_a_missing_hef_is_loaded_when_it_appears(make_server: MakeServer) -> None:
     server = make_server(hef=False)
     server.start(wait=False)

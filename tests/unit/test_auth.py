@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hailo_vision.http import auth
 from hailo_vision.http.auth import Keys, keys_file
 from hailo_vision.http.errors import HttpError
-
-
-@pytest.fixture(autouse=True)
-def _look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_LOOK_AGAIN_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -54,6 +48,7 @@ def test_a_key_gets_in(authorization: str, api_key: str, path: Path) -> None:
         ("Bearer sk-kitchen2", ""),
         ("Bearer sk-kitche", ""),
         ("Bearer # of the kitchen", ""),
+        ("Bearer sk-kitchen\udcff", ""),  # a byte that is no ASCII
         ("sk-kitchen", ""),
         ("Basic sk-kitchen", ""),
         (basic("sk-kitchen:wrong"), ""),
@@ -94,9 +89,12 @@ def test_without_a_file_everybody_gets_in() -> None:
     assert keys.check("Bearer dummy", "") == keys.check("", "dummy") != keys.check("", "")
 
 
-def test_a_changed_file_is_read_again(path: Path) -> None:
+def test_a_changed_file_is_read_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     keys = Keys(path)
-    keys.check("Bearer sk-kitchen", "")
+    for _ in range(3):
+        keys.check("Bearer sk-kitchen", "")
+    assert caplog.messages == [f"API keys read from {path}: 2"]
     path.write_text("sk-new\n")
     keys.check("Bearer sk-new", "")
     with pytest.raises(HttpError):

@@ -121,8 +121,10 @@ def test_an_origin_that_can_never_match_is_refused(origin: str) -> None:
         (f"api:\n  max_batch_images: {10**400}\n", "yaml:2: api.max_batch_images: expected `int` <= "),
         ("npu:\n  device_nodes: []\n", "yaml:2: npu.device_nodes: expected `array` of length >= 1"),
         ("server:\n  prot: 1\n", "hailo-vision.yaml:2: server.prot: unknown key; the nearest .* server.port"),
+        ("npu:\n  load_timeout: 1\n", "yaml:2: npu.load_timeout: .* known key is model.load_timeout"),
         ("port: 1\n", "hailo-vision.yaml:1: port: unknown key; the nearest known key is server.port"),
         ("zzz: 1\n", "hailo-vision.yaml:1: zzz: unknown key; known keys at the top are server, model"),
+        ("zzz:\n", "hailo-vision.yaml:1: zzz: unknown key; known keys at the top are server, model"),
         ("# comment\nserver:\n  host: x\n  port: '1'\n", "yaml:4: server.port: expected `int`, got `str`"),
         ("server:\n  port: 70000\n", "yaml:2: server.port: expected `int` <= 65535"),
         ("generation:\n  top_k: 5000000000\n", "yaml:2: generation.top_k: expected `int` <= 100000"),
@@ -177,6 +179,8 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_only_a_missing_default_file_means_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "default.yaml")
     assert config.load_or_default(None) == config.Config()
+    with pytest.raises(config.ConfigError, match="No such file"):
+        config.load_or_default(tmp_path / "named.yaml")
     (tmp_path / "default.yaml").symlink_to("default.yaml")
     with pytest.raises(config.ConfigError, match="symbolic links"):
         config.load_or_default(None)

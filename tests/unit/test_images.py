@@ -81,6 +81,12 @@ def test_fits() -> None:
     assert colours("stretch") == [blue, red, blue]
 
 
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1)])
+@pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch"])
+def test_the_thinnest_jpeg_is_a_frame(fit: str, size: tuple[int, int]) -> None:
+    assert frame(plain("teal", size, "JPEG"), fit=fit).shape == SHAPE
+
+
 def test_a_jpeg_at_reduced_scale_looks_like_the_whole_one() -> None:
     whole = Image.open(io.BytesIO(photo("coffee"))).resize((4000, 2668))
     reduced = frame(encoded(whole, "JPEG", quality=95)).astype(int)
@@ -301,6 +307,7 @@ def tagged(*entries: tuple[int, int, int, bytes], order: str = "<") -> bytes:
         (0x010E, 99, 1, b"abcd"),  # a type that there is none of
         (0x0110, 5, 1, b"\0\0\0\0"),  # a fraction over the header
         (0x0111, 2, 2**31, b""),
+        (0x0100, 3, 1, b"\x06\x06"),  # the width
     ],
 )
 def test_the_orientation_is_read_whatever_else_exif_holds(
@@ -311,6 +318,14 @@ def test_the_orientation_is_read_whatever_else_exif_holds(
         up = frame(encoded(halves(), image_format, quality=95)).astype(int)
         down = frame(encoded(halves().rotate(180), image_format, quality=95, exif=exif)).astype(int)
         assert np.abs(up - down).mean() < 2
+
+
+def test_the_orientation_may_stand_behind_the_pixels() -> None:
+    down = encoded(halves().rotate(180), "PNG")
+    end = len(down) - 12
+    exif = tagged((0x0112, 3, 1, b"\x03")).removeprefix(b"Exif\0\0")
+    turned = frame(down[:end] + chunk(b"eXIf", exif) + down[end:])
+    assert np.array_equal(turned, frame(encoded(halves(), "PNG")))
 
 
 @pytest.mark.parametrize(

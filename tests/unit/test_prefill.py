@@ -76,11 +76,13 @@ def test_a_conversation_is_cut_between_its_turns() -> None:
     assert max(cells(part.text) for part in cut) <= 480
 
 
-def test_a_text_that_tokenizes_otherwise_in_parts_stays_whole() -> None:
+@pytest.mark.parametrize("replaced", [0, 1])
+def test_a_text_that_tokenizes_otherwise_in_parts_stays_whole(replaced: int) -> None:
     prompt = BEGIN + "one two three " * 400 + END
 
     def contrary(text: str) -> list[int]:
-        return tokenize(text) if text in (prompt, *_SPECIAL) else [999, *tokenize(text)]
+        tokens = tokenize(text)
+        return [999, *tokens[replaced:]] if text.startswith(BEGIN) and text != prompt else tokens
 
     whole = [
         part.text for part in Prefill(contrary, FRAME_TOKENS, 5).parts(prompt, tokenize(prompt), few=False)

@@ -72,3 +72,10 @@ def test_an_assistants_last_turn_is_continued() -> None:
     assert TEMPLATE.render(turns) == (
         "<|im_start|>user\nName a fruit.<|im_end|>\n<|im_start|>assistant\nAn apple< |im_end|> a"
     )
+
+
+def test_an_assistants_only_turn_is_no_begun_answer() -> None:
+    """Templates fail without any message."""
+    assert TEMPLATE.render([Turn("assistant", ["Hi"])]) == (
+        "<|im_start|>assistant\nHi<|im_end|>\n<|im_start|>assistant\n"
+    )

@@ -20,10 +20,10 @@ def test_messages_are_found_however_they_fall_into_pieces() -> None:
     failed = Failed(Problem("code", "cause", "cure"))
     sent: list[protocol.FromNpu] = [Pieces(["a"]), Pieces(["b" * 300]), failed]
     received, found = bytearray(), []
-    for byte in b"".join(map(protocol.encode, sent)):
+    for byte in b"".join(protocol.encode(message) for message in sent):
         received.append(byte)
-        if message := protocol.next_message(received):
-            found.append(message)
+        if one := protocol.next_message(received):
+            found.append(one)
     assert found == sent
 
 
