@@ -214,8 +214,8 @@ def _label(request: Request, response: BaseHTTPResponse) -> None:
 
 def _tell_left_out(request: Request, response: BaseHTTPResponse) -> None:
     record: RequestRecord | None = getattr(request.ctx, "record", None)
-    if record and (left_out := sum(one.work.left_out for one in record.generations)):
-        response.headers["x-images-left-out"] = str(left_out)
+    if record and record.left_out:
+        response.headers["x-images-left-out"] = str(record.left_out)
 
 
 def _report(request: Request, error: Exception) -> HTTPResponse:

@@ -64,6 +64,7 @@ class Metrics:
             self.rejected.labels(record.code).inc()
         if record.answers:
             self.e2e.observe(seconds)
+            self.left_out.inc(record.left_out)
         generations = record.generations
         for one in generations:
             self._observe(one)
@@ -75,7 +76,6 @@ class Metrics:
         self.position.observe(generation.position)
         work = generation.work
         self.images.inc(work.images)
-        self.left_out.inc(work.left_out)
         if work.fetch_seconds:
             self.fetch.observe(work.fetch_seconds)
         if work.decode_seconds:

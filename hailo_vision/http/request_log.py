@@ -35,6 +35,11 @@ class RequestRecord:
         """All that the request took."""
         return [generation for answer in self.answers for generation in answer.generations]
 
+    @property
+    def left_out(self) -> int:
+        """How many images the answers are not about."""
+        return sum(answer.generations[-1].work.left_out for answer in self.answers)
+
 
 def write(record: RequestRecord, status: int, seconds: float) -> None:
     """Write the line of a request that is over; status CLIENT_GONE if nobody waited for the response."""
@@ -52,6 +57,8 @@ def write(record: RequestRecord, status: int, seconds: float) -> None:
         fields["error"] = record.code
     if generations := record.generations:
         fields.update(_sums(generations))
+    if record.left_out:
+        fields["images_left_out"] = record.left_out
     log.log(level, "%s", " ".join(f"{key}={value}" for key, value in fields.items()))
 
 
@@ -69,8 +76,6 @@ def _sums(generations: Sequence[Generation]) -> dict[str, object]:
         "cached_tokens": usage.cached_tokens,
         "tokens": usage.completion_tokens,
     }
-    if left_out := sum(one.left_out for one in work):
-        fields["images_left_out"] = left_out
     answered = [one for one in generations if one.first_token_seconds is not None]
     if answered:
         seconds = sum(one.timings.decode for one in answered)

@@ -1,6 +1,7 @@
 """More images than fit: refused, or answered with some of them where the operator wants that."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,6 +55,28 @@ def test_some_of_them_are_asked_about(sampling: Server) -> None:
     assert int(response.headers["x-images-left-out"]) == len(PICTURES) - used
     prompt = response.json()["usage"]["prompt_tokens"]
     assert prompt + 30 <= 2048
+
+
+def test_a_second_question_about_them_leaves_out_no_more(sampling: Server) -> None:
+    before = counted(sampling)
+    nothing_fits = {"type": "object", "properties": {"x": False}, "required": ["x"]}
+    response = sampling.chat(
+        user("Which colours are these?", *PICTURES),
+        response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": nothing_fits}},
+    )
+    assert response.json()["json_report"]["attempts"] == 2
+    used = response.json()["usage"]["prompt_tokens_details"]["image_tokens"] // 144
+    each = (2 * len(PICTURES) - used) / 2
+    told = int(response.headers["x-images-left-out"])
+    assert each <= told <= each + 1
+    sampling.wait_for(lambda: f"images_left_out={told}" in sampling.log())
+    assert counted(sampling) == before + told
+
+
+def counted(server: Server) -> float:
+    metric = re.search(r"^hailo_vision_images_left_out_total (\S+)$", server.http.get("/metrics").text, re.M)
+    assert metric
+    return float(metric[1])
 
 
 def test_a_stream_says_so_too(sampling: Server) -> None:
