@@ -1,9 +1,10 @@
 """The neutral answer: what comes back from the model, from which every dialect writes its own answers."""
 
 import asyncio
+import operator
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
@@ -18,7 +19,12 @@ from hailo_vision.npu.protocol import GenerationEvent, Pieces, Refused, Started,
 FinishReason = Literal["stop", "length"]
 
 
-class Usage(msgspec.Struct, frozen=True):
+class _Figures(msgspec.Struct, frozen=True):
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(operator.add, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
+
+
+class Usage(_Figures, frozen=True):
     """Tokens, as the model itself counts them.
 
     Attributes:
@@ -32,16 +38,8 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     completion_tokens: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.image_tokens + other.image_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.completion_tokens + other.completion_tokens,
-        )
 
-
-class Timings(msgspec.Struct, frozen=True):
+class Timings(_Figures, frozen=True):
     """Where an answer's time went, in seconds.
 
     Attributes:
@@ -51,10 +49,10 @@ class Timings(msgspec.Struct, frozen=True):
         decode: from the first token to the last.
     """
 
-    queue: float
-    load: float
-    prefill: float
-    decode: float
+    queue: float = 0.0
+    load: float = 0.0
+    prefill: float = 0.0
+    decode: float = 0.0
 
 
 class JsonReport(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from msgspec.structs import replace
 
 from hailo_vision.errors import Kind, RequestError
-from hailo_vision.inference.answer import Answer, Generation, JsonReport, Usage, whole_text
+from hailo_vision.inference.answer import Answer, Generation, JsonReport, Timings, Usage, whole_text
 from hailo_vision.inference.budget import ContextOverflow
 from hailo_vision.inference.json_check import SchemaError, asks_for_object, check, check_schema, text_of
 from hailo_vision.inference.prompt import begun_answer
@@ -65,6 +65,11 @@ class StructuredAnswer(Answer):
     def usage(self) -> Usage:
         """Of all attempts together."""
         return sum((one.usage for one in self.generations if one.usage), Usage())
+
+    @property
+    def timings(self) -> Timings:
+        """Of all attempts together."""
+        return sum((one.timings for one in self.generations), Timings())
 
     @property
     def generations(self) -> Sequence[Generation]:

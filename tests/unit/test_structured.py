@@ -188,8 +188,8 @@ class Said:
     """A generation with a given text."""
 
     finish_reason: FinishReason = "stop"
-    usage = Usage()
-    timings = Timings(0, 0, 0, 0)
+    usage = Usage(20, 4, 2, 10)
+    timings = Timings(1.0, 0.5, 2.0, 3.0)
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -220,3 +220,6 @@ async def test_an_answer_that_was_begun_is_json_with_its_beginning(said: list[st
     assert structured.report
     assert structured.report.valid
     assert [turn.role for turn in asked[-1].turns].count("assistant") == 1
+    times = len(said)
+    assert structured.usage == Usage(20 * times, 4 * times, 2 * times, 10 * times)
+    assert structured.timings == Timings(1.0 * times, 0.5 * times, 2.0 * times, 3.0 * times)
