@@ -151,6 +151,8 @@ def test_many_pictures_each_with_a_json_answer(server: Server) -> None:
     body = {"images": images, "prompt": "Describe it.", "response_format": schema_format(), "temperature": 0}
     results = server.http.post("/v1/vision/analyze", json=body).json()["results"]
     assert [set(json.loads(result["analysis"])) for result in results] == [set(SCHEMA["required"])] * 2
+    good = {"valid": True, "repaired": False, "attempts": 1, "problem": None}
+    assert [result["json_report"] for result in results] == [good] * 2
 
 
 @pytest.mark.parametrize(

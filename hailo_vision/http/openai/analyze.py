@@ -97,8 +97,15 @@ class Batch:
                 yield Analysis(number, echo, inference_time_ms=_ms_since(started), error=detail)
                 continue
             self._usage += answer.usage
-            usage = usage_of(answer.usage)
-            yield Analysis(number, echo, text, answer.finish_reason, usage, _ms_since(started))
+            yield Analysis(
+                number,
+                echo,
+                text,
+                answer.finish_reason,
+                usage_of(answer.usage),
+                _ms_since(started),
+                json_report=answer.report or msgspec.UNSET,
+            )
 
     async def whole(self) -> AnalyzeResponse:
         """All results together.

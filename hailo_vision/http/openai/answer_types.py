@@ -189,6 +189,7 @@ class Analysis(Struct, frozen=True):
     usage: Usage | None = None
     inference_time_ms: Annotated[int, doc("Milliseconds that this image took.")] = 0
     error: ErrorDetail | None = None
+    json_report: JsonReport | UnsetType = UNSET
 
 
 class AnalyzeSummary(Struct, frozen=True):
