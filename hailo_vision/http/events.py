@@ -15,7 +15,6 @@ from hailo_vision.http.errors import Failure, report
 
 SERVER_SENT = "text/event-stream; charset=utf-8"
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-_SLOWEST_READER_SECONDS = 60.0
 
 
 class Wire(Protocol):
@@ -92,16 +91,5 @@ class Stream:
             self._response = await self._request.respond(
                 content_type=self._wire.content_type, headers=_HEADERS
             )
-        if not self._request.transport.get_write_buffer_size():  # type: ignore[attr-defined]
-            # All that was sent before has left: this will not wait, so it needs no timeout, which costs more.
-            await self._response.send(data)
-            self._last_sent = time.monotonic()
-            return
-        try:
-            async with asyncio.timeout(_SLOWEST_READER_SECONDS):
-                await self._response.send(data)
-        except TimeoutError:
-            # The client does not read: it counts as gone.
-            self._request.transport.abort()  # type: ignore[attr-defined]
-            raise asyncio.CancelledError from None
+        await self._response.send(data)
         self._last_sent = time.monotonic()

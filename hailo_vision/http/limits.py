@@ -1,7 +1,7 @@
 """Limits for connections: how slow, how many, and how large together they may be.
 
-Sanic bounds a request's size and how long nothing comes. It does not bound how slowly something comes,
-how many connections there are, nor what all their bodies hold together.
+Sanic bounds a request's size and how long nothing comes. It does not bound how slowly something comes or is
+read, how many connections there are, nor what all their bodies hold together.
 """
 
 import time
@@ -21,6 +21,7 @@ HEAD_SECONDS = 20.0
 # A body may take as long as a slow link needs, as in Apache's mod_reqtimeout.
 BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 500
+READ_SECONDS = 60.0  # in which a client must read some of what waits for it, as with nginx's send_timeout
 LOOK_EVERY_SECONDS = 5.0
 _FIRST_WORD_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
@@ -43,7 +44,7 @@ class GuardedProtocol(HttpProtocol):
     """One connection."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ("_began", "_decompressed", "_received", "_refused", "_requests")
+    __slots__ = ("_began", "_decompressed", "_received", "_refused", "_requests", "_unread", "_unread_since")
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -52,6 +53,7 @@ class GuardedProtocol(HttpProtocol):
         self._decompressed = 0
         self._refused = False
         self._requests = 0
+        self._unread = 0  # bytes that wait for the client to read
 
     def connection_made(self, transport: BaseTransport) -> None:
         if len(self.connections) >= MAX_CONNECTIONS and not self._make_room():
@@ -147,6 +149,13 @@ class GuardedProtocol(HttpProtocol):
             self._reading_body() and seconds > allowed
         ):
             self._refuse(sanic_exceptions.RequestTimeout("Request Timeout"))
+            return
+        transport: Any = self.transport
+        unread = transport.get_write_buffer_size()
+        if not unread or unread != self._unread:
+            self._unread, self._unread_since = unread, time.monotonic()
+        elif time.monotonic() - self._unread_since > READ_SECONDS:
+            self.abort()
             return
         super().check_timeouts()  # type: ignore[no-untyped-call]
 

@@ -5,6 +5,7 @@ A type says itself what its fields mean (doc); each dialect describes its routes
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -78,6 +79,7 @@ def doc(sentence: str) -> msgspec.Meta:
     return msgspec.Meta(description=sentence)
 
 
+@lru_cache(maxsize=1)  # it holds the event loop up for 20 ms, and everybody may ask
 def document(dialects: Sequence[Dialect], keys_required: bool) -> bytes:
     """The OpenAPI 3.1 document as JSON; keys_required: whether requests need an API key."""
     paths: dict[str, dict[str, Any]] = {}

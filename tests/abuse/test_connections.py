@@ -3,6 +3,7 @@
 import gzip
 import select
 import socket
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -73,6 +74,25 @@ def test_who_sends_a_byte_at_a_time_is_sent_away(
     for connection in silent:
         with connection:
             assert connection.recv(1) == b""
+
+
+def test_who_never_reads_is_sent_away(make_server: Callable[..., Server]) -> None:
+    """Who asked in a row and looked at no response kept a connection for five hours; 512 took them all."""
+    server = make_server()
+    code = "from hailo_vision import cli; from hailo_vision.http import limits; import sys; "
+    code += "limits.READ_SECONDS, limits.LOOK_EVERY_SECONDS = 1, 0.1; cli.main(sys.argv[3:])"
+    server.python = [sys.executable, "-c", code]
+    server.start()
+    assert server.process
+    descriptors = Path(f"/proc/{server.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        server.wait_for(lambda: len(list(descriptors.iterdir())) > before)
+        server.wait_for(lambda: len(list(descriptors.iterdir())) == before)
+        assert statuses(drain(connection)).count(200) < 200
 
 
 def test_connections_that_only_stay_make_room_for_those_that_ask(patient: Server) -> None:

@@ -15,7 +15,9 @@ from support.events import events
 from support.pictures import photo, user
 from support.server import MODEL, Server
 
+from hailo_vision.http.openapi import document
 from hailo_vision.http.pages import ASSETS
+from hailo_vision.http.routes import DIALECTS
 
 HELLO = {"role": "user", "content": "Hi"}
 BROWSER = {"accept": "text/html"}
@@ -318,6 +320,11 @@ def test_the_log_has_one_line_a_request_and_never_its_content(make_server: MakeS
 def description(server: Server) -> dict[str, Any]:
     described: dict[str, Any] = server.http.get("/openapi.json").json()
     return described
+
+
+def test_the_description_is_made_once() -> None:
+    """It takes as long as many requests, and needs no key."""
+    assert document(DIALECTS, False) is document(DIALECTS, False)
 
 
 def test_the_description_is_valid_and_complete(description: dict[str, Any], server: Server) -> None:
