@@ -45,8 +45,8 @@ class Timings(msgspec.Struct, frozen=True):
     """Where an answer's time went, in seconds.
 
     Attributes:
-        queue: waiting for the NPU, without load.
-        load: waiting for a model that had to be loaded first.
+        queue: waiting for the NPU.
+        load: how much of that for a model that had to be loaded first.
         prefill: from the start on the NPU to the first token.
         decode: from the first token to the last.
     """
@@ -191,9 +191,9 @@ class Generation:
     @property
     def timings(self) -> Timings:
         """The time until the first token is no part of decoding, as llama.cpp counts."""
-        prefill = max(0.0, self._first_token - self._begun) if self._pieces else 0.0
-        decode = max(0.0, self._ended - self._first_token) if self._pieces else 0.0
-        return Timings((self.queue_seconds or 0.0) - self.load_seconds, self.load_seconds, prefill, decode)
+        prefill = self._first_token - self._begun if self._pieces else 0.0
+        decode = self._ended - self._first_token if self._pieces else 0.0
+        return Timings(self.queue_seconds or 0.0, self.load_seconds, prefill, decode)
 
 
 class Answer:

@@ -150,6 +150,11 @@ def test_a_picture_that_is_not_read_is_refused(
     assert response.json()["error"]["param"] == param
 
 
+def test_pictures_without_a_user_to_whom_they_belong_are_refused(server: Server) -> None:
+    response = server.chat({"role": "system", "content": "Be short."}, images=[B64])
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "images")
+
+
 def test_an_answer_that_was_begun_is_continued(server: Server) -> None:
     """The prompt ends in the given text, and what comes back goes on from there."""
     question = {"role": "user", "content": "Tell me something about the sea."}

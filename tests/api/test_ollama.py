@@ -180,6 +180,7 @@ def test_options_reach_the_npu_and_others_are_ignored(server: Server) -> None:
     assert parameters["temperature"] == pytest.approx(0.5)
     assert parameters["top_p"] == pytest.approx(0.9)
     assert parameters["frequency_penalty"] == pytest.approx(1.05)
+    assert generate(server, prompt="Hi", options={"top_k": -(10**30)})["response"]  # all, as for llama.cpp
 
 
 def test_seeds(server: Server) -> None:

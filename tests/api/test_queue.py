@@ -105,6 +105,7 @@ async def test_signs_of_life_come_while_queued_and_are_chunks(slow: Server) -> N
     assert deltas[0] == {"role": "assistant", "content": ""}
     assert deltas[1] == {}
     assert all("role" not in delta for delta in deltas[1:])
+    assert chunks[-1]["timings"]["queue_ms"] > 100
 
 
 async def test_signs_of_life_of_responses_are_events_that_change_nothing(slow: Server) -> None:

@@ -24,7 +24,7 @@ def turns_of_chat(body: ChatRequest) -> list[Turn]:
     """
     # LLM Vision sends an empty prompt and the images of its message a second time.
     doubled = any(message.images for message in body.messages or ())
-    refuse_others(body, ignored=("images",) if doubled and not body.prompt else ())
+    refuse_others(body, ignored=("images",) if doubled else ())
     check_size((message.images for message in body.messages or ()), "messages")
     system: list[str] = []
     turns: list[Turn] = []

@@ -87,7 +87,7 @@ def timings_of(used: answer.Usage, spent: answer.Timings) -> Timings:
         predicted_ms=spent.decode * 1000,
         predicted_per_token_ms=spent.decode * 1000 / following if following else 0.0,
         predicted_per_second=_rate(following, spent.decode),
-        queue_ms=(spent.queue + spent.load) * 1000,
+        queue_ms=spent.queue * 1000,
     )
 
 
