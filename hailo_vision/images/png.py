@@ -31,4 +31,4 @@ def without_metadata(data: bytes, most: int) -> bytes:
             kept.append(data[begin:at])
             begin = end
         at = end
-    return b"".join([*kept, data[begin:]]) if len(kept) > 1 else data
+    return b"".join([*kept, data[begin:]])

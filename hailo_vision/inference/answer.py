@@ -163,17 +163,11 @@ class Generation:
             self.cancel()
 
     def _take(self, pieces: Sequence[str]) -> list[str]:
-        """Count pieces until a stop string; the texts that can be given out."""
+        """Count pieces; the texts that can be given out."""
         if not self._pieces:
             self._first_token = time.monotonic()
-        texts = []
-        for piece in pieces:
-            self._pieces += 1
-            if text := self._text.feed(piece):
-                texts.append(text)
-            if self._text.stopped:
-                break
-        return texts
+        self._pieces += len(pieces)
+        return [text for piece in pieces if (text := self._text.feed(piece))]
 
     @property
     def first_token_seconds(self) -> float | None:

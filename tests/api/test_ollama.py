@@ -57,6 +57,18 @@ def test_a_whole_chat(server: Server) -> None:
     assert answer["prompt_eval_count"] > 144
 
 
+def test_the_prompt_is_the_one_of_openais_dialect(server: Server) -> None:
+    chat(server, HELLO)
+    prompt = last_prompt(server)["prompt"]
+    assert prompt.startswith("<|im_start|>system\nYou are a helpful assistant")
+    server.answer(HELLO)
+    assert last_prompt(server)["prompt"] == prompt
+
+
+def test_a_picture_without_a_question_is_answered(server: Server) -> None:
+    assert generate(server, images=COLOUR["images"])["eval_count"] > 0
+
+
 def test_generate_whole_and_streamed(server: Server) -> None:
     fields = {"prompt": "Which colour is this?", "images": COLOUR["images"], "system": "Answer briefly."}
     whole = generate(server, **fields)

@@ -125,7 +125,9 @@ def test_loading_unloading_and_what_is_loaded(make_server: MakeServer) -> None:
     assert asked.items() >= {"model": MODEL, "response": "", **UNLOADED}.items()
     server.wait_for(lambda: loaded() == [])
     server.wait_for(lambda: server.health()["state"] == "unloaded")
-    assert server.http.post("/api/generate", json={"model": MODEL}).json().items() >= LOADED.items()
+    for path, nothing in (("/api/generate", {}), ("/api/chat", {"messages": None})):
+        asked = server.http.post(path, json={"model": MODEL, **nothing}).json()
+        assert asked.items() >= LOADED.items()
     assert len(loaded()) == 1
     body = {"model": MODEL, "messages": [], "keep_alive": "0s"}
     asked = server.http.post("/api/chat", json=body).json()
