@@ -1,6 +1,7 @@
 """Reusing the context changes what a turn costs, never what it answers."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,10 @@ def test_six_turns_about_a_picture(pair: list[Server]) -> None:
         assert cached(plain_usage) == 0
         assert (cached(usage) > 144) == (turn > 0)
         messages += [answer, {"role": "user", "content": f"Question {turn}: what about the colours?"}]
+    text = reusing.http.get("/metrics").text
+    counted = re.search(r"^hailo_vision_prompt_tokens_cached_total (\S+)", text, re.M)
+    assert counted
+    assert float(counted[1]) > cached(usage)
 
 
 def test_pictures_in_later_turns(pair: list[Server]) -> None:
