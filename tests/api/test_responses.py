@@ -1,6 +1,7 @@
 """POST /v1/responses: OpenAI's newer API, whole and streamed."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -226,3 +227,19 @@ def test_what_can_not_be_done_is_named(fields: dict[str, Any], param: str, serve
 def test_an_unknown_form_is_told_the_known_ones(server: Server) -> None:
     error = ask(server, "Hi", text={"format": {"type": "yaml"}}).json()["error"]
     assert "'yaml'; expected one of text, json_object, json_schema" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "routes"),
+    [
+        ({"messages": [QUESTION]}, ["/v1/chat/completions", "/api/chat"]),
+        ({"prompt": "Hi"}, ["/v1/vision/analyze", "/api/generate"]),
+        ({"question": "Hi"}, []),
+    ],
+)
+def test_a_body_of_another_route_is_told_where_it_goes(
+    fields: dict[str, Any], routes: list[str], server: Server
+) -> None:
+    error = server.http.post("/v1/responses", json={"model": MODEL, **fields}).json()["error"]
+    assert error["param"] == "input"
+    assert re.findall(r"/\w+/[\w/]+", error["message"]) == routes
