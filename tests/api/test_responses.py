@@ -47,6 +47,15 @@ def events_of(response: httpx.Response) -> list[dict[str, Any]]:
     return events
 
 
+def test_what_was_asked_for_is_repeated(server: Server) -> None:
+    fields = {"max_output_tokens": 7, "tool_choice": "none", "tools": [TOOL], "temperature": 0.5}
+    fields |= {"top_p": 0.5, "instructions": "Be short.", "text": {"format": {"type": "text"}}}
+    assert answer(server, "Hi", **fields).items() >= fields.items()
+    defaults = answer(server, "Hi", temperature=None)
+    assert (defaults["tool_choice"], defaults["tools"], defaults["text"]) == ("auto", [], fields["text"])
+    assert (defaults["temperature"], defaults["top_p"]) == (0.7, 0.8)
+
+
 def test_a_text_is_answered(server: Server) -> None:
     response = answer(server, "Tell me something about the sea.", metadata={"a": "b"}, store=True)
     assert (response["object"], response["status"], response["model"]) == ("response", "completed", MODEL)
