@@ -71,10 +71,15 @@ def test_no_second_request_hides_in_a_first(shape: str, server: Server) -> None:
     assert exchange(server, SMUGGLING[shape] + SMUGGLED) == [400]
 
 
+def by_bytes(message: bytes, start: int) -> list[bytes]:
+    """What stands before a place, and then byte by byte."""
+    return [message[:start], *(bytes([byte]) for byte in message[start:])]
+
+
 def test_honest_chunks_are_read(server: Server) -> None:
     body = post(chunked(HELLO), CHUNKED, length=False)
     assert exchange(server, body) == [200]
-    assert exchange(server, *(bytes([byte]) for byte in body)) == [200]
+    assert exchange(server, *by_bytes(body, body.index(b"\r\n\r\n"))) == [200]
     assert exchange(server, post(chunked(HELLO, size=b"%X;a=b" % len(HELLO)), CHUNKED, length=False)) == [200]
 
 
@@ -87,7 +92,7 @@ def test_the_name_of_a_coding_has_no_case(value: str, server: Server) -> None:
 def test_trailers_are_skipped(server: Server) -> None:
     request = post(trailed(b'X-Checksum: 1\r\nServer-Timing: a;b="c"\r\n'), CHUNKED, length=False)
     assert exchange(server, request + GET) == [200, 200]
-    assert exchange(server, *(bytes([byte]) for byte in request + GET)) == [200, 200]
+    assert exchange(server, *by_bytes(request, request.index(b"X-Checksum")), GET) == [200, 200]
 
 
 def test_an_empty_line_before_a_request_is_skipped(server: Server) -> None:
@@ -181,9 +186,8 @@ def compressed(body: bytes = HELLO, coding: str = "gzip", *fields: str) -> bytes
 def test_a_compressed_body_is_read(coding: str, server: Server) -> None:
     assert exchange(server, compressed(coding=coding) + GET) == [200, 200]
     assert exchange(server, post(HELLO, "Content-Encoding: identity")) == [200]
-    packed = gzip.compress(HELLO)
-    request = post(chunked(packed), CHUNKED, f"Content-Encoding: {coding}", length=False)
-    assert exchange(server, *(bytes([byte]) for byte in request)) == [200]
+    request = post(chunked(gzip.compress(HELLO)), CHUNKED, f"Content-Encoding: {coding}", length=False)
+    assert exchange(server, request) == [200]
 
 
 def test_a_compressed_body_may_have_several_members(server: Server) -> None:
@@ -191,7 +195,7 @@ def test_a_compressed_body_may_have_several_members(server: Server) -> None:
     packed = b"".join([gzip.compress(HELLO[:10]), gzip.compress(b""), gzip.compress(HELLO[10:])])
     request = post(packed, "Content-Encoding: gzip")
     assert exchange(server, request + GET) == [200, 200]
-    assert exchange(server, *(bytes([byte]) for byte in request)) == [200]
+    assert exchange(server, *by_bytes(request, request.index(b"\r\n\r\n"))) == [200]
 
 
 @pytest.mark.parametrize(

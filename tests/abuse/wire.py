@@ -2,8 +2,10 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from support.server import MODEL, Server
 
@@ -24,7 +26,6 @@ def post(body: bytes = HELLO, *fields: str, length: bool = True, version: str = 
 @contextmanager
 def connected(server: Server, seconds: float = 15) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a piece that is sent comes as one
         yield connection
 
 
@@ -39,16 +40,29 @@ def drain(connection: socket.socket, idle: float = 15) -> bytes:
 
 
 def exchange(server: Server, *pieces: bytes) -> list[int]:
-    """Send the pieces and return the statuses of all responses."""
+    """Send the pieces, each when the one before was read, and return the statuses of all responses."""
     with connected(server) as connection:
         with suppress(OSError):
             for piece in pieces:
                 connection.sendall(piece)
+                if len(pieces) > 1:
+                    _until_read(connection)
         # A busy machine may need a while for the first one.
         with suppress(ConnectionResetError):
             first = connection.recv(65536)
             return statuses(first + drain(connection, idle=0.5))
         return []
+
+
+def _until_read(connection: socket.socket) -> None:
+    """Wait until the service has read all that was sent, or does not read any more."""
+    ends = [f":{end[1]:04X}" for end in (connection.getpeername(), connection.getsockname())]
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        unread = [row[4].partition(":")[2] for row in rows if [row[1][-5:], row[2][-5:]] == ends]
+        if set(unread) <= {"00000000"}:
+            return
 
 
 def statuses(answer: bytes) -> list[int]:

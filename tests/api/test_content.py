@@ -227,6 +227,17 @@ def test_messages_that_are_none(message: Any, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"role": "boss", "content": "x"}, "'boss'; expected one of system, developer, user"),
+        ({"role": "user", "content": [{"type": "video"}]}, "'video'; expected one of text, input_text"),
+    ],
+)
+def test_what_may_stand_there_is_told(message: Any, told: str, server: Server) -> None:
+    assert told in server.chat(message).json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
     "message",
     [
         {"role": "system", "content": "My boat is green.", "name": "captain"},

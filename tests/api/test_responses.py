@@ -1,6 +1,7 @@
 """POST /v1/responses: OpenAI's newer API, whole and streamed."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -44,6 +45,15 @@ def events_of(response: httpx.Response) -> list[dict[str, Any]]:
         events.append(event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     return events
+
+
+def test_what_was_asked_for_is_repeated(server: Server) -> None:
+    fields = {"max_output_tokens": 7, "tool_choice": "none", "tools": [TOOL], "temperature": 0.5}
+    fields |= {"top_p": 0.5, "instructions": "Be short.", "text": {"format": {"type": "text"}}}
+    assert answer(server, "Hi", **fields).items() >= fields.items()
+    defaults = answer(server, "Hi", temperature=None)
+    assert (defaults["tool_choice"], defaults["tools"], defaults["text"]) == ("auto", [], fields["text"])
+    assert (defaults["temperature"], defaults["top_p"]) == (0.7, 0.8)
 
 
 def test_a_text_is_answered(server: Server) -> None:
@@ -226,3 +236,19 @@ def test_what_can_not_be_done_is_named(fields: dict[str, Any], param: str, serve
 def test_an_unknown_form_is_told_the_known_ones(server: Server) -> None:
     error = ask(server, "Hi", text={"format": {"type": "yaml"}}).json()["error"]
     assert "'yaml'; expected one of text, json_object, json_schema" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "routes"),
+    [
+        ({"messages": [QUESTION]}, ["/v1/chat/completions", "/api/chat"]),
+        ({"prompt": "Hi"}, ["/v1/vision/analyze", "/api/generate"]),
+        ({"question": "Hi"}, []),
+    ],
+)
+def test_a_body_of_another_route_is_told_where_it_goes(
+    fields: dict[str, Any], routes: list[str], server: Server
+) -> None:
+    error = server.http.post("/v1/responses", json={"model": MODEL, **fields}).json()["error"]
+    assert error["param"] == "input"
+    assert re.findall(r"/\w+/[\w/]+", error["message"]) == routes

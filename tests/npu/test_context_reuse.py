@@ -56,6 +56,14 @@ def test_six_turns_about_a_picture(pair: list[Server]) -> None:
     assert float(counted[1]) > cached(usage)
 
 
+def test_at_random_it_is_reused_too_but_not_with_a_seed(pair: list[Server]) -> None:
+    for fields, reuses in (({"temperature": 0.7}, True), ({"temperature": 0.7, "seed": 5}, False)):
+        question = user("Say something about the sea.")
+        said, _ = reply(pair[0], question, **fields)
+        _, usage = reply(pair[0], question, said, user("And about boats?"), **fields)
+        assert (cached(usage) > 0) == reuses
+
+
 def test_pictures_in_later_turns(pair: list[Server]) -> None:
     reusing, fresh = pair
     messages = [user("Look.", plain("red"))]

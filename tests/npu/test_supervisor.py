@@ -76,6 +76,26 @@ async def test_a_process_that_always_crashes_is_given_up(
     assert supervisor.state is State.STOPPED
 
 
+async def test_an_answer_ends_a_row_of_crashes(
+    stage: Server, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hailo_vision.npu.supervisor._DELAYS", (0.01,))
+    supervisor = supervise(stage)
+    supervisor.start()
+
+    async def answer_and_crash() -> None:
+        await supervisor.generate(Prompt(Generate("Hello", 0, Sampling(), 5, None), []), lambda event: None)
+        pid = supervisor.pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: supervisor.pid not in (pid, None) or supervisor.state is State.FAILED)
+
+    await until(lambda: supervisor.state is State.READY)
+    await answer_and_crash()
+    await answer_and_crash()
+    assert supervisor.state is State.READY
+
+
 async def test_a_slow_load_is_ended(stage: Server, supervise: Supervise) -> None:
     stage.inject(load_hang=True)
     model = {"resources_dir": str(stage.directory / "resources")}
