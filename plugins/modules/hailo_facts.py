@@ -39,6 +39,8 @@ PACKAGES = (
 )
 # Where the roles write.
 WRITTEN = ("/", "/etc", "/opt", "/usr", "/var")
+PYTHON = "/usr/bin/python3"
+NFT = "/usr/sbin/nft"
 JOURNAL = "systemd-journald.service"
 UNITS = [
     "hailo-vision.service",
@@ -46,6 +48,7 @@ UNITS = [
     "hailo-vision.slice",
     "hailo.slice",
     "hailo-vision-firewall.service",
+    "hailo-model.service",
 ]
 TREES = {
     "apps": ("/opt/hailo-vision/vendor", "hailo-apps"),
@@ -88,7 +91,7 @@ DRIVER_LISTS = "/var/lib/dpkg/info/*hailort-pcie-driver*.list"
 RUNTIME_LISTS = "/var/lib/dpkg/info/*hailort*.list"
 UNIT_PROPERTIES = (
     "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestamp,StateChangeTimestamp,"
-    "ExecMainStartTimestamp,MemoryMax,CPUQuotaPerSecUSec,RequiredBy"
+    "ExecMainStartTimestamp,MemoryMax,CPUQuotaPerSecUSec,RequiredBy,StatusText"
 )
 
 
@@ -103,7 +106,8 @@ def system() -> dict[str, Any]:
         "os": release.get("PRETTY_NAME", platform.system()),
         "os_family": [release.get("ID", ""), *release.get("ID_LIKE", "").split()],
         "wheels": {
-            "python": ".".join(platform.python_version_tuple()[:2]),
+            # That of the service, whichever Ansible runs this with.
+            "python": os.path.realpath(PYTHON).rpartition("python")[2],
             "machine": platform.machine(),
             "glibc": platform.libc_ver()[1],
         },
@@ -172,8 +176,12 @@ def device() -> dict[str, Any]:
 
 
 def newest(*patterns: str) -> float:
-    """When the latest of them was written, in seconds since the epoch; 0 if there is none."""
-    return max((os.stat(path).st_mtime for path in matching(*patterns)), default=0)
+    """When the latest of them was written, in seconds since the epoch; 0 if there is none.
+
+    A time to come is of a clock that went wrong, and would be later than whatever is done now.
+    """
+    times = [os.stat(path).st_mtime for path in matching(*patterns)]
+    return max((moment for moment in times if moment <= time.time()), default=0)
 
 
 def driver_pending() -> bool:
@@ -251,6 +259,12 @@ def units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
     return {state["Id"]: state for state in states if "Id" in state}
 
 
+def walled(module: AnsibleModule) -> bool:
+    """Whether the kernel has the rules of hailo-vision-firewall.service: any program can empty them."""
+    table = [NFT, "list", "table", "inet", "hailo_vision"]
+    return os.path.exists(NFT) and module.run_command(table)[0] == 0
+
+
 def trees() -> dict[str, dict[str, Any]]:
     """Which release of each kind is in use, and which are as they were installed."""
     found = {}
@@ -326,6 +340,7 @@ def main() -> None:
         "device_manager": states.pop(DEVICE_MANAGER, {}).get("ActiveState", ""),
         "journal_since": states.pop(JOURNAL, {}).get("ActiveEnterTimestamp", ""),
         "units": states,
+        "walled": walled(module),
         "users": {user.pw_name: user.pw_uid for user in pwd.getpwall()},
         "groups": sorted(group.gr_name for group in grp.getgrall()),
         "trees": trees(),

@@ -182,8 +182,9 @@ def newest(items: list[Item], changed: set[str]) -> dict[str, int]:
     for item in items:
         if unit := item["read_by"]:
             path = item["path"]
-            made = int(os.lstat(path).st_mtime) if os.path.lexists(path) else 0
-            found[unit] = max(found.get(unit, 0), int(time.time()) + 1 if path in changed else made)
+            made, now = int(os.lstat(path).st_mtime) if os.path.lexists(path) else 0, int(time.time())
+            made = made if made <= now else 0  # a clock went wrong: nothing that runs would ever be newer
+            found[unit] = max(found.get(unit, 0), now + 1 if path in changed else made)
     return found
 
 

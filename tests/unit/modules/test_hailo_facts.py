@@ -1,6 +1,8 @@
 """What a look at a host makes of what it finds there."""
 
 import ast
+import os
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -111,3 +113,24 @@ def test_a_host_whose_python_is_too_old_can_be_looked_at(name: str) -> None:
     text = (TOP / f"plugins/{name}.py").read_text()
     ast.parse(text, feature_version=(3, 9))
     assert "from __future__ import annotations\n" in text
+
+
+def test_what_was_written_by_a_clock_that_was_ahead_counts_for_nothing(
+    facts: ModuleType, tmp_path: Path
+) -> None:
+    """A driver of tomorrow would be newer than each boot of today: a reboot with every run."""
+    now = time.time()
+    for name, moment in (("one", now - 60), ("two", now + 86400)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (moment, moment))
+    assert facts.newest(f"{tmp_path}/*") == pytest.approx(now - 60, abs=1)
+    assert facts.newest(f"{tmp_path}/two") == 0
+
+
+def test_the_python_is_that_of_the_service(
+    facts: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever one runs Ansible's modules there (ansible_python_interpreter)."""
+    (tmp_path / "python3").symlink_to("python3.14")
+    monkeypatch.setattr(facts, "PYTHON", str(tmp_path / "python3"))
+    assert facts.system()["wheels"]["python"] == "3.14"

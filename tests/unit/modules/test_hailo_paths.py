@@ -53,6 +53,9 @@ def test_each_reader_is_told_with_the_newest_that_it_reads(
     assert run(paths, paths=[*items, gone])["newest"] == {"reader.service": 8, "other.service": 0}
     os.utime(tmp_path / "etc" / "file", (9, 9))
     assert run(paths, paths=[*items, gone])["newest"]["reader.service"] == 9
+    # Of a clock that was wrong: it would be newer than all that runs, for as long.
+    os.utime(tmp_path / "etc" / "file", (now + 9000, now + 9000))
+    assert run(paths, paths=[*items, gone])["newest"]["reader.service"] == 8
 
 
 def test_check_mode_shows_the_diff_and_touches_nothing(
