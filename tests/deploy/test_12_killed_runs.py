@@ -12,6 +12,7 @@ from tests.deploy import interruption, releases
 from tests.deploy.conftest import Pi, changes, limit, playbook
 
 TASKS = (
+    "Let the unit know of another order",
     "Unpack the wheels",
     "Let the service read the release",
     "Write the configuration and the units",
@@ -25,6 +26,7 @@ def test_the_next_run_repairs_what_killed_ones_left(pi: Pi, tmp_path: Path) -> N
     wheel = releases.wheel(tmp_path, "1.0.3")
     variables = {
         "hailo_vision_wheel": str(wheel), "hailo_vision_max_tokens": 77, "hailo_vision_memory_max": "2G",
+        "hailo_model_resources_dir": "/srv/models",
     }  # fmt: skip
     upgrade = ("--limit", limit(pi), "--extra-vars", json.dumps(variables))
     if os.environ.get("EVERY_TASK"):

@@ -62,6 +62,10 @@ def test_a_missing_model_is_fetched_once_for_everybody_to_read(script: Script, m
     mirror.asked.clear()
     script.fetch()
     assert script.ask("look") == {"reason": "", "waits": False}
+    # As somebody leaves it who copies a model there.
+    script.path.chmod(0o600)
+    assert [script.ask("follow", "9")["changed"] for _ in range(2)] == [True, False]
+    assert script.path.stat().st_mode & 0o777 == 0o644
     assert mirror.asked == []
 
 
