@@ -198,6 +198,8 @@ class ActionModule(ActionBase):
         if not found.get("failed"):
             found["ansible_facts"]["hailo"]["run"] = os.getppid()
             return {"ansible_facts": found["ansible_facts"]}
+        if "msg" not in found:  # an error of the module's own, which Ansible tells
+            return found
         reason = f"{found['msg']} {found.get('module_stderr', '')}"
         cures = [cure for word, cure in CURES.items() if word in reason]
         told = [f"{variables['inventory_hostname']} can't be looked at: {reason}", *cures]

@@ -55,8 +55,9 @@ def release(state: State) -> str:
 
 
 def load(name: str, folder: str = FOLDER) -> State:
-    """A kept state, `last` or `previous`; empty if there is none."""
-    return list(hailo_look.load(os.path.join(folder, f"{name}.json"), list))
+    """A kept state, `last` or `previous`; empty if there is none, or something else in its place."""
+    state: State = hailo_look.load(os.path.join(folder, f"{name}.json"), list)
+    return state if all(isinstance(item, dict) and "path" in item for item in state) else []
 
 
 def keep(state: State, folder: str = FOLDER) -> None:

@@ -81,6 +81,12 @@ def test_a_second_port_for_what_expects_ollama_there(pi: Pi) -> None:
 
 
 def test_a_service_that_gave_up_is_started_again(pi: Pi) -> None:
+    # By itself, though its process goes on; then by systemd.
+    pi.run(f"chown pi {MODEL}; chmod 0600 {MODEL}; systemctl restart hailo-vision.service")
+    assert pi.health()["problem"]["code"] == "hef_unreadable"
+    result = playbook("site.yml", "--limit", limit(pi))
+    assert result.returncode == 0, result.stdout[-3000:]
+    pi.wait_ready(5)
     pi.run("for n in 1 2 3 4 5 6 7; do systemctl restart --no-block hailo-vision; sleep 0.3; done")
     assert pi.property("Result") == "start-limit-hit"
     result = playbook("site.yml", "--limit", limit(pi))
@@ -96,6 +102,8 @@ def test_what_was_broken_by_hand_is_shown_by_check_mode_and_repaired(pi: Pi) -> 
         echo '# edited by hand' >> /opt/hailo-vision/vendor/hailo-apps/README.md
         rm -r {MODEL} {PACKAGE}
         chmod 0666 /dev/hailo0
+        chmod 0700 /opt/hailo-vision
+        chown pi /opt/hailo-vision/good
         systemctl stop hailo-vision.service
     """)
     before = pi.run(broken)
@@ -111,7 +119,7 @@ def test_what_was_broken_by_hand_is_shown_by_check_mode_and_repaired(pi: Pi) -> 
         assert "hailo_vision : Write the configuration and the units" in tasks
     pi.wait_ready(5)
     assert ([pi.run(f"sha256sum {path}") for path in (CONFIG, MODEL)], pi.run(f"ls {PACKAGE}")) == whole
-    assert pi.run("stat --format=%a /dev/hailo0") == "660"
+    assert pi.run("stat --format=%a /dev/hailo0 /opt/hailo-vision").split() == ["660", "755"]
     assert pi.ask("coffee.jpg")
 
 

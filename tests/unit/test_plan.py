@@ -20,6 +20,7 @@ def unit(name: str) -> dict[str, str]:
         "ActiveState": "active",
         "UnitFileState": "enabled",
         "NeedDaemonReload": "no",
+        "StatusText": "ready",
         **times,
     }
 
@@ -55,6 +56,7 @@ def test_nothing_is_to_be_done_where_all_runs_with_what_is_there() -> None:
     ("changes", "restarted"),
     [
         ({"newest": {SERVICE: STARTED + 1}}, [SERVICE]),
+        ({"units": {SERVICE: {"StatusText": "failed: /srv/m.hef can't be opened."}}}, [SERVICE]),
         ({"newest": {SOCKET: STARTED + 1}}, [SOCKET]),
         ({"newest": {SOCKET: STARTED + 1, SERVICE: STARTED + 1}}, [SOCKET]),
         ({"newest": {JOURNAL: STARTED + 1}}, [JOURNAL]),

@@ -154,6 +154,11 @@ def test_what_keeps_ansible_from_a_host_is_told_with_the_cure() -> None:
         assert "sudo usermod" in result["msg"]
 
 
+def test_an_error_of_the_look_itself_is_ansibles_to_tell() -> None:
+    found = {"failed": True, "exception": "what Ansible has of it"}
+    assert run(found) == {**found, "changed": False}
+
+
 def test_a_host_is_not_looked_at_with_wrong_settings() -> None:
     result = run({}, hailo_apps_version=7)
     assert result["msg"].startswith("pi01: hailo_apps_version is the number 7, and a text is needed.")

@@ -72,8 +72,9 @@ def test_only_root_reads_what_is_kept(paths: tuple[str, str, str], tmp_path: Pat
     assert (tmp_path / "good" / "last.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_torn_record_counts_as_none(tmp_path: Path) -> None:
-    (tmp_path / "last.json").write_text('[{"path": "/etc')
+@pytest.mark.parametrize("text", ['[{"path": "/etc', "[1, 2]", '{"path": "/etc"}', '[{"text": ""}]'])
+def test_a_torn_or_foreign_record_counts_as_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "last.json").write_text(text)
     assert state.load("last", str(tmp_path)) == []
 
 

@@ -90,7 +90,7 @@ def test_an_archive_that_is_there_is_not_made_again(params: dict[str, Any]) -> N
     assert wheelhouse.collect(params)["changed"] is False
 
 
-@pytest.mark.parametrize("damage", ["edit", "add", "remove", "mode", "link"])
+@pytest.mark.parametrize("damage", ["edit", "add", "remove", "mode", "link", "root"])
 def test_a_sealed_tree_notices_any_change(tmp_path: Path, damage: str) -> None:
     root = tmp_path / "release"
     (root / "bin").mkdir(parents=True)
@@ -109,6 +109,8 @@ def test_a_sealed_tree_notices_any_change(tmp_path: Path, damage: str) -> None:
         (root / "bin" / "tool").unlink()
     elif damage == "mode":
         (root / "bin" / "tool").chmod(0o777)
+    elif damage == "root":
+        root.chmod(0o700)
     else:
         (root / "link").unlink()
         (root / "link").symlink_to("bin")
