@@ -27,4 +27,5 @@ class FilterModule:
             "hailo_proposal": proposal.proposal,
             "hailo_supplied": supplied.supplied,
             "hailo_url": addresses.url,
+            "hailo_whole_tar": supplied.whole_tar,
         }

@@ -4,6 +4,7 @@ No builtin module reads what a wheel or a package in a file is for, or compares 
 """
 
 import email
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from .wheel import applies, sha256
 
 SUMS = "SHA256SUMS"
 DEBIAN_MAGIC = b"!<arch>\n"
+TAR_END = 1024
 MODULE = "hailo_platform/__init__.py"
 
 
@@ -49,6 +51,13 @@ def _bundle_fault(folder: Path, digest: str, name: str) -> str:
     except OSError as error:
         return f"{name} of the site bundle {folder} can't be read: {error.strerror}. Copy it again."
     return "" if found == digest else f"{name} of the site bundle {folder} is damaged or cut. Copy it again."
+
+
+def whole_tar(path: str) -> bool:
+    """Whether a tar archive ends with its two blocks of zeros, without which tar may take half of it for all."""
+    with Path(path).open("rb") as file:
+        file.seek(-min(TAR_END, Path(path).stat().st_size), os.SEEK_END)
+        return file.read() == bytes(TAR_END)
 
 
 def supplied(debs: list[str], wheel: str, host: Mapping[str, str]) -> dict[str, Any]:

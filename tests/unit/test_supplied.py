@@ -1,12 +1,14 @@
 """What an operator supplies for hosts without an archive, judged before any host gets it."""
 
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 from support.modules import load
 
-supplied = load("plugins/plugin_utils/supplied.py", "hailo_supplied_filter").supplied
+judge = load("plugins/plugin_utils/supplied.py", "hailo_supplied_filter")
+supplied = judge.supplied
 
 HOST = {"python": "3.11", "machine": "aarch64"}
 METADATA = """\
@@ -75,3 +77,16 @@ def test_another_wheel_is_named(tmp_path: Path, deb: Path) -> None:
     other = wheel(tmp_path, "py3-none-any", "numpy/__init__.py")
     (problem,) = supplied([str(deb)], str(other), HOST)["problems"]
     assert "is not HailoRT's Python module" in problem
+
+
+def test_a_tar_archive_that_was_cut_is_not_whole(tmp_path: Path) -> None:
+    """Also where a file in it ends, which tar takes for the end of all."""
+    path = tmp_path / "tree.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(__file__, "one")
+        archive.add(__file__, "two")
+    whole = path.read_bytes()
+    assert judge.whole_tar(str(path))
+    for length in (0, 100, whole.index(b"two"), len(whole) // 2):
+        path.write_bytes(whole[:length])
+        assert not judge.whole_tar(str(path)), length
