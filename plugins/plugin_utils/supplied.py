@@ -54,7 +54,7 @@ def _bundle_fault(folder: Path, digest: str, name: str) -> str:
 
 
 def whole_tar(path: str) -> bool:
-    """Whether a tar archive ends with its two blocks of zeros, without which tar may take half of it for all."""
+    """Whether a tar archive ends with its two blocks of zeros; without them tar may take half for all."""
     with Path(path).open("rb") as file:
         file.seek(-min(TAR_END, Path(path).stat().st_size), os.SEEK_END)
         return file.read() == bytes(TAR_END)
