@@ -45,8 +45,8 @@ def plan(host: Mapping[str, Any], files: Mapping[str, Any], model_waits: bool = 
     # The service goes and comes with its socket.
     stale[SOCKET] &= socket["ActiveState"] == "active"
     stale[SERVICE] |= model_waits or host["runtime_since"] > since[SERVICE]
-    # It has given up, and does not see whether the cause is gone.
-    stale[SERVICE] |= service["StatusText"].startswith("failed")
+    # It has given up, or waits ever longer, and does not see whether the cause is gone.
+    stale[SERVICE] |= service["StatusText"].startswith(("failed", "restarting"))
     stale[SERVICE] &= _is_up(service) and not stale[SOCKET]
     found = {
         "reload": any(path.startswith("/etc/systemd/system/") for path in changed)

@@ -57,6 +57,7 @@ def test_nothing_is_to_be_done_where_all_runs_with_what_is_there() -> None:
     [
         ({"newest": {SERVICE: STARTED + 1}}, [SERVICE]),
         ({"units": {SERVICE: {"StatusText": "failed: /srv/m.hef can't be opened."}}}, [SERVICE]),
+        ({"units": {SERVICE: {"StatusText": "restarting: /dev/hailo0 can't be opened."}}}, [SERVICE]),
         ({"newest": {SOCKET: STARTED + 1}}, [SOCKET]),
         ({"newest": {SOCKET: STARTED + 1, SERVICE: STARTED + 1}}, [SOCKET]),
         ({"newest": {JOURNAL: STARTED + 1}}, [JOURNAL]),
