@@ -174,6 +174,13 @@ def test_formats_that_are_none(response_format: Any, param: str, server: Server)
     assert response.json()["error"]["param"] == param
 
 
+def test_the_order_is_the_end_of_the_one_system_message(server: Server) -> None:
+    server.chat({"role": "system", "content": "Be kind."}, QUESTION, response_format={"type": "json_object"})
+    prompt = [entry for entry in server.journal() if entry["event"] == "generate"][-1]["prompt"]
+    assert prompt.startswith("<|im_start|>system\nBe kind.\n\nAnswer with one JSON object")
+    assert prompt.count("<|im_start|>system") == 1
+
+
 def test_it_can_be_refused_in_langchains_words(make_server: Any) -> None:
     server = make_server(config={"api": {"json_mode": "refuse"}}).start()
     for wanted in ({"type": "json_object"}, schema_format()):

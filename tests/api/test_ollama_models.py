@@ -73,6 +73,7 @@ def test_version_is_integers_with_dots(server: Server) -> None:
 def test_pull(server: Server) -> None:
     body = {"model": MODEL, "insecure": False}
     assert lines(server.http.post("/api/pull", json=body))[-1] == {"status": "success"}
+    assert server.http.post("/api/pull", json={**body, "stream": False}).json() == {"status": "success"}
     refused = server.http.post("/api/pull", json={"model": "llava", "stream": False})
     assert refused.status_code == 404
     assert error_of(refused).startswith("model 'llava' not found")

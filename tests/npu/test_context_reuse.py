@@ -56,8 +56,12 @@ def test_six_turns_about_a_picture(pair: list[Server]) -> None:
     assert float(counted[1]) > cached(usage)
 
 
-def test_at_random_it_is_reused_too_but_not_with_a_seed(pair: list[Server]) -> None:
-    for fields, reuses in (({"temperature": 0.7}, True), ({"temperature": 0.7, "seed": 5}, False)):
+def test_at_random_it_is_reused_too_but_not_with_a_seed_or_a_penalty(pair: list[Server]) -> None:
+    for fields, reuses in (
+        ({"temperature": 0.7}, True),
+        ({"temperature": 0.7, "seed": 5}, False),
+        ({"repetition_penalty": 1.3}, False),
+    ):
         question = user("Say something about the sea.")
         said, _ = reply(pair[0], question, **fields)
         _, usage = reply(pair[0], question, said, user("And about boats?"), **fields)

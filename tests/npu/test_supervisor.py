@@ -76,6 +76,20 @@ async def test_a_process_that_always_crashes_is_given_up(
     assert supervisor.state is State.STOPPED
 
 
+async def test_a_device_that_is_busy_is_tried_for_as_long_as_it_takes(
+    stage: Server, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hailo_vision.npu.supervisor._DELAYS", (0.01,))
+    stage.inject(device_busy=True)
+    supervisor = supervise(stage)
+    states: list[State] = []
+    supervisor.listeners.append(lambda: states.append(supervisor.state))
+    supervisor.start()
+    await until(lambda: states.count(State.RESTARTING) == 3 or State.FAILED in states)
+    stage.inject()
+    await until(lambda: supervisor.state is State.READY)
+
+
 async def test_an_answer_ends_a_row_of_crashes(
     stage: Server, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,8 +154,11 @@ async def test_what_this_program_misses_is_no_silence(stage: Server, supervise: 
     supervisor.start()
     await until(lambda: supervisor.state is State.READY)
     pid = supervisor.pid
-    asyncio.get_running_loop().call_soon(time.sleep, 1.5)  # as on a machine that was paused
-    await asyncio.sleep(3)  # twice as long as the silence that is allowed, from then on
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.5)  # the whole machine was paused: both processes
+    os.kill(pid, signal.SIGCONT)
+    await asyncio.sleep(1.5)  # longer than the silence that is allowed, from then on
     assert (supervisor.state, supervisor.pid) == (State.READY, pid)
 
 
