@@ -20,6 +20,8 @@ FinishReason = Literal["stop", "length"]
 
 
 class _Figures(msgspec.Struct, frozen=True):
+    """Numbers that are added one by one."""
+
     def __add__(self, other: Self) -> Self:
         return type(self)(*map(operator.add, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
