@@ -72,6 +72,7 @@ class Supervisor:
         self.listeners: list[Callable[[], None]] = []
         self._failures = 0
         self._crashes = 0
+        self._failed_loads = 0
         self._process: NpuProcess | None = None  # the one that has loaded the model
         self._settled = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -114,11 +115,14 @@ class Supervisor:
         """Wait until the model can generate; loads it if it was unloaded.
 
         Raises:
-            NpuError: it has failed for good, or is being stopped.
+            NpuError: it could not be loaded, or is being stopped.
         """
+        failed = self._failed_loads
         while self.state is not State.READY:
             self._wanted.set()
             await self._settled.wait()
+            if self._failed_loads > failed and self.problem:
+                raise NpuError(self.problem)
             if self.state in (State.FAILED, State.STOPPED):
                 raise NpuError(self.problem or STOPPED)
             if self.state is State.GENERATING:
@@ -170,6 +174,9 @@ class Supervisor:
                     f"Supervising the NPU process failed: {type(error).__name__}: {error}",
                     "It is tried again. See the journal, and report it.",
                 )
+            else:
+                continue
+            self._failed_loads += 1
 
     async def _run(self) -> Problem | None:
         """Start a process, load, serve; returns the fault that ended it, None for an unload."""
@@ -230,6 +237,8 @@ class Supervisor:
         if problem.recovery == "retry":
             delay = _DELAYS[min(self._failures, len(_DELAYS)) - 1]
             self._become(State.RESTARTING, problem)
+            self._settled.set()  # who waits for the model hears of a failed load, and may ask again later
+            self._settled.clear()
             await asyncio.sleep(delay)
             return
         self._become(State.FAILED, problem)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -148,8 +149,9 @@ def test_when_an_idle_model_leaves(make_server: MakeServer) -> None:
 
     assert 3500 < seconds_left() <= 3600
     first = moment(server.http.get("/api/ps").json()["models"][0]["expires_at"])
+    time.sleep(1)
     second = moment(server.http.get("/api/ps").json()["models"][0]["expires_at"])
-    assert abs(second - first) < timedelta(seconds=0.1), "asking does not put it off"
+    assert abs(second - first) < timedelta(seconds=0.5), "asking does not put it off"
     chat(server, HELLO, keep_alive=7200.0)
     assert 7100 < seconds_left() <= 7200
     chat(server, HELLO, keep_alive="5m")

@@ -167,6 +167,20 @@ def test_who_leaves_while_the_model_loads_holds_up_nobody(make_server: MakeServe
     assert server.answer(HELLO)
 
 
+def test_who_waits_for_a_load_that_fails_is_told_when_to_ask_again(make_server: MakeServer) -> None:
+    """As those who ask later are; the supervisor goes on trying."""
+    server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    server.inject(load_status=71)
+    refused = server.chat(HELLO)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "device_unavailable")
+    assert "The NPU's memory is full" in refused.json()["error"]["message"]
+    assert int(refused.headers["retry-after"]) >= 1
+    server.inject()
+    server.wait_for(lambda: server.health()["state"] == "unloaded")
+    assert server.answer(HELLO)
+
+
 def test_a_client_may_lengthen_the_operators_keep_alive_not_shorten_it(make_server: MakeServer) -> None:
     """Each load may cost contiguous memory that only a reboot gives back."""
     server = make_server(emulator={"loads_until_cma_is_gone": 2}).start()
