@@ -74,9 +74,6 @@ class Fetcher:
                 Kind.IMAGE_FETCH_FAILED, "The image could not be fetched from its link."
             ) from error
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     async def _follow(self, link: str) -> bytes:
         url = parse_url(link)
         login, confidant = url.login, url.origin
