@@ -26,7 +26,7 @@ def test_the_next_run_repairs_what_killed_ones_left(pi: Pi, tmp_path: Path) -> N
     wheel = releases.wheel(tmp_path, "1.0.3")
     variables = {
         "hailo_vision_wheel": str(wheel), "hailo_vision_max_tokens": 77, "hailo_vision_memory_max": "2G",
-        "hailo_model_resources_dir": "/srv/models",
+        "hailo_model_resources_dir": "/srv/upgraded",
     }  # fmt: skip
     upgrade = ("--limit", limit(pi), "--extra-vars", json.dumps(variables))
     if os.environ.get("EVERY_TASK"):

@@ -148,10 +148,10 @@ def test_a_disk_without_room_for_the_release(pi: Pi, tmp_path: Path) -> None:
 
 
 def test_a_disk_without_room_for_the_model(pi: Pi) -> None:
-    with small_disk(pi, "/srv/models", 1):
-        said = refusal(pi, hailo_model_resources_dir="/srv/models")
-    pi.run("rmdir /srv/models")
-    assert "/srv/models has 0.0 GB free and the model needs" in said
+    with small_disk(pi, "/srv/small", 1):
+        said = refusal(pi, hailo_model_resources_dir="/srv/small")
+    pi.run("rmdir /srv/small")
+    assert "/srv/small has 0.0 GB free and the model needs" in said
     assert "Make room on that disk." in said
 
 

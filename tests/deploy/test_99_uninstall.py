@@ -66,13 +66,13 @@ def test_nothing_of_ours_remains_and_a_second_run_changes_nothing(pis: list[Pi])
 def test_what_the_role_did_not_make_is_left_alone(pis: list[Pi]) -> None:
     """A group of the system's, and a folder that the operator chose for the model."""
     pi = pis[0]
-    pi.run("mkdir -p /srv/models; getent group plugdev || groupadd --system plugdev")
-    mine = ("-e", "hailo_driver_group=plugdev", "-e", "hailo_model_resources_dir=/srv/models")
+    pi.run("mkdir -p /srv/chosen; getent group plugdev || groupadd --system plugdev")
+    mine = ("-e", "hailo_driver_group=plugdev", "-e", "hailo_model_resources_dir=/srv/chosen")
     result = playbook("uninstall.yml", "--limit", pi.name, *mine)
     assert result.returncode == 0, result.stdout[-3000:]
-    left = pi.run("getent group plugdev | cut --delimiter=: --fields=1; ls -d /srv/models")
-    assert left == "plugdev\n/srv/models"
-    pi.run("rmdir /srv/models")
+    left = pi.run("getent group plugdev | cut --delimiter=: --fields=1; ls -d /srv/chosen")
+    assert left == "plugdev\n/srv/chosen"
+    pi.run("rmdir /srv/chosen")
 
 
 def test_installing_again_gives_what_was_there(installed: str, pis: list[Pi]) -> None:
