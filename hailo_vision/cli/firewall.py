@@ -10,7 +10,7 @@ _NO_CONDITION = (*_VERDICTS, "counter", "log", "comment", "vmap")
 
 
 def is_closed(ruleset: dict[str, Any], port: int) -> bool:
-    """Whether a ruleset refuses new TCP connections from other machines to a port.
+    """Whether a ruleset refuses new TCP connections from other machines to a port, by IPv4 at least.
 
     Only what is certain counts: a rule that may let some of them through makes the port open.
 
@@ -22,7 +22,7 @@ def is_closed(ruleset: dict[str, Any], port: int) -> bool:
     for rule in (entry["rule"] for entry in entries if "rule" in entry):
         chains.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule["expr"])
     for chain in (entry["chain"] for entry in entries if "chain" in entry):
-        if chain.get("hook") == "input":
+        if chain.get("hook") == "input" and chain["family"] in ("inet", "ip"):
             end = _follow(chains, (chain["family"], chain["table"]), chain["name"], port)
             if end == "refused" or (end == "through" and chain.get("policy") == "drop"):
                 return True
@@ -31,6 +31,7 @@ def is_closed(ruleset: dict[str, Any], port: int) -> bool:
 
 def _follow(chains: Chains, table: tuple[str, str], chain: str, port: int) -> str:
     """What becomes of a connection in a chain: "open" if it may be let in, "refused", or "through"."""
+    some_left = False
     for expressions in chains.get((*table, chain), []):
         conditions = [one for one in expressions if next(iter(one)) not in _NO_CONDITION]
         if any(_excludes(one["match"], port) for one in conditions if "match" in one):
@@ -44,10 +45,14 @@ def _follow(chains: Chains, table: tuple[str, str], chain: str, port: int) -> st
                 end = _follow(chains, table, value["target"], port)
             elif name in ("accept", "drop", "reject"):
                 end = "open" if name == "accept" else "refused"
-            elif name == "return" and not conditions:
-                return "through"
-            if end == "open" or (end == "refused" and not conditions):
+            if end == "open":
                 return end
+            if name in ("return", "goto") and end == "through":
+                if not conditions:
+                    return end
+                some_left = True
+            elif end == "refused" and not conditions:
+                return "through" if some_left else end
     return "through"
 
 

@@ -8,7 +8,8 @@ from hailo_vision.cli.firewall import is_closed
 
 PORT = 11435
 TABLE = {"family": "inet", "table": "filter"}
-ACCEPT, DROP = {"accept": None}, {"drop": None}
+IPV6 = {"family": "ip6", "table": "filter"}
+ACCEPT, DROP, RETURN = {"accept": None}, {"drop": None}, {"return": None}
 
 
 def match(left: dict[str, Any], right: Any, op: str = "==") -> dict[str, Any]:
@@ -62,7 +63,9 @@ def ruleset(
         ruleset("drop", [{"jump": {"target": "more"}}], more=USUAL),
         ruleset("accept", [{"goto": {"target": "more"}}], more=[*USUAL, [DROP]]),
         ruleset("drop", [dport({"range": [1, 1024]}), {"jump": {"target": "more"}}], more=[[ACCEPT]]),
-        ruleset("drop", [{"return": None}], [ACCEPT]),
+        ruleset("drop", [RETURN], [ACCEPT]),
+        ruleset("drop", [LAN, RETURN], [DROP]),
+        ruleset("accept", [{"jump": {"target": "more"}}], [DROP], more=[[LAN, RETURN], [DROP]]),
     ],
 )
 def test_closed(closed: dict[str, Any]) -> None:
@@ -86,6 +89,11 @@ def test_closed(closed: dict[str, Any]) -> None:
         ruleset("drop", [{"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": {}}}]),
         ruleset("drop", [{"jump": {"target": "more"}}], more=[*USUAL, [dport(PORT), ACCEPT]]),
         ruleset("drop", [dport(22, "udp"), DROP], [ACCEPT]),
+        ruleset("accept", [LAN, RETURN], [DROP]),
+        ruleset("drop", [LAN, RETURN], [{"counter": {}}], [ACCEPT]),
+        ruleset("accept", [LAN, {"goto": {"target": "more"}}], [DROP], more=USUAL),
+        ruleset("accept", [{"goto": {"target": "more"}}], [DROP], more=USUAL),
+        {"nftables": [{"chain": {**IPV6, "name": "input", "hook": "input", "policy": "drop"}}]},
     ],
 )
 def test_open_or_not_certain(open_: dict[str, Any]) -> None:
