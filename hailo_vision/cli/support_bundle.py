@@ -152,7 +152,8 @@ def _safely(source: Callable[[], str]) -> str:
 def _keys(auth: config.AuthConfig) -> list[str]:
     """The API keys that this user can read: from the configured file, or as the service's credential."""
     text = read_regular(Path(auth.keys_file) if auth.keys_file else _CREDENTIALS / "api-keys", follow=True)
-    keys = [line.strip() for line in text.splitlines() if not line.startswith(("#", "("))]
+    lines = text.removeprefix("\ufeff").splitlines()  # Windows writes a byte-order mark
+    keys = [line.strip() for line in lines if not line.startswith(("#", "("))]
     return [key for key in keys if len(key) >= _SHORTEST_SECRET]
 
 

@@ -89,7 +89,7 @@ def members(archive: bytes) -> dict[str, str]:
 
 
 def test_it_tells_how_a_service_is(make_server: Callable[..., Server], tmp_path: Path) -> None:
-    (tmp_path / "keys").write_text(f"# of the kitchen\n{KEY}\n")
+    (tmp_path / "keys").write_text(f"# of the kitchen\n{KEY}\n", encoding="utf-8-sig")  # as Windows does
     server = make_server(config={"auth": {"keys_file": str(tmp_path / "keys")}})
     server.config_file.write_text(server.config_file.read_text() + f"# {KEY}\n")
     server.start()
