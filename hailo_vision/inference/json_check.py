@@ -197,7 +197,7 @@ def _mended(text: str) -> tuple[str, Any] | None:
         value: object = json_repair.loads(text, skip_json_loads=True)
         if isinstance(value, dict | list) and value:
             # Its surrogate pairs are two characters each: only an encoder joins them.
-            mended = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            mended = json.dumps(value, ensure_ascii=False)
             mended = mended.encode("utf-16", "surrogatepass").decode("utf-16")
             return mended, _DECODER.decode(mended)
     return None

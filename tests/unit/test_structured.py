@@ -34,6 +34,9 @@ from hailo_vision.inference.structured import StructuredAnswer
         ('{"a": "}"}', {"a": "}"}),
         ('{"a": "cut of', {"a": "cut of"}),
         ("[1, 2]", [1, 2]),
+        ('{"a": "```json\\n[1]\\n```"}', {"a": "```json\n[1]\n```"}),
+        ('As in [1]:\n```json\n{"a": 1}\n```', {"a": 1}),
+        ('```\nmake it\n```\n{"a": 1} or {"a": 2}', {"a": 1}),
         ('{"ü": "👍"}', {"ü": "👍"}),
         ('{"a": "\\ud83d\\udc4d \\ud83d"}', {"a": "👍 \ufffd"}),
         ('{"a": "\\ud83d\\udc4d \\ud83d",}', {"a": "👍 \ufffd"}),
@@ -106,6 +109,8 @@ def test_a_text_is_no_object(schema: Any) -> None:
 def test_a_problem_names_its_place() -> None:
     schema = {"properties": {"tags": {"items": {"type": "string"}}}}
     assert find('{"tags": ["a", 5]}', schema).problem == 'answer.tags[1]: 5 is not of type "string"'
+    long = {"properties": {"key" * 9000: {"type": "null"}}}
+    assert len(find(json.dumps({"key" * 9000: "text" * 9000}), long).problem) < 500
 
 
 @pytest.mark.parametrize(
