@@ -6,7 +6,7 @@ Expression = dict[str, Any]
 Chains = dict[tuple[str, ...], list[list[Expression]]]
 
 _VERDICTS = ("accept", "drop", "reject", "jump", "goto", "return")
-_NO_CONDITION = (*_VERDICTS, "counter", "log", "comment", "vmap")
+_NO_CONDITION = (*_VERDICTS, "counter", "log")
 
 
 def is_closed(ruleset: dict[str, Any], port: int) -> bool:

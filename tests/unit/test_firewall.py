@@ -8,6 +8,7 @@ from hailo_vision.cli.firewall import is_closed
 
 PORT = 11435
 TABLE = {"family": "inet", "table": "filter"}
+IPV4 = {"family": "ip", "table": "filter"}
 IPV6 = {"family": "ip6", "table": "filter"}
 ACCEPT, DROP, RETURN = {"accept": None}, {"drop": None}, {"return": None}
 
@@ -16,16 +17,25 @@ def match(left: dict[str, Any], right: Any, op: str = "==") -> dict[str, Any]:
     return {"match": {"op": op, "left": left, "right": right}}
 
 
-def dport(right: Any, protocol: str = "tcp") -> dict[str, Any]:
-    return match({"payload": {"protocol": protocol, "field": "dport"}}, right)
+def dport(right: Any, protocol: str = "tcp", op: str = "==") -> dict[str, Any]:
+    return match({"payload": {"protocol": protocol, "field": "dport"}}, right, op)
+
+
+def protocol(right: Any) -> dict[str, Any]:
+    return match({"meta": {"key": "l4proto"}}, right)
+
+
+def interface(right: Any, op: str = "==") -> dict[str, Any]:
+    return match({"meta": {"key": "iifname"}}, right, op)
 
 
 LOOPBACK = [match({"meta": {"key": "iif"}}, "lo"), ACCEPT]
 ESTABLISHED = [match({"ct": {"key": "state"}}, ["established", "related"], "in"), ACCEPT]
 STATES = [{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["invalid", DROP]]}}}]
-ICMP = [match({"meta": {"key": "l4proto"}}, {"set": ["icmp", "ipv6-icmp"]}), ACCEPT]
+ICMP = [protocol({"set": ["icmp", "ipv6-icmp"]}), ACCEPT]
+ICMPV6 = [match({"payload": {"protocol": "ip6", "field": "nexthdr"}}, "ipv6-icmp"), ACCEPT]
 SSH = [dport({"set": [22, {"range": [80, 90]}]}), {"counter": {"packets": 1, "bytes": 9}}, ACCEPT]
-USUAL = [LOOPBACK, ESTABLISHED, STATES, ICMP, SSH, [dport(5353, "udp"), ACCEPT]]
+USUAL = [LOOPBACK, ESTABLISHED, STATES, ICMP, ICMPV6, SSH, [dport(5353, "udp"), ACCEPT]]
 LAN = match({"payload": {"protocol": "ip", "field": "saddr"}}, {"prefix": {"addr": "10.0.0.0", "len": 8}})
 
 
@@ -46,7 +56,6 @@ def ruleset(
                 "policy": "drop",
             }
         },
-        {"rule": {**TABLE, "chain": "output", "expr": [ACCEPT]}},
     ]
     for chain, own in {"input": list(rules), **chains}.items():
         entries += [{"rule": {**TABLE, "chain": chain, "expr": rule}} for rule in own]
@@ -58,7 +67,9 @@ def ruleset(
     [
         ruleset("drop"),
         ruleset("drop", *USUAL),
-        ruleset("accept", *USUAL, [{"counter": {}}, {"reject": {"type": "icmpx"}}]),
+        ruleset("drop", [interface("lo"), ACCEPT]),
+        {"nftables": [{"chain": {**IPV4, "name": "input", "hook": "input", "policy": "drop"}}]},
+        ruleset("accept", *USUAL, [{"counter": {}}, {"log": None}, {"reject": {"type": "icmpx"}}]),
         ruleset("accept", [dport(PORT), DROP]),
         ruleset("drop", [{"jump": {"target": "more"}}], more=USUAL),
         ruleset("accept", [{"goto": {"target": "more"}}], more=[*USUAL, [DROP]]),
@@ -79,10 +90,18 @@ def test_closed(closed: dict[str, Any]) -> None:
         ruleset("accept"),
         ruleset("accept", *USUAL),
         ruleset("drop", *USUAL, [dport(PORT), ACCEPT]),
-        ruleset("drop", [dport({"set": [22, {"range": [11000, 12000]}]}), ACCEPT]),
+        ruleset("drop", [dport({"set": [22, {"range": [11000, PORT]}]}), ACCEPT]),
+        ruleset("drop", [dport({"range": [PORT, 12000]}), ACCEPT]),
+        ruleset("accept", [dport("the-name-of-a-port"), DROP]),
+        ruleset("accept", [dport(PORT, op="!="), DROP]),
+        ruleset("drop", [protocol("tcp"), ACCEPT]),
+        ruleset("drop", [protocol(6), ACCEPT]),
+        ruleset("drop", [match({"ct": {"key": "state"}}, ["established", "new"], "in"), ACCEPT]),
         ruleset("drop", [LAN, ACCEPT]),
         ruleset("drop", [LAN, dport(PORT), ACCEPT]),
-        ruleset("drop", [match({"meta": {"key": "iifname"}}, "eth0"), ACCEPT]),
+        ruleset("drop", [interface("eth0"), ACCEPT]),
+        ruleset("drop", [interface({"set": ["lo", "eth0"]}), ACCEPT]),
+        ruleset("drop", [interface("lo", "!="), ACCEPT]),
         ruleset("drop", [{"xt": {"type": "match", "name": "tcp"}}, ACCEPT]),
         ruleset("accept", [{"xt": {"type": "match", "name": "tcp"}}, DROP]),
         ruleset("accept", [LAN, DROP]),
