@@ -76,7 +76,7 @@ def _module_files(root: Path, release: str) -> Iterator[Finding]:
         return  # a container, or no driver by DKMS
     files = sorted((modules / release).rglob(f"{_MODULE}.ko*"))
     stale = [f"/{path.relative_to(root)}" for path in files if "dkms" not in path.parts]
-    if files and stale:
+    if stale:
         yield Finding(
             "driver file",
             f"{', '.join(stale)} was not built by DKMS and may be loaded in place of the installed driver",

@@ -38,7 +38,7 @@ def healthy(tmp_path: Path) -> Path:
     (tmp_path / f"lib/modules/{KERNEL}/build").mkdir()
     write(
         tmp_path / "etc/modprobe.d/other.conf",
-        "blacklist hailo_pci\n# blacklist hailo1x_pci\ninstall pcspkr false\n",
+        "blacklist hailo_pci\n# blacklist hailo1x_pci\ninstall pcspkr modprobe hailo1x_pci\n",
     )
     write(tmp_path / "proc/cmdline", "console=tty1 modprobe.blacklist=pcspkr\n")
     return tmp_path
@@ -74,11 +74,19 @@ def test_another_driver_or_chip_is_named(module: str, kind: str, told: str, tmp_
     assert told in problem.message
 
 
+def test_a_driver_that_is_no_module_is_named(tmp_path: Path) -> None:
+    bind(tmp_path, "vfio-pci")
+    (tmp_path / "sys/bus/pci/drivers/vfio-pci/module").unlink()
+    (problem,) = problems(tmp_path)
+    assert "vfio-pci is bound" in problem.message
+
+
 @pytest.mark.parametrize(
     ("file", "text", "place"),
     [
         ("etc/modprobe.d/a.conf", "# x\nblacklist hailo1x_pci\n", "/etc/modprobe.d/a.conf:2"),
         ("usr/lib/modprobe.d/a.conf", "  blacklist   hailo1x-pci", "/usr/lib/modprobe.d/a.conf:1"),
+        ("usr/local/lib/modprobe.d/a.conf", "blacklist hailo1x_pci", "/usr/local/lib/modprobe.d/a.conf:1"),
         ("run/modprobe.d/a.conf", "install hailo1x_pci /bin/false", "/run/modprobe.d/a.conf:1"),
         ("proc/cmdline", "quiet module_blacklist=pcspkr,hailo1x_pci", "the kernel's command line"),
         ("proc/cmdline", "modprobe.blacklist=hailo1x_pci", "the kernel's command line"),
