@@ -104,8 +104,9 @@ def _credential(authorization: str) -> str:
     """The key in an Authorization header. Basic is what browsers can send by themselves: there the key
     is the password, or the name of a user without one."""
     scheme, _, value = authorization.strip().partition(" ")
+    value = value.strip()
     if scheme.lower() == "bearer":
-        return value.strip()
+        return value
     if scheme.lower() == "basic":
         try:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")

@@ -14,7 +14,7 @@ from hailo_vision.http.errors import HttpError
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "keys"
-    path.write_text("# of the kitchen\nsk-kitchen\n\n  sk-hall  \n")
+    path.write_text("# of the kitchen\nsk-kitchen\n\n  # of the hall\n  sk-hall  \n")
     return path
 
 
@@ -27,11 +27,13 @@ def basic(text: str) -> str:
     [
         ("Bearer sk-kitchen", ""),
         ("bearer   sk-hall ", ""),
-        ("", "sk-hall"),
+        ("  Bearer sk-hall", ""),
+        ("", " sk-hall "),
         ("Digest x", "sk-hall"),
         (basic("anybody:sk-kitchen"), ""),
         (basic("sk-kitchen:"), ""),
         (basic("sk-kitchen"), ""),
+        (basic("sk-kitchen").replace("Basic", "basic  "), ""),
     ],
 )
 def test_a_key_gets_in(authorization: str, api_key: str, path: Path) -> None:
@@ -79,6 +81,12 @@ def test_the_time_taken_tells_nothing(given: str, path: Path, monkeypatch: pytes
     assert {len(digest) for pair in compared for digest in pair} == {32}
 
 
+@pytest.mark.parametrize(("given", "told"), [("Bearer wrong", "is not valid"), ("", "is required")])
+def test_who_gave_none_is_told_how(given: str, told: str, path: Path) -> None:
+    with pytest.raises(HttpError, match=told):
+        Keys(path).check(given, "")
+
+
 def test_a_byte_order_mark_is_no_part_of_a_key(path: Path) -> None:
     path.write_text("sk-kitchen\n", encoding="utf-8-sig")
     Keys(path).check("Bearer sk-kitchen", "")
@@ -101,6 +109,21 @@ def test_a_changed_file_is_read_again(path: Path, caplog: pytest.LogCaptureFixtu
         keys.check("Bearer sk-kitchen", "")
 
 
+def test_a_file_that_changes_by_its_age_or_its_place_only_is_read_again(path: Path) -> None:
+    keys = Keys(path)
+    path.write_text("sk-1")
+    os.utime(path, (1, 1))
+    keys.check("Bearer sk-1", "")
+    path.write_text("sk-2")
+    os.utime(path, (2, 2))
+    keys.check("Bearer sk-2", "")
+    new = path.with_name("new")
+    new.write_text("sk-3")
+    os.utime(new, (2, 2))
+    new.replace(path)
+    keys.check("Bearer sk-3", "")
+
+
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe"])
 def test_a_spoilt_file_lets_nobody_in(content: bytes, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     keys = Keys(path)
@@ -115,12 +138,12 @@ def test_a_spoilt_file_lets_nobody_in(content: bytes, path: Path, caplog: pytest
 
 def test_a_missing_file_lets_nobody_in_until_it_is_back(path: Path) -> None:
     keys = Keys(path)
-    text = path.read_text()
-    os.remove(path)
+    keys.check("Bearer sk-kitchen", "")
+    away = path.rename(path.with_name("away"))
     with pytest.raises(HttpError):
         keys.check("Bearer sk-kitchen", "")
     assert "No such file or directory" in keys.problem
-    path.write_text(text)
+    away.rename(path)
     assert keys.problem == ""
     keys.check("Bearer sk-kitchen", "")
 
