@@ -92,7 +92,8 @@ class Metrics:
             self.first_token.observe(generation.first_token_seconds)
             self.prefill.observe(timings.prefill)
             self.decode.observe(timings.decode)
-            self.rate.observe((tokens - 1) / timings.decode if timings.decode else 0.0)
+            if tokens > 1 and timings.decode:
+                self.rate.observe((tokens - 1) / timings.decode)
             self.generation_tokens.inc(tokens)
         if generation.complete:
             self.answer_tokens.observe(tokens)

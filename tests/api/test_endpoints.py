@@ -238,28 +238,30 @@ def test_metrics_count_what_happened(make_server: MakeServer) -> None:
     server.chat(HELLO, temperature=5)
     server.http.post("/v1/vision/analyze", json={"images": ["x", "y"], "prompt": "?"})
     events(server.chat(HELLO, stream=True, max_tokens=2))
+    server.chat(HELLO, max_tokens=1)
     found = {name.removeprefix("hailo_vision_"): value for name, value in figures(server).items()}
     assert all(name.startswith("hailo_vision_") for name in figures(server))
     expected = {
-        "requests_total /v1/chat/completions 200": 2,
+        "requests_total /v1/chat/completions 200": 3,
         "requests_total /v1/chat/completions 400": 1,
         "requests_total /v1/vision/analyze 400": 1,
         "rejected_total invalid_value": 1,
         "rejected_total invalid_image": 1,
         "request_success_total stop": 1,
-        "request_success_total length": 1,
-        "generation_tokens_total": usage["completion_tokens"] + 2,
+        "request_success_total length": 2,
+        "generation_tokens_total": usage["completion_tokens"] + 3,
         "images_total": 3,
-        "request_generation_tokens_count": 2,
-        "request_generation_tokens_sum": usage["completion_tokens"] + 2,
-        "time_to_first_token_seconds_count": 2,
-        "request_prefill_time_seconds_count": 2,
-        "request_decode_time_seconds_count": 2,
-        "tokens_per_second_count": 2,
-        "request_queue_time_seconds_count": 2,
-        "e2e_request_latency_seconds_count": 3,
+        "request_generation_tokens_count": 3,
+        "request_generation_tokens_sum": usage["completion_tokens"] + 3,
+        "time_to_first_token_seconds_count": 3,
+        "request_prefill_time_seconds_count": 3,
+        "request_decode_time_seconds_count": 3,
+        "tokens_per_second_count": 2,  # a single token has no rate
+        "request_queue_time_seconds_count": 3,
+        "e2e_request_latency_seconds_count": 4,
         "image_decode_seconds_count": 3,
-        "request_queue_position_count": 4,
+        "image_fetch_seconds_count": 0,
+        "request_queue_position_count": 5,
         "num_requests_running": 0,
         "num_requests_waiting": 0,
         "model_loaded": 1,

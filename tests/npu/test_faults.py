@@ -282,6 +282,8 @@ def test_a_stream_that_breaks_ends_with_an_error_event(make_server: MakeServer) 
     assert response.status_code == 200
     assert '"error":{' in events[-2]
     assert events[-1] == "data: [DONE]"
+    server.wait_for(lambda: "hailo_vision_rejected_total{" in server.http.get("/metrics").text)
+    assert "request_success_total{" not in server.http.get("/metrics").text
 
 
 def test_queued_requests_outlive_the_crash_of_another(make_server: MakeServer) -> None:
