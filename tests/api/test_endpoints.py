@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from support.certificates import issue
-from support.events import events
+from support.events import events, text_of
 from support.pictures import photo, user
 from support.server import MODEL, Server
 
@@ -234,11 +234,14 @@ def figures(server: Server, accept: str = "") -> dict[str, float]:
 
 def test_metrics_count_what_happened(make_server: MakeServer) -> None:
     server = make_server().start()
-    usage = server.chat(user("What is this?", photo("coffee"))).json()["usage"]
+    whole = server.chat(user("What is this?", photo("coffee"))).json()
+    usage = whole["usage"]
     server.chat(HELLO, temperature=5)
     server.http.post("/v1/vision/analyze", json={"images": ["x", "y"], "prompt": "?"})
-    events(server.chat(HELLO, stream=True, max_tokens=2))
-    server.chat(HELLO, max_tokens=1)
+    streamed = events(server.chat(HELLO, stream=True, max_tokens=2))
+    said = {"role": "assistant", "content": text_of(streamed)}
+    continued = server.chat(HELLO, said, HELLO, max_tokens=1).json()
+    timings = [whole["timings"], streamed[-1]["timings"], continued["timings"]]
     found = {name.removeprefix("hailo_vision_"): value for name, value in figures(server).items()}
     assert all(name.startswith("hailo_vision_") for name in figures(server))
     expected = {
@@ -270,7 +273,15 @@ def test_metrics_count_what_happened(make_server: MakeServer) -> None:
         "engine_state failed": 0,
     }
     assert {name: found.get(name) for name in expected} == expected
-    assert found["prompt_tokens_total"] > usage["prompt_tokens"]
+    sums = {
+        "prompt_tokens_total": sum(one["prompt_n"] + one["cache_n"] for one in timings),
+        "prompt_tokens_cached_total": continued["usage"]["prompt_tokens_details"]["cached_tokens"],
+        "tokens_per_second_sum": sum(one["predicted_per_second"] for one in timings),
+        "request_prefill_time_seconds_sum": sum(one["prompt_ms"] for one in timings) / 1000,
+        "request_decode_time_seconds_sum": sum(one["predicted_ms"] for one in timings) / 1000,
+    }
+    assert {name: found[name] for name in sums} == pytest.approx(sums)
+    assert min(sums.values()) > 0
 
 
 def test_device_errors_are_counted(make_server: MakeServer) -> None:

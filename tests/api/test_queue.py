@@ -43,6 +43,9 @@ async def test_a_full_queue_is_told_with_an_honest_time(slow: Server) -> None:
     async with client_of(slow) as client:
         running = [asyncio.create_task(client.post("/v1/chat/completions", json=BODY)) for _ in range(3)]
         await until(lambda: slow.health()["queue"]["waiting"] == 2)
+        figures = slow.http.get("/metrics").text.splitlines()
+        for figure in ("num_requests_running 1.0", "num_requests_waiting 2.0", "model_loaded 1.0"):
+            assert f"hailo_vision_{figure}" in figures
         for stream in (False, True):
             refused = await client.post("/v1/chat/completions", json={**BODY, "stream": stream})
             assert refused.status_code == 429

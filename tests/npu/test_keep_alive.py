@@ -62,6 +62,7 @@ def test_a_request_says_how_long_the_model_stays(make_server: MakeServer) -> Non
 def test_an_unloaded_model_frees_the_device(make_server: MakeServer) -> None:
     server = make_server(config={"model": {"keep_alive": 0}}).start(wait=False)
     server.wait_for(lambda: server.health()["state"] == "unloaded")
+    assert "hailo_vision_model_loaded 0.0" in server.http.get("/metrics").text
     events = [event["event"] for event in server.journal()]
     assert events.count("vdevice_open") == events.count("vdevice_release") == 1
 
