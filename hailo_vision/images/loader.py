@@ -3,8 +3,10 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from hailo_vision.config import MediaConfig
 from hailo_vision.errors import RequestError
@@ -40,6 +42,7 @@ class ImageLoader:
         self._config = config
         self._fetcher = Fetcher(config)
         self._turn = asyncio.Semaphore(_LINKS_AT_ONCE)
+        self._free = asyncio.Semaphore(_DECODERS)
         self._decoders = ThreadPoolExecutor(_DECODERS, "images", run_in_background)
 
     async def load(self, source: str, shape: tuple[int, int, int], where: str, work: ImageWork) -> Frame:
@@ -54,7 +57,6 @@ class ImageLoader:
         Raises:
             RequestError: the image can't be fetched, or is not an image.
         """
-        loop = asyncio.get_running_loop()
 
         def decode(fetched: bytes | None = None) -> Frame:
             started = time.monotonic()
@@ -66,14 +68,21 @@ class ImageLoader:
 
         try:
             if not is_link(source):
-                return await loop.run_in_executor(self._decoders, decode)
+                return await self._on_thread(decode)
             async with self._turn:
                 started = time.monotonic()
                 try:
                     fetched = await self._fetcher.get(source.strip())
                 finally:
                     work.fetch_seconds += time.monotonic() - started
-                return await loop.run_in_executor(self._decoders, decode, fetched)
+                return await self._on_thread(partial(decode, fetched))
         except RequestError as error:
             error.where = where
             raise
+
+    async def _on_thread(self, decode: Callable[[], Frame]) -> Frame:
+        """Decode when a thread is free: in the threads' own queue, images would stay whose clients left."""
+        await self._free.acquire()
+        work = asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+        work.add_done_callback(lambda _: self._free.release())
+        return await asyncio.shield(work)  # a thread that has begun is not free before it is done

@@ -1,7 +1,9 @@
 """Images of many requests at once: what they wait for, and what is held meanwhile."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +57,36 @@ async def test_what_was_fetched_is_decoded_before_more_is_fetched(
     go_on.set()
     assert all(frame.shape == SHAPE for frame in await asyncio.gather(*loads))
     assert (fetched <= 8, len(origin.asked)) == (True, 20)
+
+
+class Source(str):
+    """The text of an image, of which can be seen whether somebody still holds it."""
+
+
+async def test_of_who_leaves_the_queue_of_decoders_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images are as large as a body may be, and clients that come and go are without number."""
+    go_on = threading.Event()
+
+    def slow(source: str, config: MediaConfig) -> bytes:
+        go_on.wait()
+        return plain("red")
+
+    monkeypatch.setattr(loader, "decode_inline", slow)
+    loading = ImageLoader(MediaConfig())
+    held: list[weakref.ref[Source]] = []
+    for _ in range(20):
+        source = Source("image")
+        held.append(weakref.ref(source))
+        load = asyncio.create_task(loading.load(source, SHAPE, "here", ImageWork()))
+        await asyncio.sleep(0)
+        load.cancel()
+        await asyncio.wait({load})
+        del source, load
+    gc.collect()
+    kept = sum(one() is not None for one in held)
+    go_on.set()
+    assert kept <= loader._DECODERS
+    assert (await loading.load("image", SHAPE, "here", ImageWork())).shape == SHAPE
 
 
 async def test_who_leaves_ends_the_transfer(origin: Origin) -> None:
