@@ -321,8 +321,12 @@ def test_the_log_has_one_line_a_request_and_never_its_content(make_server: MakeS
         "5",
         "length",
     )
-    for name in ("total_ms", "queue_ms", "media_ms", "prefill_ms", "prompt_tokens", "tokens_per_second"):
-        assert float(fields[name]) >= 0
+    timings = answer["timings"]
+    assert fields["tokens_per_second"] == f"{timings['predicted_per_second']:.1f}"
+    assert fields["queue_ms"] == str(round(timings["queue_ms"]))
+    assert fields["prefill_ms"] == str(round(timings["prompt_ms"]))
+    assert fields["prompt_tokens"] == str(answer["usage"]["prompt_tokens"])
+    assert float(fields["total_ms"]) >= max(float(fields["media_ms"]), float(fields["prefill_ms"]))
     assert "error=invalid_value" in lines[1]
     assert "ylophone" not in log
     assert answer["choices"][0]["message"]["content"] not in log
