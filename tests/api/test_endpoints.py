@@ -220,7 +220,8 @@ def test_another_certificate_is_used_as_soon_as_its_files_are_there(
     certificate.key.write_bytes(b"-" * len(key))
     os.utime(certificate.key, (1, 1))
     assert httpx.get(health, verify=former).json()["warnings"]
-    certificate.key.write_bytes(key)  # as one whose owner or mode is set later, it differs in its time of change
+    # As one whose owner or mode is set later, it differs in its time of change only.
+    certificate.key.write_bytes(key)
     os.utime(certificate.key, (1, 1))
     assert httpx.get(health, verify=new).json()["warnings"] == []
     with pytest.raises(httpx.ConnectError):

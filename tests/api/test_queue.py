@@ -5,7 +5,6 @@ import json
 import re
 import socket
 import statistics
-import re
 import time
 from collections.abc import Callable
 from typing import Any
