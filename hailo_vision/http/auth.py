@@ -77,7 +77,7 @@ class Keys:
         try:
             require_regular(path)
             status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp = (status.st_ctime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return
             lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows writes a byte-order mark

@@ -34,7 +34,7 @@ class Certificate:
             found = [os.stat(path) for path in self._files]
         except OSError:
             return []
-        return [(status.st_mtime_ns, status.st_size, status.st_ino) for status in found]
+        return [(status.st_ctime_ns, status.st_size, status.st_ino) for status in found]
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

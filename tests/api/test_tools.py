@@ -206,6 +206,8 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
         ({"tools": [{"type": "function", "name": 5}], "tool_choice": "required"}, "tools[0].name"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),
+        ({"functions": [{"name": "f"}] * 200, "function_call": {"name": "f"}}, "functions"),
+        ({"functions": [{"name": "f"}], "function_call": {"name": "x"}}, "function_call"),
         *(
             ({"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "tools": tools}}, "tool_choice.tools")
             for tools in (5, TOOLS * 200)

@@ -109,19 +109,13 @@ def test_a_changed_file_is_read_again(path: Path, caplog: pytest.LogCaptureFixtu
         keys.check("Bearer sk-kitchen", "")
 
 
-def test_a_file_that_changes_by_its_age_or_its_place_only_is_read_again(path: Path) -> None:
+def test_a_file_that_looks_like_the_one_before_is_read_again(path: Path) -> None:
+    """Also if its owner or mode has changed, which its time of change alone tells."""
     keys = Keys(path)
-    path.write_text("sk-1")
-    os.utime(path, (1, 1))
-    keys.check("Bearer sk-1", "")
-    path.write_text("sk-2")
-    os.utime(path, (2, 2))
-    keys.check("Bearer sk-2", "")
-    new = path.with_name("new")
-    new.write_text("sk-3")
-    os.utime(new, (2, 2))
-    new.replace(path)
-    keys.check("Bearer sk-3", "")
+    for key in ("sk-1", "sk-2"):
+        path.write_text(key)
+        os.utime(path, (1, 1))
+        keys.check(f"Bearer {key}", "")
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe"])

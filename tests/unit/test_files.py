@@ -51,6 +51,13 @@ def test_it_is_told(read: Callable[[Path], object], odd: Path) -> None:
         read(odd)
 
 
+def test_a_link_to_a_file_is_as_good(tmp_path: Path) -> None:
+    """As certbot makes them."""
+    (tmp_path / "keys").write_text("sk-1")
+    (tmp_path / "link").symlink_to("keys")
+    Keys(tmp_path / "link").check("Bearer sk-1", "")
+
+
 def test_it_tells_of_no_transfer(odd: Path) -> None:
     odd.rename(odd.with_name(".a.hef.part.json"))
     assert not ModelFile(config.ModelConfig(hef_path=str(odd.with_name("a.hef")))).is_fetched()
