@@ -131,12 +131,13 @@ class Service:
             return loaded.data.cast("B")
 
         await require_schema(request.json)
+        # No TaskGroup, nor a name for a task: the error and its frames would hold each other, and the images.
+        loads = [asyncio.create_task(frame(image)) for image in request.images]
         try:
-            async with asyncio.TaskGroup() as group:  # one that fails ends the others
-                loads = [group.create_task(frame(image)) for image in request.images]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        frames = [load.result() for load in loads]
+            frames = await asyncio.gather(*loads)
+        finally:
+            while loads:
+                loads.pop().cancel()  # one that fails ends the others
         order = Generate(
             prompt=_template(model.prompt_template).render(request.turns),
             frames=len(frames),

@@ -207,6 +207,13 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": TOOLS * 200, "tool_choice": "required"}, "tools"),
         *(
+            (
+                {"tools": [{"type": "function", "name": "f", name: "x" * 70_000}], "tool_choice": "required"},
+                f"tools[0].{name}",
+            )
+            for name in ("name", "description")
+        ),
+        *(
             ({"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "tools": tools}}, "tool_choice.tools")
             for tools in (5, TOOLS * 200)
         ),
