@@ -112,8 +112,8 @@ def finish(request: Request, status: int) -> None:
     record: RequestRecord | None = request.ctx.record
     if record is None:
         return  # it was recorded already: Sanic reports a cancelled handler again
-    # Tasks and exceptions hold the request, by contexts and frames, until the garbage collector comes; seldom,
-    # as it does not see how large a body is.
+    # Tasks and exceptions hold the request, by contexts and frames, until the garbage collector comes. It is
+    # late, as it does not see how large a body is.
     request.ctx.record, request.body = None, b""
     seconds = time.monotonic() - record.started
     request_log.write(record, status, seconds)
