@@ -68,8 +68,9 @@ class Metrics:
         generations = record.generations
         for one in generations:
             self._observe(one)
-        if generations and status == OK and not record.code:
-            self.finished.labels(generations[-1].finish_reason).inc()
+        finished = [one.finish_reason for one in generations if one.complete]
+        if finished and status == OK and not record.code:
+            self.finished.labels(finished[-1]).inc()
 
     def _observe(self, generation: Generation) -> None:
         """Count one generation."""
@@ -92,7 +93,8 @@ class Metrics:
             self.first_token.observe(generation.first_token_seconds)
             self.prefill.observe(timings.prefill)
             self.decode.observe(timings.decode)
-            self.rate.observe((tokens - 1) / timings.decode if timings.decode else 0.0)
+            if tokens > 1:
+                self.rate.observe((tokens - 1) / timings.decode if timings.decode else 0.0)
             self.generation_tokens.inc(tokens)
         if generation.complete:
             self.answer_tokens.observe(tokens)
@@ -124,8 +126,10 @@ class Metrics:
         yield build
 
     def _watch_supervisor(self) -> None:
-        problem = self._service.supervisor.problem
-        if problem is not None and problem is not self._problem:
+        supervisor = self._service.supervisor
+        problem = supervisor.problem
+        # What keeps the model file from coming is no fault of the NPU, and told anew at each look.
+        if problem is not None and problem is not self._problem and supervisor.state is not State.FETCHING:
             self.device_errors.labels(problem.code).inc()
         self._problem = problem
 

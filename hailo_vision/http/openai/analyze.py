@@ -108,6 +108,8 @@ class Batch:
                 _ms_since(started),
                 json_report=answer.report or msgspec.UNSET,
             )
+        if len(self._errors) == len(self._requests):
+            self._record.code = self._errors[0].kind
 
     async def whole(self) -> AnalyzeResponse:
         """All results together.
