@@ -52,11 +52,8 @@ def decode(
         except msgspec.DecodeError:
             return decoder.decode(without_halves(body))
     except msgspec.ValidationError as error:
-        found = explain(str(error), known)
-        if found.kind is Kind.MISSING_PARAMETER:
-            advice = _advice(body, elsewhere)
-            found = RequestError(found.kind, f"{found.message}{advice}", where=found.where)
-        raise found from error
+        # No name for what is raised: this frame would hold it, it the frame, and both the body.
+        raise _with_advice(explain(str(error), known), body, elsewhere) from error
     except _NO_JSON as error:
         raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
 
@@ -89,11 +86,15 @@ def convert(value: object, kind: Any, where: str, known: Known = ()) -> Any:
         raise explain(str(error), known, where) from error
 
 
-def _advice(body: bytes, elsewhere: Mapping[str, str]) -> str:
+def _with_advice(found: RequestError, body: bytes, elsewhere: Mapping[str, str]) -> RequestError:
+    """Where something is missing: with the sentence that says where such a body goes."""
+    if found.kind is not Kind.MISSING_PARAMETER:
+        return found
+    advice = ""
     with contextlib.suppress(*_NO_JSON):
         given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        return next((f" {advice}" for name, advice in elsewhere.items() if name in given), "")
-    return ""
+        advice = next((f" {advice}" for name, advice in elsewhere.items() if name in given), "")
+    return RequestError(found.kind, f"{found.message}{advice}", where=found.where)
 
 
 def missing(where: str) -> RequestError:

@@ -62,6 +62,7 @@ class Stream:
     ) -> bool:
         if self._heart:
             self._heart.cancel()
+            self._heart = None  # each would hold the other, and the request
         if error is None:
             await self._end()
         if not isinstance(error, Exception) or self._response is None:

@@ -68,8 +68,9 @@ class Metrics:
         generations = record.generations
         for one in generations:
             self._observe(one)
-        if generations and status == OK and not record.code:
-            self.finished.labels(generations[-1].finish_reason).inc()
+        finished = [one.finish_reason for one in generations if one.complete]
+        if finished and status == OK and not record.code:
+            self.finished.labels(finished[-1]).inc()
 
     def _observe(self, generation: Generation) -> None:
         """Count one generation."""
@@ -125,8 +126,10 @@ class Metrics:
         yield build
 
     def _watch_supervisor(self) -> None:
-        problem = self._service.supervisor.problem
-        if problem is not None and problem is not self._problem:
+        supervisor = self._service.supervisor
+        problem = supervisor.problem
+        # What keeps the model file from coming is no fault of the NPU, and told anew at each look.
+        if problem is not None and problem is not self._problem and supervisor.state is not State.FETCHING:
             self.device_errors.labels(problem.code).inc()
         self._problem = problem
 

@@ -99,6 +99,7 @@ def _recorded(handler: Handler) -> Handler:
             raise
         except Exception as error:
             response = failure_response(request, error)
+            error.__traceback__ = None  # as in finish(): its frames hold the request
         # Sanic sends the response first: no client waits for the log and the metrics.
         asyncio.get_running_loop().call_soon(finish, request, response.status if response else 200)
         return response
@@ -111,8 +112,9 @@ def finish(request: Request, status: int) -> None:
     record: RequestRecord | None = request.ctx.record
     if record is None:
         return  # it was recorded already: Sanic reports a cancelled handler again
-    # Through their tasks' contexts they hold the request and its body, until the garbage collector comes.
-    request.ctx.record = None
+    # Tasks and exceptions hold the request, by contexts and frames, until the garbage collector comes. It is
+    # late, as it does not see how large a body is.
+    request.ctx.record, request.body = None, b""
     seconds = time.monotonic() - record.started
     request_log.write(record, status, seconds)
     request.app.ctx.metrics.observe(record, status, seconds)

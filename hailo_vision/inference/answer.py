@@ -130,6 +130,7 @@ class Generation:
         if not self.over:
             self._finish()
             self.preparation.cancel()
+            del self.preparation  # each would hold the other, and the images
             self.on_give_up(self)
 
     def _finish(self) -> None:

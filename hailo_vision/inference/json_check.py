@@ -31,7 +31,7 @@ _CHECK = (sys.executable, "-m", __name__)
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _NO_JSON = (ValueError, RecursionError)
 _KNOWN_SCHEMAS = 64
-_LONGEST = 256 << 10  # bytes of a schema that may fit a context
+_LONGEST = 256 << 10  # bytes of a schema; fewer fit a context, and more would hold up the event loop
 _good: dict[bytes, None] = {}  # by the hash of their text, the oldest first
 
 
@@ -95,12 +95,12 @@ def text_of(schema: Schema) -> str:
     """A schema as JSON text.
 
     Raises:
-        SchemaError: it is nested too deeply.
+        SchemaError: it is too long, or nested too deeply.
     """
     try:
-        compact = msgspec.json.encode(schema)
-        # One that fits no context is refused as it is: to write it readably would hold up the event loop.
-        return compact.decode() if len(compact) > _LONGEST else json.dumps(schema, ensure_ascii=False)
+        if (size := len(msgspec.json.encode(schema))) > _LONGEST:
+            raise SchemaError(f"it has {size} bytes; expected at most {_LONGEST}")
+        return json.dumps(schema, ensure_ascii=False)
     except RecursionError as error:
         raise SchemaError("it is nested too deeply") from error
 
@@ -109,7 +109,7 @@ async def check_schema(schema: Schema) -> None:
     """Check a schema itself; those of late that were found good are known.
 
     Raises:
-        SchemaError: as validator; or it takes too long, or is nested too deeply.
+        SchemaError: as validator and text_of; or it takes too long.
         RequestError: as check.
     """
     key = hashlib.sha256(text_of(schema).encode()).digest()
@@ -131,7 +131,7 @@ async def check(text: str | None, schema: Schema | None) -> Finding:
     Raises:
         RequestError: nothing can be checked now.
     """
-    asked = text_of({"text": text, "schema": schema}).encode()
+    asked = msgspec.json.encode({"text": text, "schema": schema})
     try:
         async with _turn, child_process("check JSON", *_CHECK) as process, asyncio.timeout(_SECONDS):
             said, _ = await process.communicate(asked)

@@ -23,6 +23,9 @@ from hailo_vision.npu.supervisor import State, Supervisor
 log = logging.getLogger(__name__)
 
 _template = lru_cache(maxsize=4)(PromptTemplate)
+# By an image's place in the request, and their shape. A request has each image loaded once, however often the
+# model is asked: behind a link there may be another one, or none, the next time.
+Frames = dict[tuple[str, tuple[int, int, int]], memoryview]
 _ENDLESS = 1_000_000  # tokens; more than any context holds, and a number that travels
 
 
@@ -92,12 +95,14 @@ class Service:
         Raises:
             RequestError: it can't be answered as it is; what fails later, reading the answer raises.
         """
-        return StructuredAnswer(self._ask, request) if request.json else self._ask(request)
+        ask = partial(self._ask, {})
+        return StructuredAnswer(ask, request) if request.json else ask(request)
 
-    def _ask(self, request: GenerationRequest) -> Answer:
+    def _ask(self, loaded: Frames, request: GenerationRequest) -> Answer:
+        generate = partial(self._generate, loaded)
         if self.config.media.overflow == "sample" and len(request.images) > 1:
-            return SampledAnswer(self._generate, request, self._model)
-        return Answer(self._generate(request))
+            return SampledAnswer(generate, request, self._model)
+        return Answer(generate(request))
 
     @property
     def _model(self) -> ModelInfo:
@@ -105,13 +110,13 @@ class Service:
             raise unavailable(self.supervisor)  # it was never loaded
         return self.supervisor.model
 
-    def _generate(self, request: GenerationRequest, left_out: int = 0) -> Generation:
+    def _generate(self, loaded: Frames, request: GenerationRequest, left_out: int = 0) -> Generation:
         self.scheduler.require_open()
         model = self._model
         budget.check(request, model)
         work = ImageWork(len(request.images), left_out)
         generation = Generation(request, work, self._keep_alive(request.keep_alive))
-        self.scheduler.submit(generation, partial(self._prepare, request, model, work))
+        self.scheduler.submit(generation, partial(self._prepare, request, model, work, loaded))
         return generation
 
     def _keep_alive(self, wanted: float | None) -> float:
@@ -123,20 +128,26 @@ class Service:
             return wanted
         return max(wanted, model.keep_alive_seconds)
 
-    async def _prepare(self, request: GenerationRequest, model: ModelInfo, work: ImageWork) -> Prompt:
+    async def _prepare(
+        self, request: GenerationRequest, model: ModelInfo, work: ImageWork, loaded: Frames
+    ) -> Prompt:
         """Check the schema, decode the images and render the prompt, while the request waits in the queue."""
 
         async def frame(image: Image) -> memoryview:
-            loaded = await self._images.load(image.source, model.frame_shape, image.where, work)
-            return loaded.data.cast("B")
+            key = (image.where, model.frame_shape)
+            if key not in loaded:
+                new = await self._images.load(image.source, model.frame_shape, image.where, work)
+                loaded[key] = new.data.cast("B")
+            return loaded[key]
 
         await require_schema(request.json)
+        # No TaskGroup, nor a name for a task: the error and its frames would hold each other, and the images.
+        loads = [asyncio.create_task(frame(image)) for image in request.images]
         try:
-            async with asyncio.TaskGroup() as group:  # one that fails ends the others
-                loads = [group.create_task(frame(image)) for image in request.images]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        frames = [load.result() for load in loads]
+            frames = await asyncio.gather(*loads)
+        finally:
+            while loads:
+                loads.pop().cancel()  # one that fails ends the others
         order = Generate(
             prompt=_template(model.prompt_template).render(request.turns),
             frames=len(frames),

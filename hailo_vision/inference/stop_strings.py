@@ -1,6 +1,7 @@
 """Makes an answer's text of the model's pieces: removes control tokens and ends at stop strings."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 _CONTROL_TOKEN = re.compile(r"<\|[A-Za-z0-9_]+\|>")
@@ -21,7 +22,7 @@ class AnswerText:
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
-        self._stops = (*stop, *_STRAY_TAILS)
+        self._stops = sorted([*stop, *_STRAY_TAILS])
         self._first_letters = frozenset(text[0] for text in self._stops)
         self._held = ""
         self.stopped = False
@@ -53,6 +54,8 @@ class AnswerText:
         longest = max(map(len, self._stops)) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
             end = self._held[-length:]
-            if any(stop.startswith(end) for stop in self._stops):
+            # The first of the stop strings that begin with it, if there are any: there may be very many.
+            at = bisect_left(self._stops, end)
+            if at < len(self._stops) and self._stops[at].startswith(end):
                 return length
         return 0

@@ -26,7 +26,7 @@ class StructuredAnswer(Answer):
         """Ask the model.
 
         Raises:
-            RequestError: the schema is nested too deeply; or as ask().
+            RequestError: the schema is too long or nested too deeply; or as ask().
         """
         assert request.json is not None
         self._wanted = request.json
@@ -97,7 +97,7 @@ def _with_order(turns: Sequence[Turn], wanted: JsonFormat) -> list[Turn]:
     """The conversation with the order to answer in JSON at the end of its system turn.
 
     Raises:
-        RequestError: the schema is nested too deeply.
+        RequestError: the schema is too long or nested too deeply.
     """
     order = f"{wanted.purpose} {_order(wanted)}".strip()
     if wanted.schema:

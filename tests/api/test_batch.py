@@ -78,6 +78,19 @@ def test_all_that_fail_alike_are_one_error(server: Server) -> None:
     assert response.json()["error"]["param"] == "images[0]"
 
 
+def test_a_stream_in_which_all_failed_is_no_success(server: Server) -> None:
+    def counted() -> str:
+        return server.http.get("/metrics").text.partition("hailo_vision_request_success_total{")[2]
+
+    before = counted()
+    *results, summary = events(analyze(server, BROKEN, "file:///etc/passwd", stream=True))
+    assert (len(results), summary["failed"]) == (2, 2)
+    line = server.log().splitlines()[-1]
+    assert " route=/v1/vision/analyze status=200 " in line
+    assert " error=invalid_image " in line
+    assert counted().partition("\n")[0] == before.partition("\n")[0]
+
+
 def test_every_answer_has_the_same_settings(server: Server) -> None:
     short = analyze(server, data_uri(RED), max_tokens=2).json()["results"][0]
     assert (short["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 2)

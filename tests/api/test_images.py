@@ -168,6 +168,26 @@ def test_linked_images(make_server: Callable[..., Server]) -> None:
         assert results[0]["image_url"] == origin.url("/red.png")
 
 
+def test_a_link_is_asked_once_a_request(make_server: Callable[..., Server]) -> None:
+    """A camera has another picture each time, and some links are good for one time only."""
+    media = {"allow_hosts": ["127.0.0.1"], "overflow": "sample"}
+    server = make_server(config={"media": media}).start()
+    with Origin({"/photo": response(plain("red"))}) as origin:
+        link = {"type": "image_url", "image_url": {"url": origin.url("/photo")}}
+        never = {"type": "object", "properties": {"x": False}, "required": ["x"]}
+        wanted = {"type": "json_schema", "json_schema": {"name": "never", "schema": never}}
+        answer = server.chat({"role": "user", "content": [link]}, response_format=wanted)
+        assert answer.json()["json_report"]["attempts"] == 2
+        assert len(origin.asked) == 1
+        streamed = server.chat({"role": "user", "content": [link]}, response_format=wanted, stream=True)
+        assert '"attempts":2' in streamed.text
+        assert len(origin.asked) == 2
+        many = [link] * 13 + [{"type": "text", "text": "word " * 300}]
+        sampled = server.chat({"role": "user", "content": many}, max_tokens=2)
+        assert int(sampled.headers["x-images-left-out"]) > 0
+        assert len(origin.asked) == 2 + 13
+
+
 async def test_a_picture_that_nobody_waits_for_any_more_holds_nobody_up(
     make_server: Callable[..., Server],
 ) -> None:

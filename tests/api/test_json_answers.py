@@ -166,6 +166,7 @@ def test_many_pictures_each_with_a_json_answer(server: Server) -> None:
         (schema_format({"$ref": "http://127.0.0.1/x"}), "response_format.json_schema.schema"),
         (schema_format({"$ref": "#/nowhere"}), "response_format.json_schema.schema"),
         (schema_format({"required": [[]]}), "response_format.json_schema.schema"),
+        (schema_format({"description": "x" * 300_000}), "response_format.json_schema.schema"),
     ],
 )
 def test_formats_that_are_none(response_format: Any, param: str, server: Server) -> None:

@@ -216,6 +216,10 @@ def test_what_fails_after_the_first_event_is_a_failed_response(make_server: Any)
         ({"image": IMAGE["image_url"]}, "image"),
         ({"messages": [QUESTION]}, "messages"),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"metadata": {"a": "x" * 1_100_000}}, "metadata"),
+        ({"tools": [{"type": "function", "name": "f", "description": "x" * 1_100_000}]}, "tools"),
+        ({"text": {"format": {"type": "text", "more": "x" * 1_100_000}}}, "text"),
+        ({"tool_choice": {"type": "allowed_tools", "more": "x" * 1_100_000}}, "tool_choice"),
         (
             {"input": [{"role": "user", "content": [{**IMAGE, "image_url": "data:,x"}]}]},
             "input[0].content[0].image_url",

@@ -209,6 +209,13 @@ def test_a_free_model_answers_in_text(choice: Any, server: Server) -> None:
         ({"functions": [{"name": "f"}] * 200, "function_call": {"name": "f"}}, "functions"),
         ({"functions": [{"name": "f"}], "function_call": {"name": "x"}}, "function_call"),
         *(
+            (
+                {"tools": [{"type": "function", "name": "f", name: "x" * 70_000}], "tool_choice": "required"},
+                f"tools[0].{name}",
+            )
+            for name in ("name", "description")
+        ),
+        *(
             ({"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "tools": tools}}, "tool_choice.tools")
             for tools in (5, TOOLS * 200)
         ),

@@ -1,6 +1,7 @@
 """Pieces become text: stop strings found across pieces, nothing held back that need not be."""
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -76,3 +77,13 @@ def test_the_spurious_tail_of_the_runtime_is_cut() -> None:
     assert run(["Done.", " [{", "'type'", ": 'text'"], ()) == ("Done", True)
     assert run(["Done.", ".", " [{", "'type'", ": 'text'"], ()) == ("Done.", True)
     assert run(["See", " [{'type'", ": 'text'"], ()) == ("See ", True)
+
+
+def test_many_and_long_ones_hold_up_nobody() -> None:
+    """Who knows the answer, as of greedy decoding, may let almost all of it be held back in vain."""
+    whole = "".join(f"word{number} " for number in range(1100))
+    text = AnswerText((whole[:7900] + "#", *(f"w{'z' * 7000}{number}" for number in range(255))))
+    assert text.feed(whole[:7900]) == ""
+    began = time.thread_time()
+    assert text.feed(whole[7900:]) == whole
+    assert time.thread_time() - began < 0.05

@@ -1,5 +1,6 @@
 """POST /v1/vision/analyze: one prompt about many images, each in a generation of its own."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -92,8 +93,9 @@ class Batch:
                 self._record.answers.append(answer)
                 text = await whole_text(answer)
             except RequestError as error:
-                self._errors.append(error)
+                self._errors.append(error.with_traceback(None))  # its frames hold the image
                 detail = errors.detail(failure_of(error))
+                await asyncio.sleep(0)  # what is refused at once would hold up the event loop, all together
                 yield Analysis(number, echo, inference_time_ms=_ms_since(started), error=detail)
                 continue
             self._usage += answer.usage
@@ -106,6 +108,8 @@ class Batch:
                 _ms_since(started),
                 json_report=answer.report or msgspec.UNSET,
             )
+        if len(self._errors) == len(self._requests):
+            self._record.code = self._errors[0].kind
 
     async def whole(self) -> AnalyzeResponse:
         """All results together.

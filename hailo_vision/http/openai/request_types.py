@@ -209,8 +209,8 @@ class CompletionFields(GenerationFields, frozen=True, kw_only=True):
 class Function(Struct, frozen=True):
     """A function that a model may call; parameters are a JSON schema."""
 
-    name: Annotated[str, Meta(min_length=1)]
-    description: str | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    description: Annotated[str, Meta(max_length=65_536)] | None = None
     parameters: dict[str, Any] | None = None
 
 

@@ -34,6 +34,9 @@ _ELSEWHERE = {
     "messages": "A body with 'messages' goes to /v1/chat/completions or, in Ollama's form, to /api/chat.",
     "prompt": "A prompt as text goes to /v1/vision/analyze or, in Ollama's form, to /api/generate.",
 }
+# Fields that each answer repeats, a stream several times; those of the prompt fit the context.
+_REPEATED = ("text", "tools", "tool_choice", "metadata")
+_LONGEST_REPEATED = 1 << 20  # bytes
 # What the model did in earlier turns besides its answer: not used here.
 _SKIPPED = ("reasoning", "function_call")
 
@@ -85,6 +88,10 @@ def _messages(body: ResponsesRequest) -> Iterator[tuple[str, Message | FunctionC
 
 def _refuse_unsupported(body: ResponsesRequest) -> None:
     refuse_others(body)
+    for field in _REPEATED:
+        if (size := len(msgspec.json.encode(getattr(body, field)))) > _LONGEST_REPEATED:
+            reason = f"expected at most {_LONGEST_REPEATED} bytes, as the answer repeats it; got {size}"
+            raise invalid(field, reason)
     for field in ("previous_response_id", "conversation", "background", "prompt"):
         if getattr(body, field):
             raise unsupported(
