@@ -83,7 +83,7 @@ def request(path: str, body: dict[str, Any]) -> bytes:
 
 
 def nothing_is_kept(server: Server, before: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (kept := memory(server) - before) > len(LARGE) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert kept < 2 * len(LARGE)
@@ -105,7 +105,7 @@ def test_nothing_is_kept_of_who_has_left(lonely: Server, origin: Origin) -> None
     for number in range(TIMES):
         with connected(lonely) as connection:
             connection.sendall(asked)
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + 60
             while len(origin.asked) <= number and time.monotonic() < deadline:
                 time.sleep(0.01)
     assert len(origin.asked) == TIMES

@@ -54,8 +54,7 @@ def refusal(pi: Pi, **variables: object) -> str:
         ),
         (
             {
-                "hailo_vision_memory_max": "3",
-                "hailo_vision_keep_alive": "soon",
+                "hailo_vision_memory_max": "3", "hailo_vision_keep_alive": "soon",
                 "hailo_vision_config": {"server": 3},
             },
             ['memory_max is "3"', 'hailo_vision_keep_alive is "soon"', "and server is none"],

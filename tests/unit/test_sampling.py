@@ -1,4 +1,4 @@
-"""What HailoRT is told of how tokens are picked: it refuses some values, and gives others a meaning of its own."""
+"""What HailoRT is told of how tokens are picked: it refuses some values and reads others in its own way."""
 
 from typing import Any
 
