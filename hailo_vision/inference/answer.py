@@ -100,7 +100,8 @@ class Generation:
         self._text = AnswerText(request.stop)
         self.work = work
         self.keep_alive = keep_alive
-        self._events: asyncio.Queue[GenerationEvent | RequestError] = asyncio.Queue()
+        # With the moment of each: a client that reads slowly takes them late.
+        self._events: asyncio.Queue[tuple[float, GenerationEvent | RequestError]] = asyncio.Queue()
         self._started: Started | None = None
         self._pieces = 0
         self.submitted = self._begun = self._first_token = self._ended = time.monotonic()
@@ -115,14 +116,14 @@ class Generation:
         """Take what comes from the NPU."""
         if self.over:
             return
-        self._events.put_nowait(event)
+        self._events.put_nowait((time.monotonic(), event))
         if is_end(event):
             self._finish()
 
     def fail(self, error: RequestError) -> None:
         """End it with an error."""
         if not self.over:
-            self._events.put_nowait(error)
+            self._events.put_nowait((time.monotonic(), error))
             self.cancel()
 
     def cancel(self) -> None:
@@ -141,7 +142,7 @@ class Generation:
         """As Answer.texts()."""
         try:
             while not self.complete:
-                event = await self._events.get()
+                self._ended, event = await self._events.get()
                 if isinstance(event, RequestError):
                     raise event
                 if isinstance(event, Pieces):
@@ -149,24 +150,21 @@ class Generation:
                         yield texts
                     self.complete = self._text.stopped
                 elif isinstance(event, Started):
-                    self._started, self._begun = event, time.monotonic()
+                    self._started, self._begun = event, self._ended
                 elif isinstance(event, Refused):
                     raise ContextOverflow(event.context_length, event.prompt_tokens, self._where)
                 else:
                     self.finish_reason = "length" if event.reason == "length" else "stop"
                     self.complete = True
-            self._ended = time.monotonic()
             if text := self._text.finish():
                 yield [text]
         finally:
-            if not self.complete:
-                self._ended = time.monotonic()
             self.cancel()
 
     def _take(self, pieces: Sequence[str]) -> list[str]:
         """Count pieces; the texts that can be given out."""
         if not self._pieces:
-            self._first_token = time.monotonic()
+            self._first_token = self._ended
         self._pieces += len(pieces)
         return [text for piece in pieces if (text := self._text.feed(piece))]
 
