@@ -110,6 +110,7 @@ def test_every_answer_has_the_same_settings(server: Server) -> None:
         ({"images": ["x"]}, "prompt"),
         ({"images": ["x"], "prompt": ""}, "prompt"),
         ({"images": ["x"], "prompt": ["?"]}, "prompt"),
+        ({"images": [data_uri(RED)], "prompt": "word " * 3000}, "prompt"),
         ({"images": [{"type": "text", "text": "x"}], "prompt": "?"}, "images[0].type"),
         ({"images": ["x", {"type": "image"}], "prompt": "?"}, "images[1]"),
         ({"images": ["x", 5], "prompt": "?"}, "images[1]"),

@@ -151,8 +151,9 @@ def test_a_picture_that_is_not_read_is_refused(
 
 
 def test_pictures_without_a_user_to_whom_they_belong_are_refused(server: Server) -> None:
-    response = server.chat({"role": "system", "content": "Be short."}, images=[B64])
-    assert (response.status_code, response.json()["error"]["param"]) == (400, "images")
+    for fields, param in (({"images": [B64]}, "images[0]"), ({"image_url": B64}, "image_url")):
+        response = server.chat({"role": "system", "content": "Be short."}, **fields)
+        assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
 def test_an_answer_that_was_begun_is_continued(server: Server) -> None:

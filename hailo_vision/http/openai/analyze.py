@@ -71,7 +71,7 @@ class Batch:
         self._requests = [
             GenerationRequest(
                 turns=[*system, Turn("user", [image, body.prompt])],
-                where=image.where,
+                where="prompt",
                 json=json,
                 client=client,
                 **options,

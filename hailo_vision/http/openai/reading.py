@@ -50,7 +50,7 @@ def turns_of(
         last = max((at for at, turn in enumerate(turns) if turn.role == "user"), default=None)
         if last is None:
             reason = "There is no user message that the images could belong to."
-            raise RequestError(Kind.INVALID_VALUE, reason, where="images")
+            raise RequestError(Kind.INVALID_VALUE, reason, where=loose[0].where)
         turns[last] = Turn("user", [*loose, *turns[last].content])
     if system:
         turns.insert(0, Turn("system", ["\n\n".join(system)]))
