@@ -97,6 +97,7 @@ def report(request: Request, error: Exception) -> Failure:
     if failure is UNEXPECTED:
         log.error("Request %s failed unexpectedly", request.ctx.id, exc_info=error)
     request.ctx.record.code = failure.code
+    error.__traceback__ = None  # its frames hold the request, and one of them may hold the error
     return failure
 
 

@@ -99,7 +99,6 @@ def _recorded(handler: Handler) -> Handler:
             raise
         except Exception as error:
             response = failure_response(request, error)
-            error.__traceback__ = None  # as in finish(): its frames hold the request
         # Sanic sends the response first: no client waits for the log and the metrics.
         asyncio.get_running_loop().call_soon(finish, request, response.status if response else 200)
         return response

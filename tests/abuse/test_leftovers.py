@@ -62,7 +62,11 @@ def origin() -> Iterator[Origin]:
 @pytest.fixture(scope="module")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of this file's own, without a garbage collector."""
-    server = Server(tmp_path_factory.mktemp("lonely") / "run", {"media": {"allow_hosts": ["127.0.0.1"]}})
+    config = {
+        "server": {"heartbeat_interval": 0.05},
+        "media": {"allow_hosts": ["127.0.0.1"], "fetch_timeout": 1},
+    }
+    server = Server(tmp_path_factory.mktemp("lonely") / "run", config)
     server.python = [sys.executable, "-c", _WITHOUT_COLLECTOR]
     try:
         yield server.start()
@@ -99,14 +103,27 @@ def test_nothing_is_kept_of_what_was_answered(path: str, body: dict[str, Any], l
     nothing_is_kept(lonely, before)
 
 
+def test_nothing_is_kept_of_a_stream_that_failed(lonely: Server, origin: Origin) -> None:
+    before = memory(lonely)
+    sources = about(PICTURE, PICTURE, origin.url("/silent"))
+    for _ in range(TIMES):
+        with connected(lonely) as connection:
+            connection.sendall(request("/v1/chat/completions", {**sources, "stream": True}))
+            answer = drain(connection)
+        assert answer.startswith(b"HTTP/1.1 200 ")  # with a sign of life
+        assert b"image_fetch_failed" in answer
+    nothing_is_kept(lonely, before)
+
+
 def test_nothing_is_kept_of_who_has_left(lonely: Server, origin: Origin) -> None:
     before = memory(lonely)
     asked = request("/v1/chat/completions", about(PICTURE, PICTURE, origin.url("/silent")))
+    already = len(origin.asked)
     for number in range(TIMES):
         with connected(lonely) as connection:
             connection.sendall(asked)
             deadline = time.monotonic() + 60
-            while len(origin.asked) <= number and time.monotonic() < deadline:
+            while len(origin.asked) <= already + number and time.monotonic() < deadline:
                 time.sleep(0.01)
-    assert len(origin.asked) == TIMES
+    assert len(origin.asked) == already + TIMES
     nothing_is_kept(lonely, before)
