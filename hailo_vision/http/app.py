@@ -36,9 +36,9 @@ def create_app(config: Config) -> App:
     app = Sanic("hailo-vision", configure_logging=False, request_class=StrictRequest)
     app.config.update(
         REQUEST_MAX_SIZE=config.server.max_body_bytes,
-        # Sanic counts from the last byte in either direction; the scheduler keeps the real deadline, for
-        # each image of a batch anew.
-        RESPONSE_TIMEOUT=(config.server.request_timeout + 60) * config.api.max_batch_images,
+        # Sanic counts from the last byte in either direction; the scheduler keeps the real deadline, anew for
+        # each image of a batch, and for the second attempt at a JSON answer.
+        RESPONSE_TIMEOUT=2 * (config.server.request_timeout + 60) * config.api.max_batch_images,
         GRACEFUL_SHUTDOWN_TIMEOUT=2.0,
         KEEP_ALIVE_TIMEOUT=120,
         FALLBACK_ERROR_FORMAT="json",  # never used, as _report() answers; Sanic warns where it guesses
