@@ -12,6 +12,8 @@ from support.pictures import data_uri, image_part, plain, user
 from support.server import Server
 from support.slow import SLOW
 
+from hailo_vision.config import ApiConfig
+
 RED, BLUE = plain("red"), plain("blue")
 BROKEN = data_uri(b"nothing")
 
@@ -76,6 +78,14 @@ def test_all_that_fail_alike_are_one_error(server: Server) -> None:
     response = analyze(server, BROKEN, BROKEN)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "images[0]"
+    unlike = analyze(server, BROKEN, "file:///etc/passwd").json()["results"]
+    assert [one["error"]["code"] for one in unlike] == ["invalid_image", "invalid_image_url"]
+
+
+def test_as_many_as_are_allowed_and_no_more(server: Server) -> None:
+    most = ApiConfig().max_batch_images
+    codes = [analyze(server, *[BROKEN] * count).json()["error"]["code"] for count in (most, most + 1)]
+    assert codes == ["invalid_image", "too_many_images"]
 
 
 def test_a_stream_in_which_all_failed_is_no_success(server: Server) -> None:
