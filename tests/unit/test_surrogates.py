@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from hailo_vision.surrogates import without_halves
 
-PIECES = st.sampled_from([r"\ud83d", r"\uDBFF", r"\ude00", r"\uDC00", r"\\", r"\n", r"\u0041", "u", "d8"])
+PIECES = st.sampled_from(
+    [r"\ud83d", r"\uDBFF", r"\ude00", r"\uDC00", r"\\", r"\n", r"\u0041", "u", "d8", "ud83d"]
+)
 
 
 @given(st.lists(PIECES))
@@ -18,6 +20,10 @@ def test_halves_become_the_sign_for_a_lost_character(pieces: list[str]) -> None:
     text = f'"{"".join(pieces)}"'
     wanted = json.loads(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert msgspec.json.decode(without_halves(text.encode())) == wanted
+
+
+def test_what_is_no_utf_8_stays_so() -> None:
+    assert without_halves(b'"\xff \\ud83d"') == b'"\xff \\ud83d"'
 
 
 @pytest.mark.parametrize("escape", [rb"\ud83d", rb"\ud83d\ude00", rb"\\", rb"\n", b"\xff"])
