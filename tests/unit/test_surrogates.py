@@ -5,17 +5,16 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hailo_vision.surrogates import without_halves
 
-PIECES = st.sampled_from(
-    [r"\ud83d", r"\uDBFF", r"\ude00", r"\uDC00", r"\\", r"\n", r"\u0041", "u", "d8", "ud83d"]
-)
+PIECES = st.sampled_from([r"\ud83d", r"\uDBFF", r"\ude00", r"\uDC00", r"\\", r"\n", r"\u0041", "u", "d8"])
 
 
 @given(st.lists(PIECES))
+@example([r"\\", "ud83d"])
 def test_halves_become_the_sign_for_a_lost_character(pieces: list[str]) -> None:
     text = f'"{"".join(pieces)}"'
     wanted = json.loads(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
