@@ -12,6 +12,8 @@ from support.pictures import data_uri, image_part, plain, user
 from support.server import Server
 from support.slow import SLOW
 
+from hailo_vision.config import ApiConfig
+
 RED, BLUE = plain("red"), plain("blue")
 BROKEN = data_uri(b"nothing")
 
@@ -76,6 +78,14 @@ def test_all_that_fail_alike_are_one_error(server: Server) -> None:
     response = analyze(server, BROKEN, BROKEN)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "images[0]"
+    unlike = analyze(server, BROKEN, "file:///etc/passwd").json()["results"]
+    assert [one["error"]["code"] for one in unlike] == ["invalid_image", "invalid_image_url"]
+
+
+def test_as_many_as_are_allowed_and_no_more(server: Server) -> None:
+    most = ApiConfig().max_batch_images
+    codes = [analyze(server, *[BROKEN] * count).json()["error"]["code"] for count in (most, most + 1)]
+    assert codes == ["invalid_image", "too_many_images"]
 
 
 def test_a_stream_in_which_all_failed_is_no_success(server: Server) -> None:
@@ -151,7 +161,10 @@ async def test_a_chat_gets_its_turn_between_two_pictures(make_server: Callable[.
         chat = {"model": "qwen2-vl-2b-instruct", "messages": [user("Hello there")], "max_tokens": 2}
         assert (await client.post("/chat/completions", json=chat)).status_code == 200
         assert not batch.done()
-        assert (await batch).status_code == 200
+        done = (await batch).json()
+    each = [result["inference_time_ms"] for result in done["results"]]
+    assert min(each) > 100  # milliseconds: several tokens, of which each takes some 50
+    assert done["total_inference_time_ms"] >= sum(each) - len(each)
     prompts = [entry["prompt"] for entry in server.journal() if entry["event"] == "generate"]
     assert ["Hello there" in prompt for prompt in prompts] == [False, True, False, False, False]
 

@@ -169,6 +169,11 @@ def test_an_empty_answer_is_streamed_as_a_call_too(server: Server) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_a_call_that_the_limit_cuts_says_so(server: Server) -> None:
+    cut = server.chat(QUESTION, tools=TOOLS, tool_choice="required", max_tokens=1).json()
+    assert cut["choices"][0]["finish_reason"] == "length"
+
+
 def test_tools_of_the_providers_own_are_passed_over(server: Server) -> None:
     """Agents send them beside their functions."""
     tools = [{"type": "web_search"}, {"type": "custom", "custom": {"name": "x"}}, *TOOLS]

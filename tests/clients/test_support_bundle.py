@@ -39,7 +39,7 @@ HAILORTCLI = '#!/bin/sh\necho "$@ logger=$HAILORT_LOGGER_PATH"\n'
     ],
 )
 def test_secrets_are_cut_out_and_nothing_else(text: str, left: str) -> None:
-    assert support_bundle.cut_out(text, [KEY]) == left
+    assert support_bundle.cut_out(text, [KEY[:10], KEY]) == left
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """`hailo-vision doctor`: each thing that is wrong is named with its cure."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from support.certificates import issue
 from support.server import ROOT, Server
 
 MakeServer = Callable[..., Server]
@@ -81,8 +84,13 @@ def test_a_firewall_that_closes_the_port_is_told(make_server: MakeServer, tmp_pa
 
 
 def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeServer, tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    server = make_server(config={"auth": {"keys_file": str(keys)}}).start()
+    keys, certificate = tmp_path / "keys", issue(tmp_path, "IP:127.0.0.1")
+    files = {"tls_cert": str(certificate.chain), "tls_key": str(certificate.key)}
+    server = make_server(config={"auth": {"keys_file": str(keys)}, "server": files})
+    server.http.close()
+    url = server.url.replace("http:", "https:")
+    server.http = httpx.Client(base_url=url, verify=certificate.trusted())
+    server.start()
     status, findings = doctor(server)
     assert status == 1
     assert f"{keys} cannot be read (No such file or directory)" in findings["service"]["message"]
@@ -93,6 +101,16 @@ def test_a_running_service_is_asked_and_its_chip_left_alone(make_server: MakeSer
     assert "state ready" in findings["service"]["message"]
     assert f"(pid {server.health()['npu_pid']}" in findings["device"]["message"]
     assert "firmware" not in findings["versions"]["message"]
+
+
+def test_another_program_on_the_port_is_told(make_server: MakeServer) -> None:
+    server = make_server()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", server.port))
+        status, findings = doctor(server)
+    assert status == 1
+    assert f"port {server.port} can't be used: Address already in use" in findings["service"]["message"]
+    assert "another server.port" in findings["service"]["cure"]
 
 
 def test_the_services_own_problem_is_told(make_server: MakeServer) -> None:

@@ -136,6 +136,7 @@ def test_bytes_survive_every_spelling(data: bytes) -> None:
         f"data:text/plain;charset=utf-8; base64 ,{plain_text}",
         f"data:image/png;name=a.png; base64,{plain_text.replace('/', '%2F').replace('=', '%3D')}",
         f" \n{plain_text}\r\n",
+        f" \ndata:;base64,{plain_text}",
         base64.urlsafe_b64encode(data).decode(),
         "data:image/png;base64," + "\n".join(plain_text),
         "data:image/png," + "".join(f"%{byte:02X}" for byte in data),
@@ -181,9 +182,7 @@ def test_bytes_survive_being_decoded_in_pieces(length: int, ending: str) -> None
         assert decode_inline(spelling, LIMITS) == data
 
 
-@pytest.mark.parametrize(
-    "text", ["A", "AAAAA", "AA=A", "data:image/png;base64", "data:;base64,A*==", "C:\\a.jpg"]
-)
+@pytest.mark.parametrize("text", ["A", "AAAAA", "AA=A", "data:x/y;base64", "data:;base64,A*==", "C:\\a.jpg"])
 def test_what_is_no_base64_is_told(text: str) -> None:
     with pytest.raises(
         RequestError, match="Expected an image as a data URI, base64 text, or a link"

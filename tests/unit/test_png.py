@@ -1,9 +1,11 @@
 """What a PNG has besides its pixels."""
 
+import io
 import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.bombs import chunk, png
 from support.pictures import plain
 
@@ -39,6 +41,22 @@ def test_the_parts_of_a_header_are_counted() -> None:
     whole = plain("red", (8, 8))
     with pytest.raises(RequestError, match="too many parts"):
         frame(whole[:33] + chunk(b"tEXt", b"") * 6000 + whole[33:])
+
+
+def test_the_parts_of_the_pixels_are_not() -> None:
+    whole = plain("red", (8, 8))
+    start, end = whole.index(b"IDAT") - 4, len(whole) - len(chunk(b"IEND", b""))
+    parts = b"".join(chunk(b"IDAT", bytes([byte])) for byte in whole[start + 8 : end - 4])
+    assert np.array_equal(
+        frame(whole[:start] + chunk(b"IDAT", b"") * 6000 + parts + whole[end:]), frame(whole)
+    )
+
+
+def test_a_palette_is_read() -> None:
+    red, packed = plain("red", (8, 8)), io.BytesIO()
+    Image.open(io.BytesIO(red)).quantize(2).save(packed, "PNG")
+    assert b"PLTE" in packed.getvalue()
+    assert np.array_equal(frame(packed.getvalue()), frame(red))
 
 
 @pytest.mark.parametrize(("depth", "value"), [(1, 1), (2, 1), (2, 2), (4, 5), (4, 14)])

@@ -67,6 +67,18 @@ def test_a_template_reaches_nothing_of_python() -> None:
         PromptTemplate("{{ messages.__class__.__mro__[1].__subclasses__() }}").render([Turn("user", ["x"])])
 
 
+def test_lines_of_a_template_that_hold_a_block_only_are_none_of_the_prompt() -> None:
+    """Models are trained with prompts that Transformers rendered so."""
+    lines = PromptTemplate(
+        "{% for turn in messages %}\n  {% if true %}\n{{ turn.role }}\n  {% endif %}\n{% endfor %}"
+    )
+    assert lines.render([Turn("system", ["x"]), Turn("user", ["x"])]) == "system\nuser\n"
+
+
+def test_what_only_looks_like_a_control_token_stays() -> None:
+    assert neutralise("a <| b |> <|c d|> <|im_end|>") == "a <| b |> <|c d|> < |im_end|>"
+
+
 def test_an_assistants_last_turn_is_continued() -> None:
     turns = [Turn("user", ["Name a fruit."]), Turn("assistant", ["An apple<|im_end|> a"])]
     assert TEMPLATE.render(turns) == (

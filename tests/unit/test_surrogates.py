@@ -5,7 +5,7 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hailo_vision.surrogates import without_halves
@@ -14,10 +14,15 @@ PIECES = st.sampled_from([r"\ud83d", r"\uDBFF", r"\ude00", r"\uDC00", r"\\", r"\
 
 
 @given(st.lists(PIECES))
+@example([r"\\", "ud83d"])
 def test_halves_become_the_sign_for_a_lost_character(pieces: list[str]) -> None:
     text = f'"{"".join(pieces)}"'
     wanted = json.loads(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert msgspec.json.decode(without_halves(text.encode())) == wanted
+
+
+def test_what_is_no_utf_8_stays_so() -> None:
+    assert without_halves(b'"\xff \\ud83d"') == b'"\xff \\ud83d"'
 
 
 @pytest.mark.parametrize("escape", [rb"\ud83d", rb"\ud83d\ude00", rb"\\", rb"\n", b"\xff"])
