@@ -21,6 +21,7 @@ from hailo_vision import config
 from hailo_vision.cli import tools
 from hailo_vision.cli.client import Failed
 from hailo_vision.cli.doctor import ask_own_service, examine, report
+from hailo_vision.files import read_keys
 
 _UNITS = ("hailo-vision.service", "hailo-vision.socket", "hailo-vision.slice", "hailo.slice")
 _STATE = Path("/var/lib/hailo-vision")
@@ -135,7 +136,8 @@ def read_regular(path: Path, *, follow: bool = False) -> str:
 def cut_out(text: str, secrets: Iterable[str]) -> str:
     """A text without the secrets, and without what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _HIDDEN)
     for pattern, replacement in _PATTERNS.items():
         text = re.sub(pattern, replacement, text)
     return text
@@ -151,10 +153,10 @@ def _safely(source: Callable[[], str]) -> str:
 
 def _keys(auth: config.AuthConfig) -> list[str]:
     """The API keys that this user can read: from the configured file, or as the service's credential."""
-    text = read_regular(Path(auth.keys_file) if auth.keys_file else _CREDENTIALS / "api-keys", follow=True)
-    lines = text.removeprefix("\ufeff").splitlines()  # Windows writes a byte-order mark
-    keys = [line.strip() for line in lines if not line.startswith(("#", "("))]
-    return [key for key in keys if len(key) >= _SHORTEST_SECRET]
+    try:
+        return read_keys(Path(auth.keys_file) if auth.keys_file else _CREDENTIALS / "api-keys")
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _chip_logs(health: str) -> str:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from hailo_vision.files import require_regular
+from hailo_vision.files import read_keys
 from hailo_vision.http.errors import HttpError
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def keys_file(configured: str | None, environment: Mapping[str, str] = os.enviro
 
 
 class Keys:
-    """The keys in a file, one a line; empty lines and lines that begin with # are ignored.
+    """The keys in a file, as read_keys() finds them.
 
     The file is read again when it changes. While it can't be read or holds no key, nobody gets in: a
     service that was meant to be closed must not open because of a typing error. In memory there are
@@ -75,18 +75,16 @@ class Keys:
 
     def _refresh(self, path: Path) -> None:
         try:
-            require_regular(path)
             status = path.stat()
             stamp = (status.st_ctime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return
-            lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows writes a byte-order mark
+            keys = read_keys(path)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             self._take([], f"{path} cannot be read ({reason})")
             self._stamp = None
             return
-        keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         self._take(keys, "" if keys else f"{path} holds no key")
         self._stamp = stamp
 
