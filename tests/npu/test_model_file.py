@@ -90,9 +90,8 @@ def test_what_keeps_it_is_told_until_it_goes_on(server: Server, mirror: Mirror, 
     assert told["cure"]
     assert server.health()["state"] == "fetching"
     assert told["message"] in server.chat(HELLO).json()["error"]["message"]
-    assert (
-        "device_errors_total{" not in server.http.get("/metrics").text
-    )  # it is none, however often looked at
+    metrics = server.http.get("/metrics").text
+    assert "device_errors_total{" not in metrics  # it is none, however often looked at
     mirror.content = content
     server.wait_for(lambda: ready(server))
 
