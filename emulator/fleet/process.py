@@ -13,6 +13,8 @@ from pathlib import Path
 from emulator.fleet.errors import FleetError
 from emulator.fleet.layout import REPOSITORY
 
+_STARTER = "HAILO_FLEET_STARTER"  # the process that starts another tells it who it is
+
 
 @dataclass(frozen=True)
 class Process:
@@ -77,12 +79,16 @@ def register(file: Path) -> None:
 
     Raises:
         FileNotFoundError: the fleet is gone.
+        FleetError: the ``up`` that started it was killed.
     """
     me = of_pid(os.getpid())
     assert me is not None
     temporary = file.with_suffix(".new")
     temporary.write_text(json.dumps(asdict(me)))
     temporary.replace(file)
+    # A ``down`` that began after that may not have seen the file.
+    if os.environ.get(_STARTER) != str(os.getppid()):
+        raise FleetError("The process that started this one is gone.")
 
 
 def registered(file: Path) -> Process | None:
@@ -110,6 +116,7 @@ def start(arguments: list[str], file: Path, log: Path, seconds: float = 15.0) ->
             stderr=output,
             start_new_session=True,
             cwd=REPOSITORY,
+            env={**os.environ, _STARTER: str(os.getpid())},
         )
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:

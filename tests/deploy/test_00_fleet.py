@@ -1,5 +1,6 @@
 """The emulated fleet itself: what a crash leaves is removed, and the mirror behaves as the internet does."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -88,6 +89,17 @@ def test_up_mends_what_was_killed_and_keeps_what_runs() -> None:
 
 def _leaders() -> list[str]:
     return re.findall(r"pid (\d+)", call("status"))
+
+
+@pytest.mark.usefixtures("running")
+def test_who_starts_late_makes_nothing() -> None:
+    """What an `up` had started before it was killed may begin when `down` has looked for it already."""
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    environment = os.environ | {"HAILO_FLEET_STARTER": str(killed.pid)}
+    late = subprocess.run(fleet("supervise", "2"), cwd=TOP, env=environment, capture_output=True, check=False)
+    assert late.returncode == 1
+    assert [trace for trace in traces() if f"{NAME}-pi02" in trace] == []
 
 
 @pytest.mark.usefixtures("running")
