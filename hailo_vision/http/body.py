@@ -1,5 +1,6 @@
 """Decodes request bodies into typed values, which validates them; and the errors about a field."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
@@ -20,18 +21,19 @@ _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Of a body. What is free-form in it, such as a schema, becomes Python's objects, and each of them holds the
 # event loop up for 0.2 us. Base64 has none of these characters.
 _MOST_MARKS = 200_000
+_LARGE = 1 << 20  # bytes, each of which takes up to a nanosecond in each step
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UNEXPECTED = re.compile(r"Invalid (?:enum )?value '(.*)'", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
-def decode(
+async def decode(
     body: bytes,
     decoder: "msgspec.json.Decoder[T]",
     known: Known = (),
     elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> T:
-    """The request that a body holds.
+    """The request that a body holds. If it is large, others get their turn between the steps.
 
     Args:
         elsewhere: fields by which a body of another route is known, and the sentence that says where it goes.
@@ -45,17 +47,25 @@ def decode(
     try:
         if (marks := _marks(body)) > _MOST_MARKS:
             raise _too_many(marks, body, decoder.type)
+        await _give_turn(body)
         try:
-            return decoder.decode(body)
+            decoded = decoder.decode(body)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
-            return decoder.decode(without_halves(body))
+            decoded = decoder.decode(without_halves(body))
     except msgspec.ValidationError as error:
         # No name for what is raised: this frame would hold it, it the frame, and both the body.
         raise _with_advice(explain(str(error), known), body, elsewhere) from error
     except _NO_JSON as error:
         raise RequestError(Kind.INVALID_JSON, f"The body is not valid JSON: {str(error)[:200]}") from error
+    await _give_turn(body)
+    return decoded
+
+
+async def _give_turn(body: bytes) -> None:
+    if len(body) > _LARGE:
+        await asyncio.sleep(0)
 
 
 def _marks(text: bytes) -> int:

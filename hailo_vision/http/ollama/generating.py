@@ -37,7 +37,7 @@ _PARTS = "It is a text here; a list of parts is OpenAI's form, which goes to /v1
 
 async def chat(request: Request) -> HTTPResponse | None:
     """POST /api/chat"""
-    body, model = _read(request, _chat, _ROLES)
+    body, model = await _read(request, _chat, _ROLES)
 
     def make(text: str, end: dict[str, Any]) -> ChatReply:
         return ChatReply(model=model, created_at=now(), message=ReplyMessage(text), **end)
@@ -47,7 +47,7 @@ async def chat(request: Request) -> HTTPResponse | None:
 
 async def generate(request: Request) -> HTTPResponse | None:
     """POST /api/generate"""
-    body, model = _read(request, _generate)
+    body, model = await _read(request, _generate)
 
     def make(text: str, end: dict[str, Any]) -> GenerateReply:
         return GenerateReply(model=model, created_at=now(), response=text, **end)
@@ -55,10 +55,10 @@ async def generate(request: Request) -> HTTPResponse | None:
     return await _reply(request, body, turns_of_generate(body, model), "prompt", make)
 
 
-def _read(request: Request, decoder: "msgspec.json.Decoder[B]", known: Known = ()) -> tuple[B, str]:
+async def _read(request: Request, decoder: "msgspec.json.Decoder[B]", known: Known = ()) -> tuple[B, str]:
     """The body, and the model's name as the client has it."""
     try:
-        body = decode(request.body, decoder, known)
+        body = await decode(request.body, decoder, known)
     except RequestError as error:
         if error.where and error.where.endswith(".content") and "got `array`" in error.message:
             raise RequestError(error.kind, f"{error.message} {_PARTS}", where=error.where) from error

@@ -57,7 +57,7 @@ async def ps(request: Request) -> HTTPResponse:
 
 async def show(request: Request) -> HTTPResponse:
     """POST /api/show"""
-    _require_named(request)
+    await _require_named(request)
     service: Service = request.app.ctx.service
     details, model = _details(service.config.model.name), service.supervisor.model
     family = details.family
@@ -73,7 +73,7 @@ async def show(request: Request) -> HTTPResponse:
 
 async def pull(request: Request) -> HTTPResponse:
     """POST /api/pull: the served model is here already; no other can be pulled."""
-    body = _require_named(request)
+    body = await _require_named(request)
     done = answer_types.Progress("success")
     if body.stream is False:
         return json_response(done)
@@ -91,8 +91,8 @@ async def change(request: Request) -> HTTPResponse:
     raise HttpError("not_found", message)
 
 
-def _require_named(request: Request) -> NamedModel:
-    body = decode(request.body, _named)
+async def _require_named(request: Request) -> NamedModel:
+    body = await decode(request.body, _named)
     model_of(request, body.model or body.name)
     return body
 

@@ -34,7 +34,7 @@ _LOGIN = re.compile(r"(?<=:)//[^/?#]*@")  # of a link
 
 async def analyze(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
-    body = decode(request.body, _decoder, KNOWN_VALUES)
+    body = await decode(request.body, _decoder, KNOWN_VALUES)
     refuse_others(body)
     refuse_unsupported(body)
     service.check_model(body.model)

@@ -35,7 +35,7 @@ _ELSEWHERE = {
 async def chat(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     api = service.config.api
-    body = decode(request.body, _decoder, KNOWN_VALUES, _ELSEWHERE)
+    body = await decode(request.body, _decoder, KNOWN_VALUES, _ELSEWHERE)
     refuse_others(body)
     refuse_unsupported(body)
     check_model(service, body.model)

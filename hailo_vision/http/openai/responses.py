@@ -44,7 +44,7 @@ _SKIPPED = ("reasoning", "function_call")
 async def responses(request: Request) -> HTTPResponse | None:
     service: Service = request.app.ctx.service
     api = service.config.api
-    body = decode(request.body, _decoder, elsewhere=_ELSEWHERE)
+    body = await decode(request.body, _decoder, elsewhere=_ELSEWHERE)
     _refuse_unsupported(body)
     check_model(service, body.model)
     tools = forced(body.tool_choice, body.tools, api)
