@@ -8,7 +8,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,8 @@ from support.origin import Origin
 from support.pictures import data_uri, plain
 from support.server import MODEL, Server
 
-from tests.abuse.wire import connected, drain
+from tests.abuse.wire import connected, drain, post
+from tests.bench.measure import resident_bytes
 
 _WITHOUT_COLLECTOR = """
 import gc, runpy, sys
@@ -74,14 +74,11 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def memory(server: Server) -> int:
     assert server.process
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+    return resident_bytes(server.process.pid)
 
 
 def request(path: str, body: dict[str, Any]) -> bytes:
-    content = json.dumps({"model": MODEL, **body}).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: pi\r\nConnection: close\r\nContent-Length: {len(content)}\r\n\r\n"
-    return head.encode() + content
+    return post(json.dumps({"model": MODEL, **body}).encode(), "Connection: close", path=path)
 
 
 def nothing_is_kept(server: Server, before: int) -> None:

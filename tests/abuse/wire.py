@@ -15,9 +15,15 @@ HELLO = json.dumps(
 GET = b"GET /v1/models HTTP/1.1\r\nHost: pi\r\n\r\n"
 
 
-def post(body: bytes = HELLO, *fields: str, length: bool = True, version: str = "1.1") -> bytes:
-    """A chat request with further header fields."""
-    lines = [f"POST /v1/chat/completions HTTP/{version}", "Host: pi", *fields]
+def post(
+    body: bytes = HELLO,
+    *fields: str,
+    path: str = "/v1/chat/completions",
+    length: bool = True,
+    version: str = "1.1",
+) -> bytes:
+    """A request, of a chat unless told otherwise, with further header fields."""
+    lines = [f"POST {path} HTTP/{version}", "Host: pi", *fields]
     if length:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + body
